@@ -1,0 +1,148 @@
+"""tau2's telecom environment: parsed once, copied for each episode; prompts and tool schemas.
+
+The environment itself is tau2's, unchanged. What is added is speed (0.7 ms instead of 3.4 ms an
+episode) and one repair: a class attribute that tau2 mutates is given to each instance.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import pickle
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tau2.data_model.tasks import Task
+from tau2.domains.telecom.data_model import TelecomDB
+from tau2.domains.telecom.environment import TelecomEnvironment
+from tau2.domains.telecom.tools import TelecomTools
+from tau2.domains.telecom.user_data_model import TelecomUserDB
+from tau2.domains.telecom.user_tools import TelecomUserTools
+from tau2.domains.telecom.utils import (
+    TELECOM_DB_PATH,
+    TELECOM_MAIN_POLICY_PATH,
+    TELECOM_TECH_SUPPORT_POLICY_MANUAL_PATH,
+    TELECOM_USER_DB_PATH,
+)
+
+# `break_vpn` of any episode in this process mutates the class attribute: keep it as it was.
+_VPN_DETAILS = TelecomUserTools.default_vpn_details.model_copy(deep=True)
+
+SHORT_SYSTEM_PROMPT = (
+    "You are a telecom support agent. Find the customer, diagnose, and guide the user one step at "
+    "a time until the issue is solved. Call tools as JSON inside <tool_call></tool_call>."
+)
+
+
+@lru_cache(maxsize=1)
+def _pickled_databases() -> tuple[bytes, bytes]:
+    # Loading a pickle is several times faster than pydantic's deep copy.
+    db, user_db = TelecomDB.load(TELECOM_DB_PATH), TelecomUserDB.load(TELECOM_USER_DB_PATH)
+    return pickle.dumps(db), pickle.dumps(user_db)
+
+
+def new_environment() -> TelecomEnvironment:
+    """A fresh environment before any task's initialisation: tau2's `get_environment()`."""
+    db, user_db = (pickle.loads(data) for data in _pickled_databases())
+    user_tools = TelecomUserTools(user_db)
+    user_tools.default_vpn_details = _VPN_DETAILS.model_copy(deep=True)
+    return TelecomEnvironment(
+        domain_name="telecom",
+        policy=domain_policy(),
+        tools=TelecomTools(db),
+        user_tools=user_tools,
+    )
+
+
+def make_environment(task: Task) -> TelecomEnvironment:
+    """The environment in the task's initial state."""
+    environment = new_environment()
+    initial = task.initial_state
+    environment.set_state(
+        initialization_data=initial.initialization_data if initial else None,
+        initialization_actions=initial.initialization_actions if initial else None,
+        message_history=[],
+    )
+    return environment
+
+
+@lru_cache(maxsize=1)
+def _schemas() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    environment = new_environment()
+    return (
+        [tool.openai_schema for tool in environment.get_tools()],
+        [tool.openai_schema for tool in environment.get_user_tools()],
+    )
+
+
+def assistant_tools() -> list[dict[str, Any]]:
+    """OpenAI schemas of the 13 tools that the agent owns. Shared: do not mutate."""
+    return _schemas()[0]
+
+
+def user_tools() -> list[dict[str, Any]]:
+    """OpenAI schemas of the 30 tools that the customer owns. Shared: do not mutate."""
+    return _schemas()[1]
+
+
+@lru_cache(maxsize=1)
+def domain_policy() -> str:
+    """The telecom policy with the tech-support manual, joined as tau2's `get_environment` does."""
+    main = Path(TELECOM_MAIN_POLICY_PATH).read_text(encoding="utf-8")
+    manual = Path(TELECOM_TECH_SUPPORT_POLICY_MANUAL_PATH).read_text(encoding="utf-8")
+    return (
+        f"<main_policy>\n{main}\n</main_policy>\n"
+        f"<tech_support_policy>\n{manual}\n</tech_support_policy>"
+    )
+
+
+@lru_cache(maxsize=1)
+def _agent_texts() -> dict[str, str]:
+    """`AGENT_INSTRUCTION` and `SYSTEM_PROMPT` of tau2's agent, read without importing litellm."""
+    spec = importlib.util.find_spec("tau2")
+    assert spec is not None and spec.submodule_search_locations
+    path = Path(next(iter(spec.submodule_search_locations))) / "agent" / "llm_agent.py"
+    texts: dict[str, str] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            for leaf in ast.walk(node.value):
+                if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):
+                    texts[node.targets[0].id] = leaf.value.strip()
+                    break
+    missing = {"AGENT_INSTRUCTION", "SYSTEM_PROMPT"} - texts.keys()
+    if missing:
+        raise RuntimeError(f"{path}: no {sorted(missing)}; this tau2 is not the pinned version")
+    return texts
+
+
+PROMPTS = ("tau2", "short")
+
+
+@lru_cache(maxsize=len(PROMPTS))
+def system_prompt(name: str) -> str:
+    """The agent's system prompt.
+
+    "tau2" is the official one, policy and manual in full. "short" is one sentence for models too
+    small to read a manual; it goes with no tool schemas, see `prompt_tools`.
+    """
+    if name == "short":
+        return SHORT_SYSTEM_PROMPT
+    if name == "tau2":
+        texts = _agent_texts()
+        return texts["SYSTEM_PROMPT"].format(
+            agent_instruction=texts["AGENT_INSTRUCTION"], domain_policy=domain_policy()
+        )
+    raise ValueError(f"prompt {name!r} does not exist; choose one of: {', '.join(PROMPTS)}")
+
+
+def prompt_tools(name: str) -> list[dict[str, Any]]:
+    """The tool schemas that are rendered with a system prompt."""
+    return [] if name == "short" else assistant_tools()
+
+
+def policy_hash(name: str) -> str:
+    """SHA-256 of the system prompt with its tool schemas, for the record beside a number."""
+    text = system_prompt(name) + repr(prompt_tools(name))
+    return hashlib.sha256(text.encode()).hexdigest()
