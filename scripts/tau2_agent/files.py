@@ -1,0 +1,164 @@
+"""Files that are either whole or absent, and what identifies their content.
+
+Writers put the text beside its place and rename it there, so that a reader or a killed program
+never sees half a file. `content_hash` tells two inputs apart without reading tens of gigabytes.
+Not here: stores, locks and resuming (stage.py), and the typed rows of results (results.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+# Up to this size a file is hashed whole; above it, by this many evenly spread blocks.
+WHOLE_BYTES = 8 * 2**20
+BLOCK_BYTES = 2**18
+BLOCKS = 16
+
+DONE_FILE = "done.json"  # what stage.py writes last into a store; its run id names the weights
+
+DISK_FULL_CODES = {errno.ENOSPC, errno.EDQUOT}
+DISK_FULL_TEXTS = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "PytorchStreamWriter failed writing",  # torch.save hides the system's error behind these two
+    ". unexpected pos ",
+)
+
+
+class JsonLineError(ValueError):
+    """A line of a JSON-lines file that is no JSON: names the file, the line and the remedy."""
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` at once (temporary file beside it, then rename)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON, atomically; NaN is an error, since readers choke on it."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_jsonl(path: Path | str, rows: Iterable[Any]) -> None:
+    """Write one JSON value a line, atomically."""
+    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+    write_text(path, "".join(lines))
+
+
+def read_jsonl(path: Path | str) -> Iterator[Any]:
+    """Yield the value of each line; a line cut in half raises JsonLineError with its number."""
+    with open(path, encoding="utf-8") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise JsonLineError(
+                    f"{path}, line {number}: not valid JSON ({error.msg}); the file was cut or "
+                    "edited. Delete it and run again: it is made anew."
+                ) from None
+
+
+def content_hash(path: Path | str) -> str:
+    """Return a sha256 (hex) of a file's or a folder's content, cheap for large weights.
+
+    A finished store (see stage.py) is named by its done marker, which holds a run id of its own.
+    Any other folder: names, sizes and contents of its files, hidden ones left out (Snakemake
+    leaves a time stamp there). Files above 8 MiB count by 16 evenly spread blocks of 256 KiB: two
+    trainings of one architecture differ in every block. Raises FileNotFoundError.
+    """
+    path = Path(path)
+    digest = hashlib.sha256()
+    if path.is_dir():
+        done = path / DONE_FILE
+        files = [done] if done.is_file() else sorted(_visible_files(path))
+        for file in files:
+            digest.update(f"{file.relative_to(path)}\0".encode())
+            _update(digest, file)
+    else:
+        _update(digest, path)
+    return digest.hexdigest()
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether `error`, or one it came from, says that a disk or a quota is full.
+
+    Libraries hide it: safetensors and torch raise their own types with the system's text.
+    """
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        if isinstance(current, OSError) and current.errno in DISK_FULL_CODES:
+            return True
+        if any(text in str(current) for text in DISK_FULL_TEXTS):
+            return True
+        current = current.__cause__ or current.__context__
+    return False
+
+
+def disk_full_message(path: Path | str) -> str:
+    """Return one line for people: which disk is full and what to do."""
+    folder = Path(path)
+    return (
+        f"{folder}: no space left on this disk (or quota). Free some space and run the same "
+        "command again: finished work is kept and the rest continues."
+    )
+
+
+@contextmanager
+def explain_full_disk(path: Path | str) -> Iterator[None]:
+    """Turn a full disk into one clear line on stderr and exit status 1, without a traceback."""
+    try:
+        yield
+    except Exception as error:
+        if is_disk_full(error):
+            raise SystemExit(disk_full_message(path)) from error
+        raise
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            if not name.startswith("."):
+                yield Path(root, name)
+
+
+def _update(digest: Any, file: Path) -> None:
+    size = file.stat().st_size
+    digest.update(f"{size}\0".encode())
+    with open(file, "rb") as stream:
+        if size <= WHOLE_BYTES:
+            digest.update(stream.read())
+            return
+        for block in range(BLOCKS):
+            stream.seek(block * (size - BLOCK_BYTES) // (BLOCKS - 1))
+            digest.update(stream.read(BLOCK_BYTES))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
