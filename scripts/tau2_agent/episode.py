@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tau2.data_model.message import AssistantMessage, Message, ToolMessage, UserMessage
+from tau2.data_model.message import AssistantMessage, Message, UserMessage
 from tau2.data_model.tasks import Task
 from tau2.domains.telecom.environment import TelecomEnvironment
 
@@ -156,7 +156,3 @@ async def _take_turns(
         if end is not None:
             return end
 
-
-def tool_results(messages: list[Message]) -> list[ToolMessage]:
-    """The tool results among messages."""
-    return [message for message in messages if isinstance(message, ToolMessage)]

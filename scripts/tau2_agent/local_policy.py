@@ -1,0 +1,243 @@
+"""A transformers model in this process as a policy: all live episodes in one batch.
+
+Episodes wait until every other one that is ready has asked, then all turns are computed together
+over one key-value cache. Rows of the cache live side by side in columns; where a row has nothing
+to say in a column it has a hole, which the attention mask hides. Meant for models of a size that a
+CPU can train; a server does better for everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import DynamicCache, PreTrainedModel
+
+from tau2_agent.policy import Sampling
+from tau2_agent.trajectory import PolicyFailure, Turn
+
+# Long enough for every episode of the batch to take its step, short beside one model step.
+_GATHER_S = 0.003
+
+
+@dataclass
+class _Request:
+    prompt: list[int]
+    sampling: Sampling
+    session: str
+    answer: asyncio.Future[Turn]
+
+
+@dataclass
+class _Row:
+    """One session's place in the batch: the ids whose keys and values the cache holds."""
+
+    ids: list[int] = field(default_factory=list)
+    generator: torch.Generator | None = None
+
+
+class LocalPolicy:
+    """Batched generation with a key-value cache per session.
+
+    Sampling is reproducible: each session draws from a generator seeded by `seed` and its name,
+    whatever else is in the batch. Sessions absent from a batch are dropped from the cache and
+    computed anew when they come back.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        stop_ids: tuple[int, ...],
+        *,
+        seed: int = 0,
+        max_batch: int = 64,
+    ) -> None:
+        self.model = model
+        self.stop_ids = frozenset(stop_ids)
+        self.seed = seed
+        self.max_batch = max_batch
+        self._waiting: list[_Request] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._running = False
+        self._rows: dict[str, _Row] = {}
+        self._order: list[str] = []
+        self._layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._mask = torch.zeros(0, 0, dtype=torch.long)
+
+    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
+        loop = asyncio.get_running_loop()
+        request = _Request(list(prompt), sampling, session, loop.create_future())
+        self._waiting.append(request)
+        self._schedule()
+        return await request.answer
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self._start)
+
+    def _start(self) -> None:
+        self._timer = None
+        self._waiting = [r for r in self._waiting if not r.answer.done()]  # cancelled meanwhile
+        if self._running or not self._waiting:
+            return
+        batch, self._waiting = self._waiting[: self.max_batch], self._waiting[self.max_batch :]
+        self._running = True
+        task = asyncio.get_running_loop().create_task(self._run(batch))
+        task.add_done_callback(lambda _: None)
+
+    async def _run(self, batch: list[_Request]) -> None:
+        try:
+            turns = await asyncio.to_thread(self._generate, batch)
+        except Exception as error:  # an episode must not wait for ever for a broken batch
+            self._order, self._layers, self._rows = [], [], {}
+            for request in batch:
+                if not request.answer.done():
+                    failure = PolicyFailure(f"{type(error).__name__}: {error}")
+                    request.answer.set_exception(failure)
+        else:
+            for request, turn in zip(batch, turns, strict=True):
+                if not request.answer.done():
+                    request.answer.set_result(turn)
+        finally:
+            self._running = False
+            if self._waiting:
+                self._schedule()
+
+    @torch.inference_mode()
+    def _generate(self, batch: list[_Request]) -> list[Turn]:
+        deltas = self._select(batch)
+        cache = _ColumnCache(self._layers)
+        width = max(len(delta) for delta in deltas)
+        ids = torch.zeros(len(batch), width, dtype=torch.long)
+        new = torch.zeros(len(batch), width, dtype=torch.long)
+        for i, delta in enumerate(deltas):  # left padding: the last column is everyone's last token
+            ids[i, width - len(delta) :] = torch.tensor(delta)
+            new[i, width - len(delta) :] = 1
+        turns = [Turn([], [], "length") for _ in batch]
+        active = [True] * len(batch)
+        logits = self._forward(cache, ids, new)
+        while True:
+            tokens = self._sample(batch, turns, active, logits)
+            if not any(active):
+                break
+            step = torch.tensor([[1 if on else 0] for on in active])
+            logits = self._forward(cache, torch.tensor(tokens)[:, None], step)
+        self._layers = cache.tensors()
+        for i, request in enumerate(batch):
+            # The last sampled token was never fed: its keys and values are not in the cache.
+            self._rows[request.session].ids = request.prompt + turns[i].token_ids[:-1]
+        return turns
+
+    def _select(self, batch: list[_Request]) -> list[list[int]]:
+        """Bring the cache's rows into the batch's order; return the ids each row has yet to read."""
+        sources, deltas, rows = [], [], {}
+        for request in batch:
+            row = self._rows.get(request.session)
+            if row is None:
+                row = _Row(generator=self._generator(request.session))
+            known = len(row.ids)
+            if request.session in self._order and request.prompt[:known] == row.ids:
+                sources.append(self._order.index(request.session))
+            else:
+                row.ids, known = [], 0
+                sources.append(-1)
+            deltas.append(request.prompt[known:])
+            rows[request.session] = row
+        if all(source < 0 for source in sources):
+            self._layers, columns = [], 0
+            self._mask = torch.zeros(len(batch), 0, dtype=torch.long)
+        else:
+            pick = torch.tensor([max(source, 0) for source in sources])
+            keep = torch.tensor([[1 if source >= 0 else 0] for source in sources])
+            mask = self._mask[pick] * keep
+            columns = mask.any(0).nonzero()[:, 0]  # columns that are holes in every row go
+            self._mask = mask[:, columns]
+            self._layers = [(k[pick][:, :, columns], v[pick][:, :, columns]) for k, v in self._layers]
+        self._rows, self._order = rows, [request.session for request in batch]
+        return deltas
+
+    def _forward(self, cache: _ColumnCache, ids: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        """Logits of the last column, shape (rows, vocabulary)."""
+        seen = self._mask.sum(1, keepdim=True)
+        positions = (seen + new.cumsum(1) - 1).clamp(min=0)
+        self._mask = torch.cat([self._mask, new], dim=1)
+        output = self.model(
+            input_ids=ids,
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return output.logits[:, -1].float()
+
+    def _sample(
+        self, batch: list[_Request], turns: list[Turn], active: list[bool], logits: torch.Tensor
+    ) -> list[int]:
+        """Draw a token for each active row, in place; 0 for the others."""
+        scale = torch.tensor([r.sampling.temperature or 1.0 for r in batch])[:, None]
+        log_probs = torch.log_softmax(logits / scale, dim=-1)
+        best = log_probs.argmax(-1).tolist()
+        tokens = [0] * len(batch)
+        for i, request in enumerate(batch):
+            if not active[i]:
+                continue
+            token = best[i] if request.sampling.temperature == 0 else self._draw(log_probs[i], request)
+            tokens[i] = token
+            turns[i].token_ids.append(token)
+            turns[i].log_probs.append(float(log_probs[i, token]))
+            if token in self.stop_ids:
+                turns[i].finish_reason = "stop"
+                active[i] = False
+            elif len(turns[i].token_ids) >= request.sampling.max_new_tokens:
+                active[i] = False
+        return tokens
+
+    def _draw(self, log_probs: torch.Tensor, request: _Request) -> int:
+        if request.sampling.top_p < 1.0 or request.sampling.top_k > 0:
+            raise PolicyFailure("the local policy samples from the whole distribution only")
+        generator = self._rows[request.session].generator
+        return int(torch.multinomial(log_probs.exp(), 1, generator=generator))
+
+    def _generator(self, session: str) -> torch.Generator:
+        digest = hashlib.sha256(f"{self.seed}:{session}".encode()).digest()
+        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+class _ColumnCache(DynamicCache):
+    """A cache that writes into room reserved ahead: appending a column copies nothing else."""
+
+    def __init__(self, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        super().__init__()
+        self._buffers: list[list[Any]] = [[k, v, k.shape[2]] for k, v in layers]
+
+    def update(self, key_states, value_states, layer_idx, *args, **kwargs):  # noqa: ANN001, ANN201
+        if layer_idx == len(self._buffers):
+            self._buffers.append([key_states[:, :, :0], value_states[:, :, :0], 0])
+        buffer = self._buffers[layer_idx]
+        end = buffer[2] + key_states.shape[2]
+        if end > buffer[0].shape[2]:
+            for part in (0, 1):
+                old = buffer[part]
+                grown = old.new_zeros(*old.shape[:2], end + 64, old.shape[3])
+                grown[:, :, : buffer[2]] = old[:, :, : buffer[2]]
+                buffer[part] = grown
+        buffer[0][:, :, buffer[2] : end] = key_states
+        buffer[1][:, :, buffer[2] : end] = value_states
+        buffer[2] = end
+        return buffer[0][:, :, :end], buffer[1][:, :, :end]
+
+    def get_seq_length(self, layer_idx: int = 0, *args: Any) -> int:
+        return self._buffers[layer_idx][2] if layer_idx < len(self._buffers) else 0
+
+    def get_mask_sizes(self, query_length: Any, layer_idx: int = 0) -> tuple[int, int]:
+        count = query_length if isinstance(query_length, int) else query_length.shape[0]
+        return self.get_seq_length(layer_idx) + count, 0
+
+    def tensors(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Keys and values of each layer, shape (rows, heads, columns, head size)."""
+        return [(k[:, :, :n], v[:, :, :n]) for k, v, n in self._buffers]
