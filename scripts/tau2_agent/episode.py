@@ -155,4 +155,3 @@ async def _take_turns(
                 end = EndReason.TOO_MANY_ERRORS
         if end is not None:
             return end
-

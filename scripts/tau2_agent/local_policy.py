@@ -156,7 +156,9 @@ class LocalPolicy:
             mask = self._mask[pick] * keep
             columns = mask.any(0).nonzero()[:, 0]  # columns that are holes in every row go
             self._mask = mask[:, columns]
-            self._layers = [(k[pick][:, :, columns], v[pick][:, :, columns]) for k, v in self._layers]
+            self._layers = [
+                (k[pick][:, :, columns], v[pick][:, :, columns]) for k, v in self._layers
+            ]
         self._rows, self._order = rows, [request.session for request in batch]
         return deltas
 
@@ -186,7 +188,9 @@ class LocalPolicy:
         for i, request in enumerate(batch):
             if not active[i]:
                 continue
-            token = best[i] if request.sampling.temperature == 0 else self._draw(log_probs[i], request)
+            token = (
+                best[i] if request.sampling.temperature == 0 else self._draw(log_probs[i], request)
+            )
             tokens[i] = token
             turns[i].token_ids.append(token)
             turns[i].log_probs.append(float(log_probs[i, token]))

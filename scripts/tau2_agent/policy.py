@@ -110,17 +110,13 @@ class SGLangPolicy:
 
     async def _post(self, request: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         try:
-            response = await self.client.post(
-                f"{self.url}/generate", json=request, headers=headers
-            )
+            response = await self.client.post(f"{self.url}/generate", json=request, headers=headers)
         except httpx.HTTPError as error:
             raise _Retryable(f"{type(error).__name__} {error}".strip()) from error
         if response.status_code == 429 or response.status_code >= 500:
             raise _Retryable(f"HTTP {response.status_code}: {response.text[:200]}")
         if response.status_code != 200:
-            raise PolicyFailure(
-                f"{self.url}: HTTP {response.status_code}: {response.text[:500]}"
-            )
+            raise PolicyFailure(f"{self.url}: HTTP {response.status_code}: {response.text[:500]}")
         try:
             return response.json()
         except ValueError as error:

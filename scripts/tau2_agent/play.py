@@ -1,0 +1,47 @@
+"""A model plays a task: the one way in for training on both backends and for evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tau2.data_model.tasks import Task
+
+from tau2_agent.agents import ModelAgent
+from tau2_agent.chat import ChatCodec
+from tau2_agent.environment import prompt_tools, system_prompt
+from tau2_agent.episode import Limits, run_episode
+from tau2_agent.policy import Policy, Sampling
+from tau2_agent.trajectory import Trajectory
+from tau2_agent.users import make_user
+
+
+@dataclass(frozen=True)
+class EpisodeSettings:
+    """Everything about an episode but the task and the model. Lengths are in tokens."""
+
+    prompt: str = "tau2"
+    user: str = "scripted"
+    user_settings: dict[str, Any] = field(default_factory=dict)
+    sampling: Sampling = Sampling()
+    context_length: int = 32768
+    response_length: int | None = None
+    limits: Limits = Limits()
+
+
+async def play(
+    task: Task, policy: Policy, codec: ChatCodec, settings: EpisodeSettings, session: str
+) -> Trajectory:
+    """Run one episode of `task` with a model. `session` names it for prefix caches and seeds."""
+    agent = ModelAgent(
+        policy,
+        codec,
+        settings.sampling,
+        system_prompt=system_prompt(settings.prompt),
+        tools=prompt_tools(settings.prompt),
+        session=session,
+        context_length=settings.context_length,
+        response_length=settings.response_length,
+    )
+    user = make_user(settings.user, task, **settings.user_settings)
+    return await run_episode(task, agent, user, limits=settings.limits)

@@ -1,0 +1,291 @@
+"""GRPO on tau2 telecom, on the CPU, with TRL's GRPOTrainer.
+
+Episodes come from the same loop as everything else, through TRL's rollout hook: TRL gets the token
+ids and log probs as sampled, and an environment mask that leaves the loss on sampled tokens only.
+The reward is `reward + alpha * partial`; the group's mean is subtracted, and with `--std` the
+advantage is divided by its standard deviation. An episode that an infrastructure failure ended is
+played again; if that fails too it gets no reward and no gradient.
+
+It starts from the SFT checkpoint with a fresh optimizer, or goes on with its own run, and says
+which. More `--rollouts` continue a finished run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tau2_agent import command
+from tau2_agent.stage import Stage, fingerprint
+
+ROLLOUTS = "rollouts.jsonl"
+
+
+class Rollouts:
+    """TRL's `rollout_func`: plays the batch's episodes and scores them."""
+
+    def __init__(self, args, codec, folder: Path) -> None:
+        from tau2_agent.episode import Limits
+        from tau2_agent.play import EpisodeSettings
+        from tau2_agent.policy import Sampling
+        from tau2_reward_shaping import PartialWeights
+
+        self.args = args
+        self.codec = codec
+        self.path = folder / ROLLOUTS
+        self.weights = PartialWeights(*args.weights)
+        self.settings = EpisodeSettings(
+            prompt=args.prompt,
+            user=args.user,
+            sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
+            context_length=args.context_length,
+            limits=Limits(max_steps=args.max_steps, timeout_s=args.episode_timeout),
+        )
+
+    def __call__(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
+        from tau2_agent.local_policy import LocalPolicy
+
+        step = trainer.state.global_step
+        policy = LocalPolicy(trainer.model, self.codec.stop_ids, seed=self.args.seed)
+        trainer.model.eval()
+        try:
+            began = time.time()
+            episodes = asyncio.run(self._play_all(prompts, policy, step))
+        finally:
+            trainer.model.train()
+        self._record(episodes, step, time.time() - began)
+        return {
+            "prompt_ids": [e["tokens"].ids[: e["tokens"].prompt_length] for e in episodes],
+            "completion_ids": [e["tokens"].ids[e["tokens"].prompt_length :] for e in episodes],
+            "logprobs": [e["tokens"].log_probs[e["tokens"].prompt_length :] for e in episodes],
+            "env_mask": [e["tokens"].loss_mask[e["tokens"].prompt_length :] for e in episodes],
+            "shaped": [e["shaped"] for e in episodes],
+            "official": [e["reward"] for e in episodes],
+            "partial": [e["partial"] for e in episodes],
+        }
+
+    async def _play_all(self, task_ids: list[str], policy: Any, step: int) -> list[dict[str, Any]]:
+        names = [f"{step}/{i}" for i in range(len(task_ids))]
+        return list(
+            await asyncio.gather(
+                *(self._play(*pair, policy) for pair in zip(task_ids, names, strict=True))
+            )
+        )
+
+    async def _play(self, task_id: str, name: str, policy: Any) -> dict[str, Any]:
+        from tau2_agent.play import play
+        from tau2_agent.scoring import score
+        from tau2_agent.tasks import get_task
+        from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, TokenRecord
+        from tau2_reward_shaping import shaped_reward
+
+        task = get_task(task_id)
+        for attempt in range(2):
+            trajectory = await play(task, policy, self.codec, self.settings, f"{name}/{attempt}")
+            if trajectory.end not in INFRASTRUCTURE_ENDS:
+                break
+        row = {"task_id": task_id, "end": trajectory.end.value, "turns": trajectory.agent_turns}
+        tokens = trajectory.tokens
+        if trajectory.end in INFRASTRUCTURE_ENDS or tokens is None or not sum(tokens.loss_mask):
+            # Nothing to learn from: a token of padding that no loss is on, and no reward.
+            tokens = TokenRecord()
+            tokens.append_context([self.codec.stop_id] * 2)
+            tokens.prompt_length = 1
+            return row | {"tokens": tokens, "reward": None, "partial": None, "shaped": None}
+        result = score(trajectory, task, self.weights)
+        shaped = shaped_reward(result.reward, result.partial, self.args.alpha)
+        return row | {
+            "tokens": tokens,
+            "reward": result.reward,
+            "partial": result.partial,
+            "shaped": shaped,
+        }
+
+    def _record(self, episodes: list[dict[str, Any]], step: int, seconds: float) -> None:
+        scored = [e for e in episodes if e["shaped"] is not None]
+        groups = [e["shaped"] for e in episodes]
+        size = self.args.samples_per_prompt
+        spread = sum(
+            len({g for g in groups[i : i + size] if g is not None}) > 1
+            for i in range(0, len(groups), size)
+        )
+        with open(self.path, "a", encoding="utf-8") as stream:
+            for e in episodes:
+                row = {"step": step} | {k: v for k, v in e.items() if k != "tokens"}
+                row["tokens"] = len(e["tokens"].ids)
+                stream.write(json.dumps(row) + "\n")
+        count = max(len(scored), 1)
+        ends = Counter(e["end"] for e in episodes)
+        print(
+            f"rollout {step}: reward {sum(e['reward'] for e in scored) / count:.3f}  "
+            f"partial {sum(e['partial'] for e in scored) / count:.3f}  "
+            f"groups with a spread {spread}/{len(groups) // size}  "
+            f"ends {dict(ends)}  {seconds:.1f} s",
+            flush=True,
+        )
+
+
+def shaped(completions, shaped, **columns):  # noqa: ANN001, ANN003, ANN201
+    """The reward that is optimised. None: the episode cannot be scored, TRL leaves it out."""
+    return shaped
+
+
+def official(completions, official, **columns):  # noqa: ANN001, ANN003, ANN201
+    """tau2's own reward, logged with weight 0."""
+    return official
+
+
+def partial(completions, partial, **columns):  # noqa: ANN001, ANN003, ANN201
+    """The partial score, logged with weight 0."""
+    return partial
+
+
+def train(args, stage: Stage) -> None:
+    import os
+
+    import torch
+    from datasets import Dataset
+    from tau2_agent.chat import ChatCodec
+    from tau2_agent.tasks import read_task_file
+    from tau2_agent.trl_stage import StageCallback, cut_metrics, finish, last_checkpoint, quiet
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
+    from trl import GRPOConfig, GRPOTrainer
+
+    quiet()
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    checkpoint = last_checkpoint(stage.folder)
+    step = int(checkpoint.name[11:]) if checkpoint else 0
+    if step > args.rollouts:
+        stage.set_aside(f"it has {step} rollouts, {args.rollouts} are asked for")
+        checkpoint, step = None, 0
+    cut_metrics(stage.folder, step)
+    cut_metrics(stage.folder, step - 1, ROLLOUTS)  # a rollout is numbered by the step it precedes
+
+    task_ids = [row.task_id for row in read_task_file(args.tasks)]
+    batch = args.prompts_per_rollout * args.samples_per_prompt
+    if batch % args.micro_batch:
+        raise command.InputError(
+            f"grpo.micro_batch {args.micro_batch} does not divide prompts_per_rollout x "
+            f"samples_per_prompt = {batch}"
+        )
+    config = GRPOConfig(
+        output_dir=str(stage.folder),
+        max_steps=args.rollouts,
+        num_generations=args.samples_per_prompt,
+        per_device_train_batch_size=args.micro_batch,
+        gradient_accumulation_steps=batch // args.micro_batch,  # one optimizer step a rollout
+        max_completion_length=args.context_length,
+        temperature=args.temperature,
+        learning_rate=args.lr,
+        lr_scheduler_type="constant",
+        weight_decay=0.0,
+        beta=args.kl,
+        epsilon=args.clip,
+        epsilon_high=args.clip_high,
+        loss_type="dapo",
+        scale_rewards="group" if args.std else "none",
+        reward_weights=[1.0, 0.0, 0.0],
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        save_steps=args.save_rollouts,
+        save_total_limit=2,
+        logging_steps=1,
+        report_to=[],
+        disable_tqdm=True,
+        seed=args.seed,
+    )
+    trainer = GRPOTrainer(
+        model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
+        args=config,
+        processing_class=tokenizer,
+        reward_funcs=[shaped, official, partial],
+        train_dataset=Dataset.from_list([{"prompt": task_id} for task_id in task_ids]),
+        rollout_func=Rollouts(args, ChatCodec(tokenizer), stage.folder),
+        callbacks=[StageCallback(stage)],
+    )
+    origin = f"resumed its own run at rollout {step}" if checkpoint else f"from {args.model}"
+    print(f"{args.rollouts} rollouts of {batch} episodes on {len(task_ids)} tasks; {origin}")
+    began = time.time()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if not stage.stop_requested:
+        finish(
+            stage,
+            trainer,
+            tokenizer,
+            {
+                "stage": "rl",
+                "steps": args.rollouts,
+                "resumed_at": step,
+                "seconds": round(time.time() - began, 1),
+                "started_from": str(args.model),
+            },
+        )
+
+
+def three_weights(text: str) -> tuple[float, float, float]:
+    """Parse "action,communicate,assertion"."""
+    action, communicate, assertion = (float(part) for part in text.split(","))
+    return action, communicate, assertion
+
+
+def main() -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="SFT checkpoint to start from")
+    parser.add_argument("--tasks", type=Path, required=True, help="task file to draw prompts from")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
+    parser.add_argument("--seed", type=int, default=0)
+    rollout = parser.add_argument_group("rollouts")
+    rollout.add_argument("--rollouts", type=int, default=30, help="each is one optimizer step")
+    rollout.add_argument("--prompts-per-rollout", type=int, default=8)
+    rollout.add_argument("--samples-per-prompt", type=int, default=4, help="size of a group")
+    rollout.add_argument("--micro-batch", type=int, default=8, help="episodes a backward pass")
+    episode = parser.add_argument_group("episodes")
+    episode.add_argument("--prompt", default="tau2", help="system prompt: tau2 or short")
+    episode.add_argument("--user", default="scripted", help="user simulator")
+    episode.add_argument("--temperature", type=float, default=1.0)
+    episode.add_argument("--context-length", type=int, default=2048, help="tokens, in all")
+    episode.add_argument("--max-new-tokens", type=int, default=128, help="tokens a turn")
+    episode.add_argument("--max-steps", type=int, default=200, help="as tau2 counts")
+    episode.add_argument("--episode-timeout", type=float, default=300.0, help="seconds")
+    reward = parser.add_argument_group("reward")
+    reward.add_argument("--alpha", type=float, default=0.5, help="weight of the partial score")
+    reward.add_argument(
+        "--weights",
+        type=three_weights,
+        default=(0.7, 0.1, 0.2),
+        help="of action, communicate and assertion checks in the partial score",
+    )
+    reward.add_argument("--std", action="store_true", help="divide by the group's deviation")
+    optimisation = parser.add_argument_group("optimisation")
+    optimisation.add_argument("--lr", type=float, default=2e-4)
+    optimisation.add_argument("--kl", type=float, default=0.0, help="weight of the KL penalty")
+    optimisation.add_argument("--clip", type=float, default=0.2)
+    optimisation.add_argument("--clip-high", type=float, default=0.28)
+    parser.add_argument(
+        "--save-rollouts", type=int, default=10, help="rollouts between checkpoints"
+    )
+    args = parser.parse_args()
+
+    decides = {
+        name: getattr(args, name)
+        for name in (
+            "seed prompts_per_rollout samples_per_prompt micro_batch prompt user temperature "
+            "context_length max_new_tokens max_steps alpha weights std lr kl clip clip_high"
+        ).split()
+    }
+    mark = fingerprint({"model": args.model, "tasks": args.tasks}, decides)
+    with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:
+        if not stage.finished:
+            train(args, stage)
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(main)

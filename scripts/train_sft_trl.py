@@ -1,0 +1,164 @@
+"""Supervised fine-tuning on teacher traces, on the CPU, with TRL's SFTTrainer.
+
+Traces are tokenised by the episode's own codec, so the model is trained on exactly the token stream
+that it will see and write in an episode. The loss is on what the teacher wrote after the greeting.
+
+Interrupted, it continues from its last whole checkpoint when the same command runs again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from tau2_agent import command
+from tau2_agent.stage import Stage, fingerprint
+
+
+def tokenised(rows: list[dict[str, Any]], codec, max_length: int) -> list[dict[str, list[int]]]:
+    """`input_ids` and `labels` of each trace; labels are -100 where the loss mask is 0.
+
+    Raises InputError if a trace is longer than `max_length` tokens: cut, it would teach the model
+    to stop half-way.
+    """
+    samples = []
+    for row in rows:
+        record = codec.trace(row["messages"], row["tools"])
+        if len(record.ids) > max_length:
+            raise command.InputError(
+                f"the trace of {row['task_id']} has {len(record.ids)} tokens, sft.max_length is "
+                f"{max_length}; raise it, or leave that trace out"
+            )
+        labels = [i if on else -100 for i, on in zip(record.ids, record.loss_mask, strict=True)]
+        samples.append({"input_ids": record.ids, "labels": labels})
+    return samples
+
+
+def check_prompt(rows: list[dict[str, Any]], prompt: str, path: Path) -> None:
+    """The traces' system prompt must be the one that episodes will have."""
+    from tau2_agent.environment import system_prompt
+
+    for row in rows:
+        if row["messages"][0] != {"role": "system", "content": system_prompt(prompt)}:
+            raise command.InputError(
+                f"{path}: the trace of {row['task_id']} has another system prompt than "
+                f"prompt {prompt!r}; make the traces again with --prompt {prompt}"
+            )
+
+
+def train(args, stage: Stage) -> None:
+    import torch
+    from datasets import Dataset
+    from tau2_agent.chat import ChatCodec
+    from tau2_agent.tasks import read_task_file
+    from tau2_agent.trl_stage import StageCallback, cut_metrics, finish, last_checkpoint, quiet
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import SFTConfig, SFTTrainer
+
+    quiet()
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    rows = [row.row for row in read_task_file(args.traces)]
+    check_prompt(rows, args.prompt, args.traces)
+    samples = tokenised(rows, ChatCodec(tokenizer), args.max_length)
+    trained = sum(label != -100 for sample in samples for label in sample["labels"])
+    total = sum(len(sample["input_ids"]) for sample in samples)
+    print(f"{len(samples)} traces, {total} tokens, loss on {trained} of them")
+
+    steps = math.ceil(len(samples) / args.batch_size) * args.epochs
+    config = SFTConfig(
+        output_dir=str(stage.folder),
+        max_steps=steps,
+        per_device_train_batch_size=args.batch_size,
+        learning_rate=args.lr,
+        lr_scheduler_type="cosine",
+        warmup_steps=math.ceil(args.warmup_ratio * steps),
+        weight_decay=args.weight_decay,
+        adam_beta2=args.adam_beta2,
+        max_length=None,  # checked above: nothing is cut silently
+        packing=False,
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        save_steps=args.save_steps,
+        save_total_limit=2,
+        logging_steps=args.logging_steps,
+        report_to=[],
+        disable_tqdm=True,
+        seed=args.seed,
+    )
+    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
+    trainer = SFTTrainer(
+        model=model,
+        args=config,
+        train_dataset=Dataset.from_list(samples),
+        processing_class=tokenizer,
+        callbacks=[StageCallback(stage)],
+    )
+    checkpoint = last_checkpoint(stage.folder)
+    step = int(checkpoint.name[11:]) if checkpoint else 0
+    cut_metrics(stage.folder, step)
+    print(f"{steps} steps; " + (f"resumed at step {step}" if checkpoint else f"from {args.model}"))
+    began = time.time()
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if not stage.stop_requested:
+        finish(
+            stage,
+            trainer,
+            tokenizer,
+            {
+                "stage": "sft",
+                "steps": steps,
+                "resumed_at": step,
+                "seconds": round(time.time() - began, 1),
+                "train_loss": result.training_loss,
+                "started_from": str(args.model),
+            },
+        )
+
+
+def main() -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument(
+        "--model", type=Path, required=True, help="Hugging Face folder to start from"
+    )
+    parser.add_argument("--traces", type=Path, required=True, help="teacher traces")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
+    parser.add_argument("--prompt", default="tau2", help="system prompt that the traces must have")
+    parser.add_argument("--max-length", type=int, default=2048, help="longest trace, in tokens")
+    parser.add_argument("--seed", type=int, default=0)
+    optimisation = parser.add_argument_group("optimisation")
+    optimisation.add_argument("--lr", type=float, default=3e-3, help="peak learning rate")
+    optimisation.add_argument("--epochs", type=int, default=20)
+    optimisation.add_argument("--batch-size", type=int, default=4, help="traces a step")
+    optimisation.add_argument("--warmup-ratio", type=float, default=0.1, help="of all steps")
+    optimisation.add_argument("--weight-decay", type=float, default=0.1)
+    optimisation.add_argument("--adam-beta2", type=float, default=0.98)
+    records = parser.add_argument_group("records")
+    records.add_argument("--save-steps", type=int, default=100)
+    records.add_argument("--logging-steps", type=int, default=10)
+    args = parser.parse_args()
+
+    mark = fingerprint(
+        {"model": args.model, "traces": args.traces},
+        {
+            "prompt": args.prompt,
+            "max_length": args.max_length,
+            "seed": args.seed,
+            "lr": args.lr,
+            "epochs": args.epochs,  # the cosine ends with them: another number is another run
+            "batch_size": args.batch_size,
+            "warmup_ratio": args.warmup_ratio,
+            "weight_decay": args.weight_decay,
+            "adam_beta2": args.adam_beta2,
+        },
+    )
+    with Stage(args.output, mark) as stage:
+        if not stage.finished:
+            train(args, stage)
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(main)
