@@ -79,8 +79,9 @@ def training_texts(traces: Path, prompt_text: str) -> list[str]:
 def make_demo(folder: Path, args) -> None:
     """A small random Qwen3 model with its tokenizer."""
     import torch
-    from tau2_agent.environment import SHORT_SYSTEM_PROMPT
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
+
+    from tau2_agent.environment import SHORT_SYSTEM_PROMPT
 
     texts = training_texts(args.traces, SHORT_SYSTEM_PROMPT)
     tokenizer = demo_tokenizer(texts, args.vocab_size)
@@ -137,8 +138,9 @@ def fetch(folder: Path, source: str, revision: str | None) -> None:
 
 def check(folder: Path, source: str) -> None:
     """A folder that later stages can load: configuration, weights, tokenizer, chat template."""
-    from tau2_agent.chat import ChatCodec
     from transformers import AutoTokenizer
+
+    from tau2_agent.chat import ChatCodec
 
     missing = [
         name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()

@@ -129,17 +129,17 @@ class Rollouts:
         )
 
 
-def shaped(completions, shaped, **columns):  # noqa: ANN001, ANN003, ANN201
+def shaped(completions, shaped, **columns):
     """The reward that is optimised. None: the episode cannot be scored, TRL leaves it out."""
     return shaped
 
 
-def official(completions, official, **columns):  # noqa: ANN001, ANN003, ANN201
+def official(completions, official, **columns):
     """tau2's own reward, logged with weight 0."""
     return official
 
 
-def partial(completions, partial, **columns):  # noqa: ANN001, ANN003, ANN201
+def partial(completions, partial, **columns):
     """The partial score, logged with weight 0."""
     return partial
 
@@ -149,10 +149,11 @@ def train(args, stage: Stage) -> None:
 
     import torch
     from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
     from tau2_agent.chat import ChatCodec
     from tau2_agent.tasks import read_task_file
-    from tau2_agent.trl_stage import StageCallback, cut_metrics, finish, last_checkpoint, quiet
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from tau2_agent.trl_stage import cut_metrics, finish, last_checkpoint, quiet, run
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
     from trl import GRPOConfig, GRPOTrainer
@@ -208,12 +209,11 @@ def train(args, stage: Stage) -> None:
         reward_funcs=[shaped, official, partial],
         train_dataset=Dataset.from_list([{"prompt": task_id} for task_id in task_ids]),
         rollout_func=Rollouts(args, ChatCodec(tokenizer), stage.folder),
-        callbacks=[StageCallback(stage)],
     )
     origin = f"resumed its own run at rollout {step}" if checkpoint else f"from {args.model}"
     print(f"{args.rollouts} rollouts of {batch} episodes on {len(task_ids)} tasks; {origin}")
     began = time.time()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    run(stage, trainer, checkpoint)
     if not stage.stop_requested:
         finish(
             stage,
@@ -275,10 +275,25 @@ def main() -> int:
 
     decides = {
         name: getattr(args, name)
-        for name in (
-            "seed prompts_per_rollout samples_per_prompt micro_batch prompt user temperature "
-            "context_length max_new_tokens max_steps alpha weights std lr kl clip clip_high"
-        ).split()
+        for name in [
+            "seed",
+            "prompts_per_rollout",
+            "samples_per_prompt",
+            "micro_batch",
+            "prompt",
+            "user",
+            "temperature",
+            "context_length",
+            "max_new_tokens",
+            "max_steps",
+            "alpha",
+            "weights",
+            "std",
+            "lr",
+            "kl",
+            "clip",
+            "clip_high",
+        ]
     }
     mark = fingerprint({"model": args.model, "tasks": args.tasks}, decides)
     with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:

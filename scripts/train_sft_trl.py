@@ -51,11 +51,12 @@ def check_prompt(rows: list[dict[str, Any]], prompt: str, path: Path) -> None:
 def train(args, stage: Stage) -> None:
     import torch
     from datasets import Dataset
-    from tau2_agent.chat import ChatCodec
-    from tau2_agent.tasks import read_task_file
-    from tau2_agent.trl_stage import StageCallback, cut_metrics, finish, last_checkpoint, quiet
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
+
+    from tau2_agent.chat import ChatCodec
+    from tau2_agent.tasks import read_task_file
+    from tau2_agent.trl_stage import cut_metrics, finish, last_checkpoint, quiet, run
 
     quiet()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
@@ -94,14 +95,13 @@ def train(args, stage: Stage) -> None:
         args=config,
         train_dataset=Dataset.from_list(samples),
         processing_class=tokenizer,
-        callbacks=[StageCallback(stage)],
     )
     checkpoint = last_checkpoint(stage.folder)
     step = int(checkpoint.name[11:]) if checkpoint else 0
     cut_metrics(stage.folder, step)
     print(f"{steps} steps; " + (f"resumed at step {step}" if checkpoint else f"from {args.model}"))
     began = time.time()
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    result = run(stage, trainer, checkpoint)
     if not stage.stop_requested:
         finish(
             stage,

@@ -1,6 +1,7 @@
 """Shared: a small tokenizer with Qwen3's chat template, made as the demo's is."""
 
 import pytest
+
 from base_model import demo_tokenizer
 
 TEXT = [

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tau2.data_model.message import AssistantMessage, ToolMessage, UserMessage
+
 from tau2_agent.agents import ModelAgent
 from tau2_agent.chat import ChatCodec, TemplateError
 from tau2_agent.policy import Sampling

@@ -11,6 +11,7 @@ from tau2.data_model.message import AssistantMessage, MultiToolMessage, ToolCall
 from tau2.domains.telecom.environment import get_environment
 from tau2.orchestrator.orchestrator import Orchestrator
 from tau2.user.base import BaseUser
+
 from tau2_agent.environment import (
     make_environment,
     policy_hash,

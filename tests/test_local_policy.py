@@ -5,9 +5,10 @@ import random
 
 import pytest
 import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
 from tau2_agent.local_policy import LocalPolicy
 from tau2_agent.policy import Sampling
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
 STOP = 7
 

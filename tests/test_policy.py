@@ -5,6 +5,7 @@ import time
 
 import pytest
 from fake_sglang import FakeSGLang
+
 from tau2_agent.policy import Sampling, SGLangPolicy
 from tau2_agent.trajectory import PolicyFailure
 
@@ -65,9 +66,8 @@ def test_lasting_trouble_is_a_failure_that_names_the_server(trouble):
     ("trouble", "said"), [("400", "scripted 400"), ("abort", "abort"), ("no_logprobs", "log probs")]
 )
 def test_hopeless_trouble_is_not_retried(trouble, said):
-    with FakeSGLang([trouble]) as fake:
-        with pytest.raises(PolicyFailure, match=said):
-            ask(fake)
+    with FakeSGLang([trouble]) as fake, pytest.raises(PolicyFailure, match=said):
+        ask(fake)
     assert len(fake.requests) == 1
 
 

@@ -219,7 +219,7 @@ class _ColumnCache(DynamicCache):
         super().__init__()
         self._buffers: list[list[Any]] = [[k, v, k.shape[2]] for k, v in layers]
 
-    def update(self, key_states, value_states, layer_idx, *args, **kwargs):  # noqa: ANN001, ANN201
+    def update(self, key_states, value_states, layer_idx, *args, **kwargs):
         if layer_idx == len(self._buffers):
             self._buffers.append([key_states[:, :, :0], value_states[:, :, :0], 0])
         buffer = self._buffers[layer_idx]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from tau2_agent.files import read_jsonl, write_jsonl
@@ -25,13 +26,13 @@ class StageCallback(TrainerCallback):
         self.stage = stage
         self.began = time.time()
 
-    def on_step_end(self, args, state, control, **kwargs):  # noqa: ANN001, ANN201
+    def on_step_end(self, args, state, control, **kwargs):
         if self.stage.stop_requested:
             control.should_save = True
             control.should_training_stop = True
         return control
 
-    def on_log(self, args, state, control, logs=None, **kwargs):  # noqa: ANN001, ANN201
+    def on_log(self, args, state, control, logs=None, **kwargs):
         row = {"step": state.global_step, "seconds": round(time.time() - self.began, 2)}
         row |= {key: value for key, value in (logs or {}).items() if isinstance(value, int | float)}
         with open(self.stage.folder / METRICS, "a", encoding="utf-8") as stream:
@@ -106,9 +107,17 @@ def quiet() -> None:
     """Keep libraries from printing what the stage's own lines say better."""
     import datasets
 
+    warnings.filterwarnings("ignore", "`gradient_checkpointing` is deprecated", FutureWarning)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     datasets.disable_progress_bars()
+
+
+def run(stage: Stage, trainer: Any, checkpoint: Path | None) -> Any:
+    """Train from the checkpoint, or from the start, with this stage's callbacks."""
+    trainer.add_callback(StageCallback(stage))
+    trainer.remove_callback(PrinterCallback)
+    return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def finish(stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any]) -> None:
