@@ -23,6 +23,8 @@ from tau2_agent import command
 from tau2_agent.stage import Stage, fingerprint
 
 ROLLOUTS = "rollouts.jsonl"
+# Options that do not decide what is trained: the paths' content is in the fingerprint by itself.
+NOT_DECISIVE = {"model", "tasks", "output", "rollouts", "save_rollouts", "episode_timeout"}
 
 
 class Rollouts:
@@ -273,28 +275,8 @@ def main() -> int:
     )
     args = parser.parse_args()
 
-    decides = {
-        name: getattr(args, name)
-        for name in [
-            "seed",
-            "prompts_per_rollout",
-            "samples_per_prompt",
-            "micro_batch",
-            "prompt",
-            "user",
-            "temperature",
-            "context_length",
-            "max_new_tokens",
-            "max_steps",
-            "alpha",
-            "weights",
-            "std",
-            "lr",
-            "kl",
-            "clip",
-            "clip_high",
-        ]
-    }
+    # All that decides the weights, in the order of --help; more rollouts continue the same run.
+    decides = {k: v for k, v in vars(args).items() if k not in NOT_DECISIVE}
     mark = fingerprint({"model": args.model, "tasks": args.tasks}, decides)
     with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:
         if not stage.finished:

@@ -119,7 +119,7 @@ async def _take_turns(
             if asked.is_tool_call():
                 receiver, caller = "environment", "user"
             else:
-                receiver, for_agent = "agent", for_agent + [asked]
+                receiver, for_agent = "agent", [*for_agent, asked]
                 if any(token in asked.content for token in (STOP, TRANSFER, OUT_OF_SCOPE)):
                     end = EndReason.USER_STOP
         elif receiver == "agent":

@@ -133,7 +133,7 @@ class LocalPolicy:
         return turns
 
     def _select(self, batch: list[_Request]) -> list[list[int]]:
-        """Bring the cache's rows into the batch's order; return the ids each row has yet to read."""
+        """Bring the cache's rows into the batch's order; return the ids each has yet to read."""
         sources, deltas, rows = [], [], {}
         for request in batch:
             row = self._rows.get(request.session)

@@ -23,10 +23,10 @@ class EpisodeSettings:
     prompt: str = "tau2"
     user: str = "scripted"
     user_settings: dict[str, Any] = field(default_factory=dict)
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     context_length: int = 32768
     response_length: int | None = None
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 async def play(

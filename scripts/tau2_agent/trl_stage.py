@@ -20,7 +20,7 @@ METRICS = "metrics.jsonl"
 
 
 class StageCallback(TrainerCallback):
-    """Saves and leaves when the stage is asked to stop; writes every logged value as a JSON line."""
+    """Saves and leaves when the stage is asked to stop; writes logged values as JSON lines."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
