@@ -9,7 +9,6 @@ from fake_sglang import FakeSGLang
 from tau2_agent.policy import Sampling, SGLangPolicy
 from tau2_agent.trajectory import PolicyFailure
 
-
 SAMPLING = Sampling(max_new_tokens=8)
 
 
