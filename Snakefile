@@ -1,0 +1,28 @@
+# Post-trains a tool-using agent on tau2-bench telecom: tasks, teacher traces, base model, SFT,
+# GRPO, evaluation. config.yaml says what is done; rules/ say how, in the order of the data.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+# Used with --sdm apptainer only.
+container: config["resources"]["container"]
+
+
+rule all:
+    input:
+        "results/summary.csv",
+
+
+include: "rules/tasks.smk"
+include: "rules/traces.smk"
+include: "rules/model.smk"
+include: "rules/sft.smk"
+include: "rules/grpo.smk"
+include: "rules/evaluate.smk"

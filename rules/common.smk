@@ -1,0 +1,159 @@
+# What the rules share: the checked configuration, the backend, file names, flags.
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from tau2_agent import backend as backends
+from tau2_agent import configuration
+
+# --- where jobs run ------------------------------------------------------------------------------
+# A cluster executor sets a number of jobs (nodes). In a dry run `-j` does so too, hence the second
+# half: cluster profiles have default resources. A job on a node is part of a cluster run.
+REMOTE = workflow.remote_exec or (
+    workflow.resource_settings.nodes is not None
+    and (
+        not workflow.output_settings.dryrun
+        or workflow.resource_settings.default_resources is not None
+    )
+)
+CONTAINER = "APPTAINER" in {
+    method.name for method in workflow.deployment_settings.deployment_method
+}
+
+# Jobs find the Python that runs Snakemake, activated or not, and its output is not held back.
+os.environ.update(
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+    PYTHONUNBUFFERED="1",
+)
+# A stop signal is the program's to answer: the shell waits for it to save its state, and tee, which
+# shows and keeps its output, outlives it, or the program would die of its next line.
+shell.prefix("""trap : TERM USR1; tee() {{ trap '' INT TERM USR1; command tee "$@"; }}; """)
+
+# --- configuration -------------------------------------------------------------------------------
+
+
+def configuration_layers():
+    """(file, values) of all places that configure, lowest first."""
+    files = [Path("config.yaml"), *map(Path, workflow.config_settings.configfiles)]
+    layers = [(os.path.relpath(file), yaml.safe_load(file.read_text()) or {}) for file in files]
+    return [*layers, ("--config", dict(workflow.config_settings.config))]
+
+
+def choose_backend(wanted, wanted_by):
+    return backends.choose(wanted, wanted_by, remote=REMOTE, container=CONTAINER)
+
+
+SCHEMA = configuration.load_schema(ROOT / "schemas/config.schema.yaml")
+try:
+    SETTINGS = configuration.resolve(
+        configuration_layers(), SCHEMA, ROOT / "presets", choose_backend
+    )
+except configuration.ConfigError as error:
+    raise WorkflowError(f"the configuration has mistakes:\n{error}") from None
+config.clear()
+config.update(SETTINGS.config)
+
+BACKEND = config["backend"]
+if workflow.is_main_process:
+    print(
+        f"backend: {BACKEND} ({SETTINGS.backend.reason}); preset: {SETTINGS.preset}",
+        file=sys.stderr,
+    )
+
+
+onstart:
+    # Only in real runs: a dry run shows every backend anywhere.
+    if not REMOTE:
+        try:
+            backends.require(BACKEND, config["resources"]["gpus"], container=CONTAINER)
+        except backends.BackendUnavailable as error:
+            raise WorkflowError(str(error)) from None
+
+
+# --- names ---------------------------------------------------------------------------------------
+NAME = config["model"]["name"]
+CHECKPOINTS = {
+    "base": f"models/{NAME}",
+    "sft": f"checkpoints/{NAME}_sft_telecom",
+    "rl": f"checkpoints/{NAME}_rl_telecom",
+}
+TRACES = "data/teacher_traces.jsonl"
+
+
+wildcard_constraints:
+    split="[A-Za-z0-9_]+",
+
+
+def known_split(wildcards):
+    """No file; fails for a split that tau2 and this project do not have."""
+    valid = configuration.split_names(SCHEMA)
+    if wildcards.split not in valid:
+        raise WorkflowError(
+            f"there is no split {wildcards.split!r}; {configuration.choice(wildcards.split, valid)}"
+        )
+    return []
+
+
+def tasks_file(split):
+    return f"data/telecom_{split}_tasks.jsonl"
+
+
+# --- flags ---------------------------------------------------------------------------------------
+
+
+def flags(values=None, **more):
+    """Command-line flags from keys and values; True is a bare flag, False and None are none.
+
+    Put into a rule's params, they are what triggers its rerun, so only what matters to it goes in.
+    """
+    words = []
+    for key, value in {**(values or {}), **more}.items():
+        if value is None or value is False:
+            continue
+        words.append(f"--{key.replace('_', '-')}")
+        if isinstance(value, (list, tuple)):
+            words += map(str, value)
+        elif value is not True:
+            words.append(str(value))
+    return shlex.join(words)
+
+
+def only(section, keys):
+    """The named keys (one text, with blanks between) of a section of the configuration."""
+    return {key: config[section][key] for key in keys.split()}
+
+
+# Of action, communicate and assertion checks, as the programs take them.
+PARTIAL_WEIGHTS = ",".join(
+    str(config["reward"]["weights"][check]) for check in ("action", "communicate", "assertion")
+)
+
+
+def quiet_flags(**values):
+    """Flags that change nothing in the result, such as how often to save: no rerun for these.
+
+    Snakemake leaves params out of its reasons when they are functions of the resources.
+    """
+    return lambda wildcards, resources: flags(values)
+
+
+# --- resources -----------------------------------------------------------------------------------
+GPUS = config["resources"]["gpus"] if BACKEND == "slime" else 0
+THREADS = config["resources"]["threads"] or workflow.resource_settings.cores or 8
+MEMORY_MB = int(config["resources"]["memory_gb"] * 1000)
+
+if workflow.is_main_process and not REMOTE:
+    # Without a cap Snakemake would start as many GPU jobs at once as there are cores.
+    workflow.global_resources.setdefault("gpu", backends.visible_gpus() or GPUS)
+
+
+def runtime(wildcards, attempt):
+    """Minutes on a cluster; a retry gets more."""
+    return int(attempt * config["resources"]["hours"] * 60)

@@ -1,0 +1,99 @@
+# How good the models are: every task of a split, for the final model (results/), the SFT model
+# (results/sft/) and the base model (results/base/), and one table over all of them.
+EVALUATION_FLAGS = flags(
+    only("evaluation", "num_tasks temperature max_new_tokens context_length max_steps"),
+    prompt=config["prompt"],
+    user=config["user"]["simulator"],
+    seed=config["seed"],
+    backend=BACKEND,
+)
+EVALUATION_QUIET_FLAGS = quiet_flags(**only("evaluation", "concurrency sglang_port"))
+RESULTS = {
+    "base": "results/base/eval_{split}.json",
+    "sft": "results/sft/eval_{split}.json",
+    "rl": "results/eval_{split}.json",
+}
+
+
+localrules:
+    summary,
+
+
+rule evaluate:
+    input:
+        checkpoint=CHECKPOINTS["rl"],
+        leaks="data/leaks_{split}.json",
+        # Evaluated first, so that the last table shows what training changed.
+        compared=ancient([RESULTS[stage] for stage in config["evaluation"]["compare_with"]]),
+    output:
+        RESULTS["rl"],
+    log:
+        "logs/evaluate_{split}.log",
+    benchmark:
+        "benchmarks/evaluate_{split}.tsv"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=MEMORY_MB,
+        runtime=runtime,
+    params:
+        stage="rl",
+        flags=EVALUATION_FLAGS,
+        quiet_flags=EVALUATION_QUIET_FLAGS,
+    message:
+        "Evaluation of {input.checkpoint} on {wildcards.split}"
+    shell:
+        "python scripts/evaluate_tau2.py --checkpoint {input.checkpoint} --output-path {output}"
+        " --domain telecom --task-split {wildcards.split} --stage {params.stage} {params.flags}"
+        " {params.quiet_flags} 2>&1 | tee {log}"
+
+
+use rule evaluate as evaluate_sft with:
+    input:
+        checkpoint=CHECKPOINTS["sft"],
+        leaks="data/leaks_{split}.json",
+    output:
+        RESULTS["sft"],
+    log:
+        "logs/evaluate_sft_{split}.log",
+    benchmark:
+        "benchmarks/evaluate_sft_{split}.tsv"
+    params:
+        stage="sft",
+        flags=EVALUATION_FLAGS,
+        quiet_flags=EVALUATION_QUIET_FLAGS,
+
+
+use rule evaluate as evaluate_base with:
+    input:
+        checkpoint=CHECKPOINTS["base"],
+        leaks="data/leaks_{split}.json",
+    output:
+        RESULTS["base"],
+    log:
+        "logs/evaluate_base_{split}.log",
+    benchmark:
+        "benchmarks/evaluate_base_{split}.tsv"
+    params:
+        stage="base",
+        flags=EVALUATION_FLAGS,
+        quiet_flags=EVALUATION_QUIET_FLAGS,
+
+
+rule summary:
+    input:
+        results=expand(
+            [RESULTS[stage] for stage in [*config["evaluation"]["compare_with"], "rl"]],
+            split=config["evaluation"]["splits"],
+        ),
+    output:
+        "results/summary.csv",
+    log:
+        "logs/summary.log",
+    benchmark:
+        "benchmarks/summary.tsv"
+    message:
+        "Summary of {input.results}"
+    shell:
+        "python scripts/summarise_results.py --results {input.results} --output {output}"
+        " 2>&1 | tee {log}"

@@ -1,0 +1,56 @@
+# What is trained: a Hugging Face folder, made here (demo) or downloaded once at a pinned revision.
+DEMO_MODEL = config["model"]["source"] == "demo"
+
+
+localrules:
+    base_model,
+
+
+rule base_model:
+    input:
+        traces=TRACES if DEMO_MODEL else [],
+    output:
+        directory(CHECKPOINTS["base"]),
+    log:
+        "logs/base_model.log",
+    benchmark:
+        "benchmarks/base_model.tsv"
+    params:
+        flags=(
+            flags(
+                source="demo",
+                traces=TRACES,
+                seed=config["seed"],
+                **only("model", "layers hidden heads vocab_size context_length"),
+            )
+            if DEMO_MODEL
+            else flags(only("model", "source revision"))
+        ),
+    message:
+        "Base model: {output}"
+    shell:
+        "python scripts/base_model.py --output {output} {params.flags} 2>&1 | tee {log}"
+
+
+# Only slime's trainers need it: Megatron reads weights in its own format.
+rule convert_model:
+    input:
+        model=CHECKPOINTS["base"],
+    output:
+        directory(f"models/{NAME}_torch_dist"),
+    log:
+        "logs/convert_model.log",
+    benchmark:
+        "benchmarks/convert_model.tsv"
+    threads: THREADS
+    resources:
+        gpu=1,
+        mem_mb=MEMORY_MB,
+        runtime=runtime,
+    params:
+        flags=flags(only("model", "source")) if not DEMO_MODEL else "",
+    message:
+        "Conversion: {input.model} -> {output}"
+    shell:
+        "python scripts/convert_checkpoint.py --to torch_dist --input {input.model}"
+        " --output {output} {params.flags} 2>&1 | tee {log}"

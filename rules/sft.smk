@@ -1,0 +1,42 @@
+# Supervised fine-tuning on the teacher traces. The backend decides the program and its flags; the
+# files are the same. An interrupted job continues: see tau2_agent/stage.py.
+SFT = {
+    "cpu": {
+        "program": "train_sft_trl.py",
+        "keys": "lr epochs batch_size max_length warmup_ratio weight_decay adam_beta2",
+        "converted": [],
+    },
+    "slime": {
+        "program": "train_sft_slime.py",
+        "keys": "lr epochs steps batch_size max_length warmup_ratio weight_decay adam_beta2",
+        "converted": rules.convert_model.output,
+    },
+}[BACKEND]
+
+
+rule sft:
+    input:
+        model=CHECKPOINTS["base"],
+        converted=SFT["converted"],
+        traces=TRACES,
+        leaks=ancient(expand("data/leaks_{split}.json", split=config["tasks"]["held_out"])),
+    output:
+        directory(CHECKPOINTS["sft"]),
+    log:
+        "logs/sft.log",
+    benchmark:
+        "benchmarks/sft.tsv"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+        mem_mb=MEMORY_MB,
+        runtime=runtime,
+    params:
+        program=SFT["program"],
+        flags=flags(only("sft", SFT["keys"]), prompt=config["prompt"], seed=config["seed"]),
+        quiet_flags=quiet_flags(**only("sft", "save_steps")),
+    message:
+        "SFT: {input.model} learns from {input.traces}"
+    shell:
+        "python scripts/{params.program} --model {input.model} --traces {input.traces}"
+        " --output {output} {params.flags} {params.quiet_flags} 2>&1 | tee {log}"

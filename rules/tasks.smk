@@ -1,0 +1,21 @@
+# Which tasks: files that name them, one a line, as slime reads its prompts.
+
+
+localrules:
+    tasks,
+
+
+rule tasks:
+    input:
+        known_split,
+    output:
+        "data/telecom_{split}_tasks.jsonl",
+    log:
+        "logs/tasks_{split}.log",
+    benchmark:
+        "benchmarks/tasks_{split}.tsv"
+    message:
+        "Tasks of the split {wildcards.split}"
+    shell:
+        "python scripts/tau2_mock.py --local_dir data --domain telecom --split {wildcards.split}"
+        " 2>&1 | tee {log}"

@@ -1,0 +1,109 @@
+"""Values of a configuration that are fine alone and do not fit each other.
+
+The schema says what each key may be; here stands what no schema can say. Each check names the keys,
+their values and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Fault(NamedTuple):
+    """A mistake: the dotted key it is about, and a sentence with the remedy."""
+
+    key: str
+    text: str
+
+
+def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what does not fit in a complete configuration."""
+    yield from _length_of_training(config)
+    yield from _token_budgets(config)
+    if sum(config["reward"]["weights"].values()) == 0:
+        yield Fault("reward.weights", "reward.weights are all 0; at least one check must count")
+    if config["model"]["source"] == "demo":
+        yield from _demo_model(config)
+    else:
+        yield from _pinned_model(config["model"])
+    if config["backend"] == "slime":
+        yield from _parallelism(config)
+
+
+def _length_of_training(config: Mapping[str, Any]) -> Iterator[Fault]:
+    epochs, steps = config["sft"]["epochs"], config["sft"]["steps"]
+    if (epochs is None) == (steps is None):
+        given = f"sft.epochs is {epochs} and sft.steps is {steps}"
+        yield Fault("sft.epochs", f"{given}; set one to a number and the other to null")
+    elif config["backend"] == "cpu" and epochs is None:
+        yield Fault(
+            "sft.steps", "the cpu backend counts epochs; set sft.epochs, and sft.steps to null"
+        )
+
+
+def _token_budgets(config: Mapping[str, Any]) -> Iterator[Fault]:
+    for section in ("grpo", "evaluation"):
+        turn, whole = config[section]["max_new_tokens"], config[section]["context_length"]
+        if turn >= whole:
+            yield Fault(
+                f"{section}.max_new_tokens",
+                f"{section}.max_new_tokens {turn} leaves no room for a prompt in "
+                f"{section}.context_length {whole}; lower the first",
+            )
+
+
+def _demo_model(config: Mapping[str, Any]) -> Iterator[Fault]:
+    model = config["model"]
+    hidden, heads, room = model["hidden"], model["heads"], model["context_length"]
+    if hidden % (2 * heads):
+        yield Fault(
+            "model.hidden",
+            f"model.hidden {hidden} is no multiple of twice model.heads {heads}; change one",
+        )
+    for section, key in (
+        ("sft", "max_length"),
+        ("grpo", "context_length"),
+        ("evaluation", "context_length"),
+    ):
+        if config[section][key] > room:
+            yield Fault(
+                f"{section}.{key}",
+                f"{section}.{key} {config[section][key]} is more than model.context_length "
+                f"{room}; lower the first or raise the second",
+            )
+
+
+def _pinned_model(model: Mapping[str, Any]) -> Iterator[Fault]:
+    if not model["revision"] and not Path(model["source"]).is_dir():
+        yield Fault(
+            "model.source",
+            f"model.source {model['source']} is no folder here, so it is a hub id; pin "
+            "model.revision to a commit hash, so that two runs train the same model",
+        )
+
+
+def _parallelism(config: Mapping[str, Any]) -> Iterator[Fault]:
+    gpus, tensor_parallel = config["resources"]["gpus"], config["slime"]["tensor_parallel"]
+    if gpus == 0 or gpus % tensor_parallel:
+        yield Fault(
+            "resources.gpus",
+            f"resources.gpus {gpus} is no multiple of slime.tensor_parallel {tensor_parallel}; "
+            "change one of them",
+        )
+        return
+    replicas = gpus // tensor_parallel
+    prompts, samples = config["grpo"]["prompts_per_rollout"], config["grpo"]["samples_per_prompt"]
+    batches = {
+        "sft.batch_size": config["sft"]["batch_size"],
+        "grpo.prompts_per_rollout × samples_per_prompt": prompts * samples,
+    }
+    for name, size in batches.items():
+        if size % replicas:
+            yield Fault(
+                name.split(" ")[0],
+                f"{name} = {size} cannot be shared evenly by {replicas} replicas (resources.gpus "
+                f"{gpus} / slime.tensor_parallel {tensor_parallel}); make it a multiple of "
+                f"{replicas}",
+            )
