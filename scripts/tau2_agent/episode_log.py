@@ -1,0 +1,97 @@
+"""The file to which an evaluation appends a row as each episode ends, so that it can go on later.
+
+Left out: what the rows mean (results.py), and when an evaluation counts as finished (stage.py).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tau2_agent.results import EpisodeRow, ResultsError, first_problem
+
+
+class EpisodeLog:
+    """Rows of one run, a run being one checkpoint with one set of settings.
+
+    Opening the file keeps the rows of the same `run` (its fingerprint) and drops a last line that
+    a kill cut in half. Rows of another run are set aside as FILE.<run>. One process at a time:
+    another one gets a ResultsError. Use it as a context manager.
+    """
+
+    def __init__(self, path: Path | str, run: str) -> None:
+        self.path, self.run = Path(path), run
+        self.rows: dict[tuple[str, int], EpisodeRow] = {}  # the last row of each task and trial
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = self._open()
+        try:
+            rows = read_rows(self.path)
+            if other := next((row.run for row in rows if row.run != run), None):
+                os.replace(self.path, self.path.with_name(f"{self.path.name}.{other[:12]}"))
+                self.close()
+                self._handle = self._open()
+                rows = []
+            os.ftruncate(self._handle, self.path.read_bytes().rfind(b"\n") + 1)
+        except BaseException:
+            os.close(self._handle)
+            raise
+        self.rows = {(row.task_id, row.trial): row for row in rows}
+
+    def append(self, row: EpisodeRow) -> None:
+        """Add a row, in one write. A full disk raises OSError."""
+        row = row.model_copy(update={"run": self.run})
+        line = row.model_dump_json().encode() + b"\n"
+        if os.write(self._handle, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        self.rows[row.task_id, row.trial] = row
+
+    def missing(self, task_ids: Iterable[str], trials: int = 1) -> list[tuple[str, int]]:
+        """Tasks and trials still to be played: without a row, or with an excluded one."""
+        wanted = [(task_id, trial) for trial in range(trials) for task_id in task_ids]
+        return [key for key in wanted if key not in self.rows or self.rows[key].excluded]
+
+    def close(self) -> None:
+        """Write what the system still holds back, and let others have the file."""
+        os.fsync(self._handle)
+        os.close(self._handle)
+
+    def __enter__(self) -> EpisodeLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> int:
+        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise ResultsError(
+                f"{self.path}: another evaluation is writing this file; wait for it or stop it"
+            ) from None
+        return handle
+
+
+def read_rows(path: Path | str) -> list[EpisodeRow]:
+    """Read rows in the order of the file, without a last line that has no end.
+
+    Any other line that is no row raises ResultsError with its number.
+    """
+    rows = []
+    for number, line in enumerate(Path(path).read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            rows.append(EpisodeRow.model_validate_json(line))
+        except ValidationError as error:
+            raise ResultsError(
+                f"{path}, line {number}: no row of an evaluation ({first_problem(error)}). "
+                "Delete the line, or the file to evaluate anew."
+            ) from None
+    return rows
