@@ -109,19 +109,19 @@ def tasks_file(split):
 
 
 def flags(values=None, **more):
-    """Command-line flags from keys and values; True is a bare flag, False and None are none.
+    """Command-line flags from keys and values; None gives none, truth values --key or --no-key.
 
     Put into a rule's params, they are what triggers its rerun, so only what matters to it goes in.
     """
     words = []
     for key, value in {**(values or {}), **more}.items():
-        if value is None or value is False:
+        if value is None:
             continue
-        words.append(f"--{key.replace('_', '-')}")
-        if isinstance(value, (list, tuple)):
-            words += map(str, value)
-        elif value is not True:
-            words.append(str(value))
+        flag = key.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
     return shlex.join(words)
 
 
@@ -143,6 +143,22 @@ def quiet_flags(**values):
     """
     return lambda wildcards, resources: flags(values)
 
+
+# What slime's training programs are told about the machine and its records.
+MACHINE = {
+    "cpu": {},
+    "slime": {
+        "gpus": config["resources"]["gpus"],
+        **only(
+            "slime",
+            "tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu recompute"
+            " attention_backend keep_checkpoints",
+        ),
+        "extra_args": config["slime"]["extra_args"] or None,
+        "tracking": config["tracking"]["tool"],
+        "wandb_project": config["tracking"]["project"],
+    },
+}[BACKEND]
 
 # --- resources -----------------------------------------------------------------------------------
 GPUS = config["resources"]["gpus"] if BACKEND == "slime" else 0

@@ -1,7 +1,11 @@
 # How good the models are: every task of a split, for the final model (results/), the SFT model
 # (results/sft/) and the base model (results/base/), and one table over all of them.
 EVALUATION_FLAGS = flags(
-    only("evaluation", "num_tasks temperature max_new_tokens context_length max_steps"),
+    only(
+        "evaluation",
+        "num_tasks trials temperature max_new_tokens context_length max_steps",
+    ),
+    weights=PARTIAL_WEIGHTS,
     prompt=config["prompt"],
     user=config["user"]["simulator"],
     seed=config["seed"],
@@ -45,13 +49,14 @@ rule evaluate:
     shell:
         "python scripts/evaluate_tau2.py --checkpoint {input.checkpoint} --output-path {output}"
         " --domain telecom --task-split {wildcards.split} --stage {params.stage} {params.flags}"
-        " {params.quiet_flags} 2>&1 | tee {log}"
+        " {params.quiet_flags} --compare {input.compared} 2>&1 | tee {log}"
 
 
 use rule evaluate as evaluate_sft with:
     input:
         checkpoint=CHECKPOINTS["sft"],
         leaks="data/leaks_{split}.json",
+        compared=[],
     output:
         RESULTS["sft"],
     log:
@@ -68,6 +73,7 @@ use rule evaluate as evaluate_base with:
     input:
         checkpoint=CHECKPOINTS["base"],
         leaks="data/leaks_{split}.json",
+        compared=[],
     output:
         RESULTS["base"],
     log:

@@ -2,21 +2,24 @@
 # their group. The backend decides the program and its flags; the files are the same.
 GRPO = {
     "cpu": {
-        "program": "train_grpo_trl.py",
+        "program": "train_grpo_trl.py --model {input.sft}",
         "keys": "lr rollouts prompts_per_rollout samples_per_prompt temperature max_new_tokens"
         " context_length max_steps std clip clip_high kl micro_batch",
+        "quiet_keys": "",
     },
     "slime": {
-        "program": "train_grpo_slime.py",
+        "program": "train_grpo_slime.py --model {input.sft} --sft {input.sft}",
         "keys": "lr rollouts prompts_per_rollout samples_per_prompt temperature max_new_tokens"
-        " context_length max_steps std clip clip_high kl",
+        " context_length response_length max_steps std filter clip clip_high kl updates"
+        " weight_decay",
+        "quiet_keys": "gpus_per_engine memory_share",
     },
 }[BACKEND]
 
 
 rule grpo:
     input:
-        model=CHECKPOINTS["sft"],
+        sft=CHECKPOINTS["sft"],
         tasks=tasks_file(config["tasks"]["grpo"]),
         leaks=ancient(expand("data/leaks_{split}.json", split=config["tasks"]["held_out"])),
     output:
@@ -31,7 +34,6 @@ rule grpo:
         mem_mb=MEMORY_MB,
         runtime=runtime,
     params:
-        program=GRPO["program"],
         flags=flags(
             only("grpo", GRPO["keys"]),
             alpha=config["reward"]["alpha"],
@@ -40,9 +42,11 @@ rule grpo:
             user=config["user"]["simulator"],
             seed=config["seed"],
         ),
-        quiet_flags=quiet_flags(**only("grpo", "save_rollouts")),
+        quiet_flags=quiet_flags(
+            **only("grpo", "save_rollouts"), **only("slime", GRPO["quiet_keys"]), **MACHINE
+        ),
     message:
-        "GRPO: {input.model} practises on {input.tasks}"
+        "GRPO: {input.sft} practises on {input.tasks}"
     shell:
-        "python scripts/{params.program} --model {input.model} --tasks {input.tasks}"
-        " --output {output} {params.flags} {params.quiet_flags} 2>&1 | tee {log}"
+        f"python scripts/{GRPO['program']} --tasks {{input.tasks}} --output {{output}}"
+        " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"

@@ -2,13 +2,14 @@
 # files are the same. An interrupted job continues: see tau2_agent/stage.py.
 SFT = {
     "cpu": {
-        "program": "train_sft_trl.py",
+        "program": "train_sft_trl.py --model {input.model}",
         "keys": "lr epochs batch_size max_length warmup_ratio weight_decay adam_beta2",
         "converted": [],
     },
     "slime": {
-        "program": "train_sft_slime.py",
-        "keys": "lr epochs steps batch_size max_length warmup_ratio weight_decay adam_beta2",
+        "program": "train_sft_slime.py --model {input.model} --base {input.converted}",
+        "keys": "lr epochs steps batch_size max_length response_length warmup_ratio weight_decay"
+        " adam_beta2",
         "converted": rules.convert_model.output,
     },
 }[BACKEND]
@@ -32,11 +33,10 @@ rule sft:
         mem_mb=MEMORY_MB,
         runtime=runtime,
     params:
-        program=SFT["program"],
         flags=flags(only("sft", SFT["keys"]), prompt=config["prompt"], seed=config["seed"]),
-        quiet_flags=quiet_flags(**only("sft", "save_steps")),
+        quiet_flags=quiet_flags(**only("sft", "save_steps"), **MACHINE),
     message:
         "SFT: {input.model} learns from {input.traces}"
     shell:
-        "python scripts/{params.program} --model {input.model} --traces {input.traces}"
-        " --output {output} {params.flags} {params.quiet_flags} 2>&1 | tee {log}"
+        f"python scripts/{SFT['program']} --traces {{input.traces}} --output {{output}}"
+        " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"

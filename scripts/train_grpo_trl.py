@@ -12,6 +12,7 @@ which. More `--rollouts` continue a finished run.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import time
@@ -264,7 +265,12 @@ def main() -> int:
         default=(0.7, 0.1, 0.2),
         help="of action, communicate and assertion checks in the partial score",
     )
-    reward.add_argument("--std", action="store_true", help="divide by the group's deviation")
+    reward.add_argument(
+        "--std",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="divide by the group's deviation",
+    )
     optimisation = parser.add_argument_group("optimisation")
     optimisation.add_argument("--lr", type=float, default=2e-4)
     optimisation.add_argument("--kl", type=float, default=0.0, help="weight of the KL penalty")

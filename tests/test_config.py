@@ -203,12 +203,18 @@ def test_texts_of_the_command_line() -> None:
         ),
         (
             {"preset": "qwen3-4b", "resources": {"gpus": 3}},
-            ["resources.gpus 3 is no multiple of slime.tensor_parallel 2"],
+            ["resources.gpus 3 is no multiple of 2", "slime.tensor_parallel"],
         ),
         (
             {"preset": "qwen3-4b-8gpu", "sft": {"batch_size": 6}},
             ["sft.batch_size = 6", "4 replicas", "make it a multiple of 4"],
         ),
+        ({"preset": "qwen3-4b", "grpo": {"updates": 5}}, ["grpo.updates 5 does not divide", "32"]),
+        (
+            {"preset": "qwen3-4b-8gpu", "grpo": {"updates": 16}},
+            ["grpo.prompts_per_rollout × samples_per_prompt / updates = 2", "4 replicas"],
+        ),
+        ({"evaluation": {"sglang_port": 30000}}, ["set it to null for backend cpu"]),
     ],
 )
 def test_mistake_names_key_value_and_remedy(layer: dict[str, Any], parts: list[str]) -> None:

@@ -28,6 +28,11 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _demo_model(config)
     else:
         yield from _pinned_model(config["model"])
+    if config["backend"] == "cpu" and config["evaluation"]["sglang_port"] is not None:
+        yield Fault(
+            "evaluation.sglang_port",
+            "evaluation.sglang_port is the slime backend's; set it to null for backend cpu",
+        )
     if config["backend"] == "slime":
         yield from _parallelism(config)
 
@@ -85,25 +90,35 @@ def _pinned_model(model: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _parallelism(config: Mapping[str, Any]) -> Iterator[Fault]:
-    gpus, tensor_parallel = config["resources"]["gpus"], config["slime"]["tensor_parallel"]
-    if gpus == 0 or gpus % tensor_parallel:
+    gpus, slime, grpo = config["resources"]["gpus"], config["slime"], config["grpo"]
+    shared = slime["tensor_parallel"] * slime["pipeline_parallel"] * slime["context_parallel"]
+    if gpus == 0 or gpus % shared:
         yield Fault(
             "resources.gpus",
-            f"resources.gpus {gpus} is no multiple of slime.tensor_parallel {tensor_parallel}; "
-            "change one of them",
+            f"resources.gpus {gpus} is no multiple of {shared}, the GPUs of one replica "
+            "(slime.tensor_parallel × pipeline_parallel × context_parallel); change one of them",
         )
         return
-    replicas = gpus // tensor_parallel
-    prompts, samples = config["grpo"]["prompts_per_rollout"], config["grpo"]["samples_per_prompt"]
-    batches = {
-        "sft.batch_size": config["sft"]["batch_size"],
-        "grpo.prompts_per_rollout × samples_per_prompt": prompts * samples,
-    }
-    for name, size in batches.items():
+    replicas = gpus // shared
+    episodes = grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
+    if episodes % grpo["updates"]:
+        yield Fault(
+            "grpo.updates",
+            f"grpo.updates {grpo['updates']} does not divide grpo.prompts_per_rollout × "
+            f"samples_per_prompt = {episodes}; take a divisor of {episodes}",
+        )
+        return
+    for key, name, size in (
+        ("sft.batch_size", "sft.batch_size", config["sft"]["batch_size"]),
+        (
+            "grpo.prompts_per_rollout",
+            "grpo.prompts_per_rollout × samples_per_prompt / updates",
+            episodes // grpo["updates"],
+        ),
+    ):
         if size % replicas:
             yield Fault(
-                name.split(" ")[0],
+                key,
                 f"{name} = {size} cannot be shared evenly by {replicas} replicas (resources.gpus "
-                f"{gpus} / slime.tensor_parallel {tensor_parallel}); make it a multiple of "
-                f"{replicas}",
+                f"{gpus} / {shared} GPUs each); make it a multiple of {replicas}",
             )
