@@ -1,0 +1,296 @@
+"""slime's hooks for tau2 telecom: play an episode, keep a group, record a rollout.
+
+    --custom-generate-function-path     generate_with_tau.generate
+    --dynamic-sampling-filter-path      generate_with_tau.keep_group
+    --custom-rollout-log-function-path  generate_with_tau.log_rollout
+
+An episode is the one of everything else here (`tau2_agent.play`), with slime's router as policy:
+token ids in, token ids and log probs out, nothing is ever tokenised twice. Settings come from
+`--custom-config-path`, whose keys (`tau2_*`) become attributes of slime's arguments.
+
+No episode can end a rollout: time-outs, failures of the server or of the user simulator, and
+mistakes of this program become aborted samples without loss or reward. Only a server that answers
+nothing at all ends it, in `keep_group`, with the last failure as the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from tau2_agent.chat import ChatCodec
+from tau2_agent.episode import Limits
+from tau2_agent.play import EpisodeSettings, play
+from tau2_agent.policy import Policy, Sampling, SGLangPolicy
+from tau2_agent.scoring import score
+from tau2_agent.tasks import get_task
+from tau2_agent.trajectory import (
+    INFRASTRUCTURE_ENDS,
+    EndReason,
+    PolicyFailure,
+    TokenRecord,
+    Trajectory,
+    Turn,
+)
+from tau2_reward_shaping import ALPHA, PartialWeights, shaped_reward
+
+logger = logging.getLogger(__name__)
+
+# Ends that say nothing about the policy: such samples are not trained on.
+UNTRAINABLE = INFRASTRUCTURE_ENDS | {EndReason.TIMEOUT}
+
+_policies: dict[tuple[int, str], Router] = {}
+_codecs: dict[int, ChatCodec] = {}
+# What the server said of each turn of the episode that this task plays.
+_answers: ContextVar[list[dict[str, Any]]] = ContextVar("answers")
+_dropped = 0  # groups dropped in the current rollout
+_silent = 0  # groups in a row without a single finished episode
+
+
+async def generate(
+    args: Any, sample: Any, sampling_params: dict[str, Any], evaluation=False
+) -> Any:
+    """Play the sample's task and fill the sample. Never raises but for cancellation."""
+    _reset(sample)
+    began = time.perf_counter()
+    answers: list[dict[str, Any]] = []
+    _answers.set(answers)
+    try:
+        task = get_task(sample.metadata["task_id"])
+        policy, codec = _policy(args)
+        timed = _Timed(policy, args)
+        settings = episode_settings(args, sampling_params)
+        session = sample.session_id or f"{sample.index}"
+        trajectory = await play(task, timed, codec, settings, session)
+        sample.non_generation_time = time.perf_counter() - began - timed.seconds
+        if trajectory.end in UNTRAINABLE or not sum(trajectory.tokens.loss_mask):
+            return give_up(sample, trajectory.end, trajectory.detail)
+        finish(args, sample, trajectory, task)
+        for meta in answers:
+            sample.prefix_cache_info.add(meta)
+        sample.response = codec.tokenizer.decode(
+            trajectory.tokens.ids[trajectory.tokens.prompt_length :]
+        )
+    except Exception as error:
+        logger.exception("an episode failed; its sample is aborted")
+        return give_up(sample, EndReason.POLICY_ERROR, f"{type(error).__name__}: {error}")
+    return sample
+
+
+def episode_settings(args: Any, sampling_params: dict[str, Any]) -> EpisodeSettings:
+    """What an episode is told, from slime's arguments and its sampling parameters.
+
+    slime's `max_new_tokens` bounds everything after the first prompt; a single turn is bounded by
+    `tau2_max_new_tokens`.
+    """
+    response = int(sampling_params["max_new_tokens"])
+    return EpisodeSettings(
+        prompt=_option(args, "tau2_prompt", "tau2"),
+        user=_option(args, "tau2_user", "scripted"),
+        user_settings=_option(args, "tau2_user_settings", {}),
+        sampling=Sampling(
+            temperature=float(sampling_params["temperature"]),
+            top_p=float(sampling_params.get("top_p", 1.0)),
+            top_k=int(sampling_params.get("top_k", -1)),
+            max_new_tokens=min(int(_option(args, "tau2_max_new_tokens", 1024)), response),
+        ),
+        context_length=int(_option(args, "rollout_max_context_len", 32768)),
+        response_length=response,
+        limits=Limits(
+            max_steps=int(_option(args, "tau2_max_steps", 200)),
+            timeout_s=float(_option(args, "tau2_episode_timeout_s", 900.0)),
+        ),
+    )
+
+
+def finish(args: Any, sample: Any, trajectory: Trajectory, task: Any) -> None:
+    """Put a finished episode into the sample: tokens, mask, log probs, reward, status."""
+    record = trajectory.tokens
+    sample.tokens = record.ids[: record.prompt_length]
+    for trainable, ids, log_probs in spans(record):
+        sample.append_response_tokens(
+            args, tokens=ids, log_probs=log_probs if trainable else None, trainable=trainable
+        )
+    weights = PartialWeights.read(_option(args, "tau2_partial_weights", None))
+    result = score(trajectory, task, weights)
+    alpha = float(_option(args, "tau2_alpha", ALPHA))
+    sample.reward = {
+        "reward": result.reward,
+        "partial": result.partial,
+        "shaped": shaped_reward(result.reward, result.partial, alpha),
+    }
+    cut = trajectory.end in (EndReason.CONTEXT_LENGTH, EndReason.MAX_STEPS)
+    sample.status = type(sample).Status.TRUNCATED if cut else type(sample).Status.COMPLETED
+    sample.metadata |= {
+        "end": trajectory.end.value,
+        "steps": trajectory.steps,
+        "agent_turns": trajectory.agent_turns,
+        "tool_errors": trajectory.tool_errors,
+        "seconds": round(trajectory.seconds, 3),
+        "reward_info": result.reward_info,
+    }
+
+
+def give_up(sample: Any, end: EndReason, detail: str) -> Any:
+    """Make an aborted sample: two filler tokens, no loss, and rewards that every reader can add."""
+    _reset(sample)
+    sample.tokens = [0, 0]
+    sample.response_length = 1
+    sample.loss_mask = [0]
+    sample.rollout_log_probs = [0.0]
+    sample.reward = {"reward": 0.0, "partial": 0.0, "shaped": 0.0}
+    sample.status = type(sample).Status.ABORTED
+    sample.remove_sample = True
+    sample.metadata = {**(sample.metadata or {}), "end": end.value, "detail": detail[:500]}
+    return sample
+
+
+def keep_group(args: Any, samples: list[Any], **_: Any) -> Any:
+    """Drop a group that teaches nothing: all finished episodes got the same shaped reward.
+
+    At most `tau2_max_dropped_groups` a rollout are dropped; then groups are taken as they come, so
+    that a policy which solves nothing, or everything, cannot keep a rollout going forever. Raises
+    RuntimeError when many groups in a row finished no episode.
+    """
+    from slime.rollout.filter_hub.base_types import DynamicFilterOutput
+
+    global _dropped, _silent
+    finished = [s.reward["shaped"] for s in samples if s.status.value != "aborted"]
+    _silent = 0 if finished else _silent + 1
+    if _silent >= int(_option(args, "tau2_max_silent_groups", 16)):
+        last = samples[0].metadata
+        raise RuntimeError(
+            f"{_silent} groups in a row finished no episode; the last one ended with "
+            f"{last.get('end')}: {last.get('detail')}"
+        )
+    if len({round(value, 9) for value in finished}) > 1:
+        return DynamicFilterOutput(keep=True)
+    if _dropped >= int(_option(args, "tau2_max_dropped_groups", 16)):
+        return DynamicFilterOutput(keep=True)
+    _dropped += 1
+    return DynamicFilterOutput(keep=False, reason="equal" if finished else "aborted")
+
+
+def log_rollout(
+    rollout_id: int, args: Any, samples: list[Any], rollout_extra_metrics: Any, rollout_time: float
+) -> bool:
+    """Write a line an episode and a summary of the rollout. False: slime logs its own too."""
+    global _dropped
+    dropped, _dropped = _dropped, 0
+    rows = [{"rollout": rollout_id, **episode_row(sample)} for sample in samples]
+    path = _option(args, "tau2_rollouts_path", None)
+    if path:
+        with open(Path(path), "a", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in rows)
+    finished = [row for row in rows if row["status"] != "aborted"]
+    summary: dict[str, Any] = {"episodes": len(rows), "aborted": len(rows) - len(finished)}
+    for key in ("reward", "partial", "shaped", "agent_turns", "tokens"):
+        values = [row[key] for row in finished if row[key] is not None]
+        summary[key] = sum(values) / len(values) if values else None
+    ends = Counter(row["end"] for row in rows)
+    summary |= {"dropped_groups": dropped, "seconds": round(rollout_time, 2), "ends": dict(ends)}
+    logger.info("tau2 %s: %s", rollout_id, summary)
+    return False
+
+
+def episode_row(sample: Any) -> dict[str, Any]:
+    """What is worth keeping of a sample, without its tokens."""
+    metadata, reward = sample.metadata or {}, sample.reward or {}
+    return {
+        "task_id": metadata.get("task_id"),
+        "group": sample.group_index,
+        "status": sample.status.value,
+        "end": metadata.get("end"),
+        "detail": metadata.get("detail"),
+        "reward": reward.get("reward"),
+        "partial": reward.get("partial"),
+        "shaped": reward.get("shaped"),
+        "agent_turns": metadata.get("agent_turns"),
+        "steps": metadata.get("steps"),
+        "seconds": metadata.get("seconds"),
+        "tokens": len(sample.tokens),
+        "trained_tokens": sum(sample.loss_mask or []),
+    }
+
+
+def spans(record: TokenRecord) -> Iterator[tuple[bool, list[int], list[float]]]:
+    """Cut what follows the first prompt into runs of equal loss mask: (mask, ids, log probs)."""
+    start = record.prompt_length
+    while start < len(record.ids):
+        end, on = start, record.loss_mask[start]
+        while end < len(record.ids) and record.loss_mask[end] == on:
+            end += 1
+        yield bool(on), record.ids[start:end], record.log_probs[start:end]
+        start = end
+
+
+class Router(SGLangPolicy):
+    """slime's router; what it says of each answer is kept for slime's own metrics."""
+
+    def _read(self, answer: dict[str, Any]) -> Turn:
+        turn = super()._read(answer)
+        _answers.get().append(answer["meta_info"])
+        return turn
+
+
+class _Timed:
+    """A policy that stops when slime has enough samples, and measures its own time."""
+
+    def __init__(self, policy: Policy, args: Any) -> None:
+        self.policy = policy
+        self.args = args
+        self.seconds = 0.0
+
+    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
+        if _state(self.args).aborted:
+            raise PolicyFailure("the rollout is full; the rest of this episode is not needed")
+        began = time.perf_counter()
+        try:
+            return await self.policy.generate(prompt, sampling, session)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+
+def _policy(args: Any) -> tuple[Router, ChatCodec]:
+    """The router as a policy, one a loop since connections belong to it, and the codec."""
+    tokenizer = _state(args).tokenizer
+    if id(tokenizer) not in _codecs:
+        _codecs[id(tokenizer)] = ChatCodec(tokenizer)
+    codec = _codecs[id(tokenizer)]
+    url = f"http://{args.sglang_router_ip}:{args.sglang_router_port}"
+    key = (id(asyncio.get_running_loop()), url)
+    if key not in _policies:
+        _policies[key] = Router(url, codec.stop_ids)
+    return _policies[key], codec
+
+
+def _state(args: Any) -> Any:
+    """slime's own state of a rollout process: its tokenizer, and whether it has enough."""
+    from slime.rollout.sglang_rollout import GenerateState
+
+    return GenerateState(args)
+
+
+def _reset(sample: Any) -> None:
+    """A sample that slime hands out again begins anew."""
+    sample.tokens = []
+    sample.response = ""
+    sample.response_length = 0
+    sample.loss_mask = None
+    sample.rollout_log_probs = None
+    sample.reward = None
+    sample.remove_sample = False
+    sample.status = type(sample).Status.PENDING
+
+
+def _option(args: Any, name: str, default: Any) -> Any:
+    """slime sets options that were not given to None."""
+    value = getattr(args, name, None)
+    return default if value is None else value

@@ -1,0 +1,256 @@
+"""GRPO on tau2 telecom, on GPUs, with slime.
+
+It begins with the SFT stage's weights, a fresh optimizer and rollout 0, or resumes its own run; the
+job's log is read, and anything else than the one that was meant ends the job at once. Training and
+sampling take turns on the same GPUs. Episodes, rewards and the group filter are the hooks in
+generate_with_tau.py and tau2_reward_shaping.py.
+
+More `--rollouts` continue a finished run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tau2_agent import command, slime_command
+from tau2_agent.environment import PROMPTS
+from tau2_agent.files import write_text
+from tau2_agent.megatron_args import model_arguments, read_config
+from tau2_agent.megatron_store import require_weights
+from tau2_agent.slime_install import Install, find_install, untested_versions
+from tau2_agent.slime_log import drop_rows_from
+from tau2_agent.slime_training import Training, last_rollout
+from tau2_agent.stage import Stage, fingerprint
+
+ROLLOUTS = "rollouts.jsonl"
+
+
+def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Return what slime hands to our hooks as attributes of its arguments."""
+    return {
+        "tau2_prompt": options.prompt,
+        "tau2_user": options.user,
+        "tau2_alpha": options.alpha,
+        "tau2_partial_weights": options.weights,
+        "tau2_max_new_tokens": options.max_new_tokens,
+        "tau2_max_steps": options.max_steps,
+        "tau2_episode_timeout_s": options.episode_timeout,
+        "tau2_max_dropped_groups": options.max_dropped_groups,
+        "tau2_max_silent_groups": 2 * options.prompts_per_rollout,
+        "tau2_rollouts_path": str(folder / ROLLOUTS),
+    }
+
+
+def slime_arguments(
+    options: argparse.Namespace, *, config: dict[str, Any], folder: Path, hooks: Path
+) -> list[str]:
+    """Return slime's arguments for this stage.
+
+    folder: where it saves and resumes. hooks: the YAML file with `hook_settings`.
+    """
+    arguments = [
+        *model_arguments(config),
+        *slime_command.checkpoint_arguments(
+            model=options.model.resolve(),
+            weights=options.sft.resolve(),
+            folder=folder,
+            save_every=options.save_rollouts,
+        ),
+        # the data
+        *("--prompt-data", str(options.tasks.resolve())),
+        *("--input-key", "index"),
+        *("--metadata-key", "metadata"),
+        "--rollout-shuffle",
+        *("--rollout-seed", str(options.seed)),
+        *("--seed", str(options.seed)),
+        # a rollout: its batch is one optimizer step unless --updates says more
+        *("--num-rollout", str(options.rollouts)),
+        *("--rollout-batch-size", str(options.prompts_per_rollout)),
+        *("--n-samples-per-prompt", str(options.samples_per_prompt)),
+        *("--num-steps-per-rollout", str(options.updates)),
+        *("--rollout-temperature", str(options.temperature)),
+        *("--rollout-max-response-len", str(options.response_length)),
+        *("--rollout-max-context-len", str(options.context_length)),
+        # our hooks
+        *("--custom-config-path", str(hooks)),
+        *("--custom-generate-function-path", "generate_with_tau.generate"),
+        *("--custom-rollout-log-function-path", "generate_with_tau.log_rollout"),
+        *("--custom-reward-post-process-path", "tau2_reward_shaping.tau2_reward_post_process"),
+        *("--reward-key", "shaped"),  # the filter and the logs read it before the post-process
+        # the algorithm
+        *("--advantage-estimator", "grpo"),
+        *("--eps-clip", str(options.clip)),
+        *("--eps-clip-high", str(options.clip_high)),
+        *("--entropy-coef", str(options.entropy)),
+        # sampling on the same GPUs
+        "--colocate",
+        *("--rollout-num-gpus-per-engine", str(options.gpus_per_engine)),
+        *("--sglang-mem-fraction-static", str(options.memory_share)),
+        # all turns of an episode go to the engine that has its prefix in the cache
+        *("--router-policy", options.router_policy),
+        *slime_command.optimizer_arguments(
+            lr=options.lr,
+            schedule="constant",
+            warmup=0.0,
+            weight_decay=options.weight_decay,
+            beta2=options.adam_beta2,
+        ),
+        *slime_command.parallel_arguments(options),
+    ]
+    if options.filter:
+        arguments += ["--dynamic-sampling-filter-path", "generate_with_tau.keep_group"]
+    if options.kl > 0:
+        # costs a copy of the SFT weights and a forward pass a rollout
+        arguments += ["--use-kl-loss", "--kl-loss-coef", str(options.kl)]
+        arguments += ["--kl-loss-type", "low_var_kl"]
+    if not options.std:
+        arguments.append("--disable-grpo-std-normalization")
+    arguments += slime_command.tracking_arguments(options, "grpo")
+    return arguments + slime_command.extra_arguments(options)
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
+    parser.add_argument("--sft", type=Path, required=True, help="checkpoint to start from")
+    parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
+    parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
+    parser.add_argument("--user", default="scripted", help="who plays the customer")
+    parser.add_argument("--seed", type=int, default=0)
+    rollout = parser.add_argument_group("rollouts")
+    rollout.add_argument("--rollouts", type=int, default=74, help="rounds of playing and training")
+    rollout.add_argument("--prompts-per-rollout", type=int, default=8, help="tasks a round")
+    rollout.add_argument("--samples-per-prompt", type=int, default=4, help="episodes a task")
+    rollout.add_argument("--temperature", type=float, default=0.7)
+    rollout.add_argument(
+        "--response-length", type=int, default=4096, help="tokens after the first prompt"
+    )
+    rollout.add_argument("--max-new-tokens", type=int, default=1024, help="tokens a turn")
+    rollout.add_argument("--context-length", type=int, default=16384, help="tokens an episode")
+    rollout.add_argument("--max-steps", type=int, default=200, help="as tau2 counts them")
+    rollout.add_argument("--episode-timeout", type=float, default=900.0, help="seconds")
+    rollout.add_argument(
+        "--filter",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="drop groups whose episodes all got the same reward",
+    )
+    rollout.add_argument(
+        "--max-dropped-groups", type=int, default=16, help="a round; then any group is taken"
+    )
+    reward = parser.add_argument_group("reward")
+    reward.add_argument("--alpha", type=float, default=0.5, help="weight of the partial score")
+    reward.add_argument("--weights", default="0.7,0.1,0.2", help="action,communicate,assertion")
+    reward.add_argument(
+        "--std",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="divide advantages by the group's deviation",
+    )
+    optimisation = parser.add_argument_group("optimisation")
+    optimisation.add_argument("--lr", type=float, default=1e-6, help="constant")
+    optimisation.add_argument("--weight-decay", type=float, default=0.1)
+    optimisation.add_argument("--adam-beta2", type=float, default=0.98)
+    optimisation.add_argument(
+        "--updates", type=int, default=1, help="optimizer steps a round, on parts of its episodes"
+    )
+    optimisation.add_argument("--clip", type=float, default=0.2, help="lower bound of the ratio")
+    optimisation.add_argument("--clip-high", type=float, default=0.28, help="its upper bound")
+    optimisation.add_argument("--kl", type=float, default=0.0, help="weight of KL to the SFT model")
+    optimisation.add_argument("--entropy", type=float, default=0.0, help="weight of the entropy")
+    parser.add_argument("--save-rollouts", type=int, default=10, help="between checkpoints")
+    server = parser.add_argument_group("sampling")
+    server.add_argument("--gpus-per-engine", type=int, default=1, help="GPUs that share one server")
+    server.add_argument("--memory-share", type=float, default=0.7, help="of a GPU, while sampling")
+    server.add_argument(
+        "--router-policy", default="consistent_hashing", help="manual for the router of PyPI"
+    )
+    slime_command.add_machine_flags(parser)
+    slime_command.add_tracking_flags(parser)
+    return parser.parse_args(arguments)
+
+
+def check(options: argparse.Namespace, tasks: int) -> None:
+    """What slime would only find out after minutes, or never. Raises InputError."""
+    episodes = options.prompts_per_rollout * options.samples_per_prompt
+    if episodes % options.updates:
+        raise command.InputError(
+            f"--updates {options.updates} does not divide the {episodes} episodes of a rollout "
+            "(--prompts-per-rollout × --samples-per-prompt)"
+        )
+    replicas = slime_command.data_parallel(options)
+    if episodes // options.updates % replicas:
+        raise command.InputError(
+            f"{episodes // options.updates} episodes an update cannot be shared by {replicas} "
+            "replicas (--gpus × --nodes / parallel sizes); change one of them"
+        )
+    if tasks < options.prompts_per_rollout:
+        raise command.InputError(
+            f"{options.tasks} has {tasks} tasks, --prompts-per-rollout is "
+            f"{options.prompts_per_rollout}; lower it"
+        )
+    if options.nodes > 1 and not options.ray_address:
+        raise command.InputError("--nodes > 1 needs a running Ray: give --ray-address")
+    require_weights(options.sft)
+
+
+def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
+    from tau2_agent.tasks import read_task_file
+
+    tasks = read_task_file(options.tasks)
+    check(options, len(tasks))
+    done = last_rollout(stage, options.rollouts)
+    folder = stage.folder.resolve()
+    hooks = folder / "tau2.yaml"
+    write_text(hooks, yaml.safe_dump(hook_settings(options, folder), sort_keys=False))
+    training = Training(
+        install,
+        options,
+        slime_arguments(options, config=read_config(options.model), folder=folder, hooks=hooks),
+        weights=options.sft.resolve(),
+        rollouts=options.rollouts,
+        prompts=len(tasks),
+        per_rollout=options.prompts_per_rollout,
+        samples=options.samples_per_prompt,
+        updates_per_rollout=options.updates,
+        done=done,
+    )
+    drop_rows_from(folder / ROLLOUTS, 0 if done is None else done + 1)
+    summary = training.run(stage, sys.executable)
+    if not stage.stop_requested:
+        stage.finish({"stage": "grpo", **summary})
+
+
+def main() -> int:
+    options = parse()
+    install = find_install(options.slime_home, options.megatron_home)
+    for difference in untested_versions(install.versions()):
+        print(f"note: {difference}", flush=True)
+    decisive = (
+        "prompt user seed prompts_per_rollout samples_per_prompt temperature response_length "
+        "max_new_tokens context_length max_steps filter max_dropped_groups alpha weights std lr "
+        "weight_decay adam_beta2 updates clip clip_high kl entropy"
+    )
+    mark = fingerprint(
+        {"sft": options.sft, "tasks": options.tasks},
+        {
+            "backend": "slime",
+            **{name: getattr(options, name) for name in decisive.split()},
+            "extra": slime_command.decisive(slime_command.extra_arguments(options)),
+        },
+    )
+    # more rollouts at a constant learning rate go on where the fewer ended
+    with Stage(options.output, mark, {"rollouts": options.rollouts}) as stage:
+        if not stage.finished:
+            train(options, install, stage)
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(main)

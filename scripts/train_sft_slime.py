@@ -1,0 +1,208 @@
+"""Supervised fine-tuning on teacher traces, on GPUs, with slime.
+
+slime reads a copy of the traces in which the greeting, which is tau2's and not the model's, carries
+no loss and nothing follows the last answer. Its loss mask is then compared with the episode's own
+codec on real traces before a GPU is touched: the same tokens, and a loss on the same ones (slime
+adds the line break after each answer, which costs nothing).
+
+Interrupted, it continues from its last whole checkpoint when the same command runs again. The
+finished folder is both: Megatron checkpoint for GRPO, Hugging Face model for everything else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from tau2_agent import command, slime_command
+from tau2_agent.files import write_jsonl
+from tau2_agent.megatron_args import model_arguments, read_config
+from tau2_agent.megatron_store import require_weights
+from tau2_agent.slime_install import Install, find_install, untested_versions
+from tau2_agent.slime_masks import check_masks, slime_rows
+from tau2_agent.slime_training import Training, last_rollout
+from tau2_agent.stage import Stage, fingerprint
+
+CHECKED_TRACES = 4
+
+
+def slime_arguments(
+    options: argparse.Namespace, *, config: dict[str, Any], folder: Path, data: Path, steps: int
+) -> list[str]:
+    """Return slime's arguments for this stage.
+
+    folder: where it saves and resumes. data: the prepared traces. steps: one rollout each.
+    """
+    return [
+        *model_arguments(config),
+        *slime_command.checkpoint_arguments(
+            model=options.model.resolve(),
+            weights=options.base.resolve(),
+            folder=folder,
+            save_every=options.save_steps,
+        ),
+        # the loss: without --loss-type, slime's default is a policy gradient with reward 0
+        *("--loss-type", "sft_loss"),
+        "--calculate-per-token-loss",
+        "--disable-compute-advantages-and-returns",
+        *("--loss-mask-type", "qwen3"),
+        # the data: no --apply-chat-template, for the mask generator renders itself
+        *("--rollout-function-path", "slime.rollout.sft_rollout.generate_rollout"),
+        *("--prompt-data", str(data)),
+        *("--input-key", "messages"),
+        *("--tool-key", "tools"),
+        "--rollout-shuffle",
+        *("--rollout-seed", str(options.seed)),
+        *("--seed", str(options.seed)),
+        *("--num-rollout", str(steps)),
+        *("--rollout-batch-size", str(options.batch_size)),
+        *("--n-samples-per-prompt", "1"),
+        *("--global-batch-size", str(options.batch_size)),
+        *("--rollout-max-response-len", str(options.response_length)),
+        "--log-multi-turn",
+        # no GPU is held for sampling, and no server starts
+        "--debug-train-only",
+        *slime_command.optimizer_arguments(
+            lr=options.lr,
+            schedule="cosine",
+            warmup=options.warmup_ratio,
+            weight_decay=options.weight_decay,
+            beta2=options.adam_beta2,
+        ),
+        *slime_command.parallel_arguments(options),
+        *slime_command.tracking_arguments(options, "sft"),
+        *slime_command.extra_arguments(options),
+    ]
+
+
+def count_steps(options: argparse.Namespace, traces: int) -> int:
+    """Optimizer steps in all, from --steps or --epochs."""
+    if options.steps is not None:
+        return options.steps
+    return math.ceil(traces / options.batch_size) * options.epochs
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
+    parser.add_argument("--base", type=Path, required=True, help="the same model in torch_dist")
+    parser.add_argument("--traces", type=Path, required=True, help="teacher traces")
+    parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
+    parser.add_argument("--prompt", default="tau2", help="system prompt that the traces must have")
+    parser.add_argument("--max-length", type=int, default=16384, help="longest trace, in tokens")
+    parser.add_argument(
+        "--response-length",
+        type=int,
+        default=2048,
+        help="tokens after the first prompt; longer traces are counted in the metrics, never cut",
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    optimisation = parser.add_argument_group("optimisation")
+    optimisation.add_argument("--lr", type=float, default=2e-5, help="peak learning rate")
+    length = optimisation.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, help="49 unless --epochs is given")
+    length.add_argument("--epochs", type=int, help="passes over the traces, instead of --steps")
+    optimisation.add_argument("--batch-size", type=int, default=8, help="traces a step")
+    optimisation.add_argument("--warmup-ratio", type=float, default=0.1, help="of all steps")
+    optimisation.add_argument("--weight-decay", type=float, default=0.01)
+    optimisation.add_argument("--adam-beta2", type=float, default=0.98)
+    optimisation.add_argument("--save-steps", type=int, default=10, help="between checkpoints")
+    slime_command.add_machine_flags(parser)
+    slime_command.add_tracking_flags(parser)
+    options = parser.parse_args(arguments)
+    if options.steps is None and options.epochs is None:
+        options.steps = 49
+    return options
+
+
+def check(options: argparse.Namespace, traces: int) -> None:
+    """What slime would only find out after minutes, or never. Raises InputError."""
+    replicas = slime_command.data_parallel(options)
+    if options.batch_size % replicas:
+        raise command.InputError(
+            f"--batch-size {options.batch_size} cannot be shared by {replicas} replicas "
+            "(--gpus × --nodes / parallel sizes); make it a multiple"
+        )
+    if traces < options.batch_size:
+        raise command.InputError(
+            f"{options.traces} has {traces} traces, --batch-size is {options.batch_size}; lower it"
+        )
+    if options.nodes > 1 and not options.ray_address:
+        raise command.InputError("--nodes > 1 needs a running Ray: give --ray-address")
+    require_weights(options.base)
+
+
+def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
+    from transformers import AutoTokenizer
+
+    from tau2_agent.chat import ChatCodec
+    from tau2_agent.tasks import read_task_file
+    from train_sft_trl import check_prompt, tokenised
+
+    rows = [row.row for row in read_task_file(options.traces)]
+    check(options, len(rows))
+    check_prompt(rows, options.prompt, options.traces)
+    codec = ChatCodec(AutoTokenizer.from_pretrained(options.model))
+    prepared = slime_rows(rows)
+    lengths = [len(s["input_ids"]) for s in tokenised(prepared, codec, options.max_length)]
+    check_masks(prepared[:CHECKED_TRACES], codec, install)
+    steps = count_steps(options, len(rows))
+    done = last_rollout(stage, steps)
+    folder = stage.folder.resolve()
+    data = folder / "traces.jsonl"
+    write_jsonl(data, prepared)
+    print(
+        f"{len(rows)} traces of {min(lengths)} to {max(lengths)} tokens; slime's tokens and masks "
+        f"are ours on the first {CHECKED_TRACES}",
+        flush=True,
+    )
+    arguments = slime_arguments(
+        options, config=read_config(options.model), folder=folder, data=data, steps=steps
+    )
+    training = Training(
+        install,
+        options,
+        arguments,
+        weights=options.base.resolve(),
+        rollouts=steps,
+        prompts=len(rows),
+        per_rollout=options.batch_size,
+        done=done,
+    )
+    summary = training.run(stage, sys.executable)
+    if not stage.stop_requested:
+        stage.finish({"stage": "sft", **summary})
+
+
+def main() -> int:
+    options = parse()
+    install = find_install(options.slime_home, options.megatron_home)
+    for difference in untested_versions(install.versions()):
+        print(f"note: {difference}", flush=True)
+    mark = fingerprint(
+        {"model": options.model, "traces": options.traces},
+        {
+            "backend": "slime",
+            "prompt": options.prompt,
+            "seed": options.seed,
+            "lr": options.lr,
+            "steps": options.steps,  # the cosine ends with them: another number is another run
+            "epochs": options.epochs,
+            "batch_size": options.batch_size,
+            "warmup_ratio": options.warmup_ratio,
+            "weight_decay": options.weight_decay,
+            "adam_beta2": options.adam_beta2,
+            "extra": slime_command.decisive(slime_command.extra_arguments(options)),
+        },
+    )
+    with Stage(options.output, mark) as stage:
+        if not stage.finished:
+            train(options, install, stage)
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(main)
