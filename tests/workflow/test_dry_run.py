@@ -1,0 +1,153 @@
+"""The stages of both backends, shown by `snakemake -n` anywhere, and mistakes that it finds."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.workflow
+
+CPU_STAGES = {
+    "tasks": 1,
+    "teacher_traces": 1,
+    "leaks": 1,
+    "base_model": 1,
+    "sft": 1,
+    "grpo": 1,
+    "evaluate_base": 1,
+    "evaluate_sft": 1,
+    "evaluate": 1,
+}
+
+
+def test_demo_shows_every_stage_and_the_backend(project) -> None:
+    outcome = project.dry_run("results/eval_test.json")
+    assert outcome.status == 0
+    assert outcome.jobs == CPU_STAGES
+    assert "backend: cpu (" in outcome.text
+    assert "preset: demo" in outcome.text
+
+
+def test_slime_shows_every_stage_without_a_gpu(project) -> None:
+    outcome = project.dry_run("results/eval_test.json", "--config", "backend=slime")
+    assert outcome.status == 0
+    assert outcome.jobs == {**CPU_STAGES, "convert_model": 1}
+    assert "preset: qwen3-4b" in outcome.text
+
+
+@pytest.mark.parametrize("config", ["backend=cpu", "backend=slime"])
+def test_dry_run_is_quick(project, config: str) -> None:
+    # The best of three: another program on the machine is not the workflow's fault.
+    assert min(project.dry_run("--config", config).seconds for _ in range(3)) < 4
+
+
+@pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "presets").glob("*.yaml")))
+def test_every_preset_can_be_shown(project, preset: str) -> None:
+    outcome = project.dry_run("--config", f"preset={preset}")
+    assert outcome.status == 0, outcome.text
+    assert outcome.jobs["grpo"] == 1
+
+
+def test_default_target_is_the_summary(project) -> None:
+    assert project.dry_run().jobs == {**CPU_STAGES, "summary": 1}
+
+
+@pytest.mark.parametrize("stage", ["base", "sft"])
+def test_earlier_models_alone_need_no_later_stage(project, stage: str) -> None:
+    jobs = project.dry_run(f"results/{stage}/eval_train.json").jobs
+    assert jobs[f"evaluate_{stage}"] == 1
+    assert "grpo" not in jobs
+    assert ("sft" in jobs) == (stage == "sft")
+
+
+def test_comparison_can_be_left_out(project) -> None:
+    jobs = project.dry_run(
+        "results/eval_test.json", "--config", "evaluation={compare_with: []}"
+    ).jobs
+    assert "evaluate_base" not in jobs and "evaluate_sft" not in jobs
+
+
+def test_other_splits_get_their_own_files_and_gate(project) -> None:
+    jobs = project.dry_run("results/eval_extra_unseen.json").jobs
+    assert jobs["leaks"] == 2  # the held-out split before training, and the evaluated one
+
+
+def test_cluster_profile_means_slime_unless_the_config_says_cpu(project) -> None:
+    assert "backend: slime (jobs run on a cluster)" in project.dry_run("--profile", "slurm").text
+    project.write_config("backend: cpu")
+    assert "backend: cpu (" in project.dry_run("--profile", "slurm").text
+
+
+def test_dry_run_with_many_jobs_is_no_cluster(project) -> None:
+    assert "backend: cpu (" in project.dry_run("-j", "4").text
+
+
+def test_jobs_find_the_python_that_runs_snakemake(project) -> None:
+    """Called by its path, without an activated environment."""
+    script = project.folder / "rules" / "tasks.smk"
+    script.write_text(script.read_text().replace("python scripts/tau2_mock.py", "which python #"))
+    path = os.environ.pop("PATH")
+    os.environ["PATH"] = "/usr/bin:/bin"
+    try:
+        text = project.run("data/telecom_test_tasks.jsonl", "--cores", "1").text
+    finally:
+        os.environ["PATH"] = path
+    assert str(Path(project.command()[0]).parent / "python") in text
+
+
+# --- mistakes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "parts"),
+    [
+        ("grop: {lr: 1.0e-4}", ["config.yaml: unknown key grop; did you mean grpo?"]),
+        ("grpo: {learning_rate: 1.0e-4}", ["unknown key grpo.learning_rate"]),
+        ("grpo: {lr: fast}", ["config.yaml: grpo.lr is 'fast'", "must be a number"]),
+        ("tasks: {grpo: tran}", ["tasks.grpo is 'tran'", "did you mean train?"]),
+        ("preset: demmo", ["preset 'demmo' is not there; did you mean demo?"]),
+    ],
+)
+def test_mistake_in_the_file(project, config: str, parts: list[str]) -> None:
+    project.write_config(config)
+    outcome = project.dry_run()
+    assert outcome.status != 0
+    for part in parts:
+        assert part in outcome.text
+    assert "Traceback" not in outcome.text
+
+
+def test_number_that_yaml_reads_as_text_is_a_number(project) -> None:
+    project.write_config("grpo: {lr: 1e-6}")
+    outcome = project.dry_run("-p")
+    assert outcome.status == 0
+    assert "--lr 1e-06 " in outcome.text
+
+
+def test_command_line_wins_over_a_file_over_config_yaml_over_the_preset(project) -> None:
+    project.write_config("grpo: {lr: 0.1, rollouts: 71, samples_per_prompt: 5}")
+    (project.folder / "mine.yaml").write_text("grpo: {lr: 0.2, rollouts: 72}")
+    text = project.dry_run("-p", "--configfile", "mine.yaml", "--config", "grpo={lr: 0.3}").text
+    assert "--lr 0.3 --rollouts 72 --prompts-per-rollout 8 --samples-per-prompt 5 " in text
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["results/eval_tets.json", "results/sft/eval_tets.json", "data/telecom_tets_tasks.jsonl"],
+)
+def test_split_that_does_not_exist(project, target: str) -> None:
+    outcome = project.dry_run(target)
+    assert outcome.status != 0
+    assert "there is no split 'tets'; did you mean test? Valid: train, test, small" in outcome.text
+
+
+def test_slime_without_a_gpu_fails_at_once_and_names_what_is_missing(project, monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    outcome = project.run("--cores", "1", "--config", "backend=slime")
+    assert outcome.status != 0
+    for part in ("backend slime cannot run here", "no NVIDIA GPU", "--config backend=cpu"):
+        assert part in outcome.text
+    assert not (project.folder / "data").exists()
