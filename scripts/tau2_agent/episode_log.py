@@ -5,6 +5,7 @@ Left out: what the rows mean (results.py), and when an evaluation counts as fini
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -38,7 +39,8 @@ class EpisodeLog:
                 rows = []
             os.ftruncate(self._handle, self.path.read_bytes().rfind(b"\n") + 1)
         except BaseException:
-            os.close(self._handle)
+            with contextlib.suppress(OSError):  # closed already, when the new file is locked
+                os.close(self._handle)
             raise
         self.rows = {(row.task_id, row.trial): row for row in rows}
 
