@@ -17,6 +17,7 @@ from tau2_agent.intervals import Difference, Interval, paired_difference
 from tau2_agent.results import EvaluationSummary, read_summary, task_values
 
 STAGES = ["base", "sft", "rl"]
+WIDTH = 100  # of the table in a log
 SPLITS = ["test", "train", "extra_unseen", "extra_dev"]  # the order of the blocks; others follow
 
 
@@ -96,14 +97,16 @@ def _row(summary: EvaluationSummary, gain: Difference | None) -> dict:
 
 
 def _show(summaries: Sequence[EvaluationSummary], gains: dict[tuple[str, str], Difference]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="95 % intervals in brackets; gain: pass@1 over the stage before")
+    caption = "95 % intervals in brackets; gain: pass@1 over the stage before"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), caption=caption)
     for name in ("split", "stage", "n"):
         table.add_column(name, justify="right" if name == "n" else "left")
     for name in ("pass@1", "gain", "reward", "partial", "steps", "excluded"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right")
     last = None
     for s in summaries:
         if last not in (None, s.split):
@@ -121,7 +124,7 @@ def _show(summaries: Sequence[EvaluationSummary], gains: dict[tuple[str, str], D
             str(s.excluded),
         )
         last = s.split
-    Console().print(table)
+    Console(width=None if Console().is_terminal else WIDTH).print(table)
 
 
 def _figure(
@@ -131,7 +134,7 @@ def _figure(
         return "-"
     text = f"{value:{sign}.{digits}f}"
     if interval is not None:
-        text += f" [{interval.low:{sign}.{digits}f}, {interval.high:{sign}.{digits}f}]"
+        text += f" [{interval.low:{sign}.2f}, {interval.high:{sign}.2f}]"
     return text
 
 
