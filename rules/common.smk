@@ -32,9 +32,13 @@ os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONUNBUFFERED="1",
 )
-# A stop signal is the program's to answer: the shell waits for it to save its state, and tee, which
-# shows and keeps its output, outlives it, or the program would die of its next line.
-shell.prefix("""trap : TERM USR1; tee() {{ trap '' INT TERM USR1; command tee "$@"; }}; """)
+# A failure anywhere in a command fails the job (the first part, Snakemake's own default). A stop
+# signal is the program's to answer: the shell waits for it to save its state, and tee, which shows
+# and keeps its output, outlives it, or the program would die of its next line.
+shell.prefix(
+    "set -euo pipefail; trap : TERM USR1; "
+    """tee() {{ trap '' INT TERM USR1; command tee "$@"; }}; """
+)
 
 # --- configuration -------------------------------------------------------------------------------
 
@@ -165,7 +169,7 @@ GPUS = config["resources"]["gpus"] if BACKEND == "slime" else 0
 THREADS = config["resources"]["threads"] or workflow.resource_settings.cores or 8
 MEMORY_MB = int(config["resources"]["memory_gb"] * 1000)
 
-if workflow.is_main_process and not REMOTE:
+if GPUS and workflow.is_main_process and not REMOTE:
     # Without a cap Snakemake would start as many GPU jobs at once as there are cores.
     workflow.global_resources.setdefault("gpu", backends.visible_gpus() or GPUS)
 

@@ -214,6 +214,7 @@ def test_texts_of_the_command_line() -> None:
             {"preset": "qwen3-4b-8gpu", "grpo": {"updates": 16}},
             ["grpo.prompts_per_rollout × samples_per_prompt / updates = 2", "4 replicas"],
         ),
+        ({"grpo": {"micro_batch": 5}}, ["grpo.micro_batch 5 does not divide", "a divisor of 32"]),
         ({"evaluation": {"sglang_port": 30000}}, ["set it to null for backend cpu"]),
     ],
 )

@@ -28,13 +28,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _demo_model(config)
     else:
         yield from _pinned_model(config["model"])
-    if config["backend"] == "cpu" and config["evaluation"]["sglang_port"] is not None:
-        yield Fault(
-            "evaluation.sglang_port",
-            "evaluation.sglang_port is the slime backend's; set it to null for backend cpu",
-        )
-    if config["backend"] == "slime":
-        yield from _parallelism(config)
+    yield from _cpu_backend(config) if config["backend"] == "cpu" else _parallelism(config)
 
 
 def _length_of_training(config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -42,10 +36,6 @@ def _length_of_training(config: Mapping[str, Any]) -> Iterator[Fault]:
     if (epochs is None) == (steps is None):
         given = f"sft.epochs is {epochs} and sft.steps is {steps}"
         yield Fault("sft.epochs", f"{given}; set one to a number and the other to null")
-    elif config["backend"] == "cpu" and epochs is None:
-        yield Fault(
-            "sft.steps", "the cpu backend counts epochs; set sft.epochs, and sft.steps to null"
-        )
 
 
 def _token_budgets(config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -86,6 +76,26 @@ def _pinned_model(model: Mapping[str, Any]) -> Iterator[Fault]:
             "model.source",
             f"model.source {model['source']} is no folder here, so it is a hub id; pin "
             "model.revision to a commit hash, so that two runs train the same model",
+        )
+
+
+def _cpu_backend(config: Mapping[str, Any]) -> Iterator[Fault]:
+    grpo = config["grpo"]
+    if config["sft"]["steps"] is not None:
+        yield Fault(
+            "sft.steps", "the cpu backend counts epochs; set sft.epochs, and sft.steps to null"
+        )
+    if config["evaluation"]["sglang_port"] is not None:
+        yield Fault(
+            "evaluation.sglang_port",
+            "evaluation.sglang_port is the slime backend's; set it to null for backend cpu",
+        )
+    episodes = grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
+    if episodes % grpo["micro_batch"]:
+        yield Fault(
+            "grpo.micro_batch",
+            f"grpo.micro_batch {grpo['micro_batch']} does not divide grpo.prompts_per_rollout × "
+            f"samples_per_prompt = {episodes}; take a divisor of {episodes}",
         )
 
 

@@ -1,0 +1,227 @@
+"""The whole CPU pipeline, run for real at the smallest size: what reruns, stops and resumes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+TINY = ("--cores", "2", "--configfile", "tiny.yaml")
+AFTER_SFT = {"sft", "evaluate_sft", "grpo", "evaluate", "summary"}
+AFTER_GRPO = {"grpo", "evaluate", "summary"}
+
+
+def rerun(project, *config: str) -> set[str]:
+    """The rules that would run again with these values."""
+    outcome = project.dry_run(
+        "--configfile", "tiny.yaml", *(["--config", *config] if config else [])
+    )
+    assert outcome.status == 0, outcome.text
+    return set(outcome.jobs)
+
+
+# --- one command, every stage --------------------------------------------------------------------
+
+
+def test_every_stage_left_its_file(tiny_project) -> None:
+    folder = tiny_project.folder
+    for name in (
+        "data/telecom_train_tasks.jsonl",
+        "data/teacher_traces.jsonl",
+        "data/leaks_test.json",
+        "models/demo/config.json",
+        "checkpoints/demo_sft_telecom/model.safetensors",
+        "checkpoints/demo_rl_telecom/model.safetensors",
+        "logs/sft.log",
+        "logs/grpo.log",
+        "results/summary.csv",
+    ):
+        assert (folder / name).exists(), name
+    assert (folder / "checkpoints/demo_rl_telecom").is_symlink()
+
+
+@pytest.mark.parametrize("stage", ["base", "sft", "rl"])
+def test_evaluation_of_every_stage(tiny_project, stage: str) -> None:
+    path = tiny_project.folder / "results" / ("" if stage == "rl" else stage) / "eval_test.json"
+    result = json.loads(path.read_text())
+    assert result["stage"] == stage
+    assert result["total_tasks"] == 4
+    assert result["manifest"]["backend"] == "cpu"
+
+
+def test_summary_has_a_row_a_stage(tiny_project) -> None:
+    with (tiny_project.folder / "results/summary.csv").open() as stream:
+        assert [row["stage"] for row in csv.DictReader(stream)] == ["base", "sft", "rl"]
+
+
+# --- what reruns ---------------------------------------------------------------------------------
+
+
+def test_second_run_does_nothing(tiny_project) -> None:
+    outcome = tiny_project.run(*TINY)
+    assert outcome.status == 0
+    assert "Nothing to be done" in outcome.text
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "evaluation={concurrency: 7}",
+        "sft={save_steps: 7}",
+        "grpo={save_rollouts: 2}",
+        "resources={memory_gb: 3, hours: 2, threads: 1}",
+        "slime={tensor_parallel: 4}",
+        "tracking={tool: wandb}",
+        "sft={response_length: 5}",
+    ],
+)
+def test_unrelated_key_reruns_nothing(tiny_project, config: str) -> None:
+    assert rerun(tiny_project, config) == set()
+
+
+@pytest.mark.parametrize(
+    ("config", "rules"),
+    [
+        ("grpo={lr: 1.0e-5}", AFTER_GRPO),
+        ("reward={alpha: 0.25}", AFTER_GRPO),
+        ("sft={lr: 1.0e-5}", AFTER_SFT),
+        ("evaluation={num_tasks: 3}", {"evaluate_base", "evaluate_sft", "evaluate", "summary"}),
+        ("seed=1", AFTER_SFT | {"base_model", "evaluate_base"}),
+    ],
+)
+def test_changed_key_reruns_its_stage_and_what_follows(tiny_project, config, rules) -> None:
+    assert rerun(tiny_project, config) == rules
+
+
+def test_other_split_reruns_no_training(tiny_project) -> None:
+    outcome = tiny_project.dry_run("--configfile", "tiny.yaml", "results/eval_small.json")
+    assert set(outcome.jobs) == {"leaks", "evaluate_base", "evaluate_sft", "evaluate"}
+
+
+# --- bad input -----------------------------------------------------------------------------------
+
+
+def test_leaking_training_file_stops_everything_and_names_the_task(tiny_copy) -> None:
+    assert tiny_copy.run("data/telecom_test_tasks.jsonl", *TINY).status == 0
+    leaking = (tiny_copy.folder / "data/telecom_test_tasks.jsonl").read_text().splitlines()[0]
+    task_id = re.search(r'\[\w+\][^"]*\[PERSONA:\w+\]', leaking)[0]
+    with (tiny_copy.folder / "data/telecom_train_tasks.jsonl").open("a") as stream:
+        stream.write(leaking + "\n")
+    # The gate alone, on a file that someone edited: Snakemake's own reasons are of no interest.
+    outcome = tiny_copy.run("data/leaks_test.json", *TINY, "--forcerun", "leaks")
+    assert outcome.status != 0
+    assert task_id in outcome.text
+    outcome = tiny_copy.run(*TINY)
+    assert outcome.status != 0
+    assert task_id in outcome.text
+    assert "SFT:" not in outcome.text
+
+
+def test_trace_cut_in_half_is_named_with_its_line(tiny_copy) -> None:
+    traces = tiny_copy.folder / "data/teacher_traces.jsonl"
+    traces.write_text(traces.read_text()[:-400])
+    outcome = tiny_copy.run("data/leaks_test.json", *TINY)
+    assert outcome.status != 0
+    assert re.search(r"data/teacher_traces.jsonl.*line 74", outcome.text)
+
+
+def test_failing_program_fails_its_job_and_leaves_its_log(tiny_copy) -> None:
+    program = tiny_copy.folder / "scripts/tau2_mock.py"
+    program.write_text("import sys; print('half a'); sys.exit('the task data is missing')")
+    outcome = tiny_copy.run("data/telecom_small_tasks.jsonl", *TINY)
+    assert outcome.status != 0
+    assert "the task data is missing" in outcome.text
+    log = tiny_copy.folder / "logs/tasks_small.log"
+    assert log.read_text().splitlines() == ["half a", "the task data is missing"]
+
+
+def test_full_disk_is_one_clear_line(tiny_copy) -> None:
+    results = tiny_copy.folder / "results"
+    shutil.rmtree(results)
+    results.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(results)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no right to mount a small disk")
+    try:
+        outcome = tiny_copy.run("results/base/eval_test.json", *TINY)
+    finally:
+        subprocess.run(["umount", "--lazy", str(results)], check=True)
+    assert outcome.status != 0
+    assert "no space left on this disk" in outcome.text
+    assert "Traceback" not in outcome.text
+
+
+# --- interruptions -------------------------------------------------------------------------------
+
+
+def trainer_process(folder: Path, target: str) -> int | None:
+    lock = folder / "checkpoints/.store" / f"{target}.lock"
+    holder = re.match(r"process (\d+) on", lock.read_text() if lock.exists() else "")
+    return int(holder[1]) if holder else None
+
+
+def checkpoints(folder: Path, target: str) -> list[Path]:
+    stores = (folder / "checkpoints/.store").glob(f"{target}-*")
+    return [path for store in stores for path in store.glob("checkpoint-*/trainer_state.json")]
+
+
+def alive(process: int | None) -> bool:
+    if process is None:
+        return False
+    state = Path(f"/proc/{process}/stat")
+    return state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def kill_in_the_middle(project, wait_until, target: str, everything: bool, config: str) -> None:
+    """Run until the trainer saved a checkpoint, then kill -9 it, or all of Snakemake."""
+    snakemake = project.start(f"checkpoints/{target}", *TINY, "--config", config)
+    before = set(checkpoints(project.folder, target))
+    try:
+        wait_until(lambda: set(checkpoints(project.folder, target)) - before, "a checkpoint")
+        trainer = trainer_process(project.folder, target)
+        assert alive(trainer)
+        os.kill(trainer, signal.SIGKILL)
+        if everything:
+            os.killpg(snakemake.pid, signal.SIGKILL)
+        snakemake.communicate(timeout=60)
+    finally:
+        if snakemake.poll() is None:
+            os.killpg(snakemake.pid, signal.SIGKILL)
+            snakemake.communicate()
+    assert snakemake.returncode != 0
+    assert not (project.folder / "checkpoints" / target).exists()
+    if everything:
+        assert project.run("--unlock", *TINY).status == 0
+
+
+@pytest.mark.parametrize(
+    ("target", "rule", "everything", "config"),
+    [
+        ("demo_sft_telecom", "sft", True, "sft={epochs: 30, save_steps: 10}"),
+        ("demo_rl_telecom", "grpo", False, "grpo={rollouts: 30, lr: 1.0e-5}"),
+    ],
+)
+def test_kill_9_resumes_from_the_last_checkpoint(
+    tiny_copy, wait_until, target: str, rule: str, everything: bool, config: str
+) -> None:
+    kill_in_the_middle(tiny_copy, wait_until, target, everything, config)
+    again = tiny_copy.run(f"checkpoints/{target}", *TINY, "--config", config, "--rerun-incomplete")
+    assert again.status == 0, again.text
+    resumed = re.search(r"resumed at step (\d+)", again.text)
+    assert resumed and int(resumed[1]) > 0
+    # What was finished before is not done again.
+    assert set(again.jobs) == {rule}
+
+    # The old values find the old store: nothing is trained.
+    back = tiny_copy.run(f"checkpoints/{target}", *TINY)
+    assert back.status == 0, back.text
+    assert "already trained with these settings" in back.text
