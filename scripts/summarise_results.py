@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     gains = stage_gains(summaries)
     rows = [_row(s, gains.get((s.split, s.stage))) for s in summaries]
     write_text(args.output, pd.DataFrame(rows).to_csv(index=False))
-    _show(summaries, gains)
+    show(summaries)
 
 
 def stage_gains(summaries: Sequence[EvaluationSummary]) -> dict[tuple[str, str], Difference]:
@@ -96,7 +96,8 @@ def _row(summary: EvaluationSummary, gain: Difference | None) -> dict:
     return row
 
 
-def _show(summaries: Sequence[EvaluationSummary], gains: dict[tuple[str, str], Difference]) -> None:
+def show(summaries: Sequence[EvaluationSummary]) -> None:
+    """Print the table, in the order of `summaries`."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -107,7 +108,7 @@ def _show(summaries: Sequence[EvaluationSummary], gains: dict[tuple[str, str], D
         table.add_column(name, justify="right" if name == "n" else "left")
     for name in ("pass@1", "gain", "reward", "partial", "steps", "excluded"):
         table.add_column(name, justify="right")
-    last = None
+    last, gains = None, stage_gains(summaries)
     for s in summaries:
         if last not in (None, s.split):
             table.add_section()

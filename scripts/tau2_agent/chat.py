@@ -67,7 +67,7 @@ class ChatCodec:
         """Token ids that a model would have sampled for an assistant message, stop included."""
         opened = self._render([_ASKED], [], generation_prompt=True)
         whole = self._render([_ASKED, message], [])
-        return [*self._encode(whole[len(opened):whole.rindex(self.stop_text)]), self.stop_id]
+        return [*self._encode(whole[len(opened) : whole.rindex(self.stop_text)]), self.stop_id]
 
     def trace(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> TokenRecord:
         """The token stream an episode with these messages would have had.

@@ -104,6 +104,18 @@ class SGLangPolicy:
             ) from failure
         return self._read(answer)
 
+    async def check(self) -> None:
+        """Ask the server for a sign of life, once. Raises `PolicyFailure` with what to do."""
+        try:
+            response = await self.client.get(f"{self.url}/health", timeout=10.0)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise PolicyFailure(
+                f"no SGLang server answers at {self.url} ({type(error).__name__}); start one with "
+                f"`python -m sglang.launch_server --model-path CHECKPOINT --port "
+                f"{self.url.rsplit(':', 1)[-1]}`, or leave the port out"
+            ) from error
+
     async def close(self) -> None:
         """Close the connections."""
         await self.client.aclose()

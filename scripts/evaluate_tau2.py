@@ -1,0 +1,244 @@
+"""Evaluate a checkpoint on a split of tau2 telecom, all tasks concurrently.
+
+The model is behind an SGLang server (`--sglang-port`) or is loaded here (`--backend cpu`). One JSON
+line is written as each episode ends, to OUTPUT.episodes.jsonl: an interrupted evaluation goes on
+where it was, as long as the checkpoint and the settings are the same. Then OUTPUT is written, with
+the averages, their intervals, the reasons for the ends, every task's result, and what made the
+numbers.
+
+An episode that ended because the user simulator or the server failed is played again, then left
+out of the averages and counted. It is never scored as the agent's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tau2_agent import command
+from tau2_agent.environment import PROMPTS
+from tau2_agent.stage import fingerprint
+from tau2_reward_shaping import PartialWeights
+
+ATTEMPTS = 3  # for an episode that the infrastructure ended
+
+
+async def play_all(jobs, policy, codec, settings, args, write) -> None:
+    """Play every (task, trial) of `jobs`, at most `--concurrency` at once; `write` each row."""
+    from tau2_agent.play import play
+    from tau2_agent.results import episode_row
+    from tau2_agent.trajectory import INFRASTRUCTURE_ENDS
+
+    gate = asyncio.Semaphore(args.concurrency)
+
+    async def one(task, trial: int) -> None:
+        async with gate:
+            for attempt in range(1, ATTEMPTS + 1):
+                session = f"{args.seed}/{task.id}/{trial}/{attempt}"
+                trajectory = await play(task, policy, codec, settings, session)
+                if trajectory.end not in INFRASTRUCTURE_ENDS:
+                    break
+            row = episode_row(task, trajectory, trial=trial, attempts=attempt, weights=args.weights)
+            write(row)
+
+    # A mistake of this program in one episode ends all of them: nothing is scored by accident.
+    async with asyncio.TaskGroup() as group:
+        for task, trial in jobs:
+            group.create_task(one(task, trial))
+
+
+async def local_model(jobs, codec, settings, args, write) -> None:
+    """Evaluate with the model in this process."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tau2_agent.local_policy import LocalPolicy
+
+    model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
+    policy = LocalPolicy(model, codec.stop_ids, seed=args.seed, max_batch=args.concurrency)
+    await play_all(jobs, policy, codec, settings, args, write)
+
+
+async def served_model(jobs, codec, settings, args, write) -> None:
+    """Evaluate with a server that runs on this machine already."""
+    from tau2_agent.policy import SGLangPolicy
+
+    policy = SGLangPolicy(f"http://127.0.0.1:{args.sglang_port}", codec.stop_ids)
+    try:
+        await policy.check()
+        await play_all(jobs, policy, codec, settings, args, write)
+    finally:
+        await policy.close()
+
+
+@contextlib.contextmanager
+def progress(total: int, done: int) -> Iterator[Any]:
+    """A bar on a terminal, a line now and then elsewhere; yields a function to call per row."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    solved, count, began = 0, done, time.time()
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+        line = bar.add_task("episodes", total=total, completed=done, visible=console.is_terminal)
+
+        def advance(row: Any) -> None:
+            nonlocal solved, count
+            count += 1
+            solved += row.solved
+            bar.update(line, completed=count, description=f"episodes ({solved} solved)")
+            if not console.is_terminal and (count == total or count % max(total // 4, 1) == 0):
+                seconds = time.time() - began
+                print(f"{count}/{total} episodes, {solved} solved, {seconds:.0f} s", flush=True)
+
+        yield advance
+
+
+def check(args) -> None:
+    """Refuse what cannot work before anything is loaded."""
+    if not (args.checkpoint / "config.json").is_file():
+        raise command.InputError(
+            f"{args.checkpoint} is no Hugging Face checkpoint (it has no config.json); "
+            "build it first, or evaluate the HF export of a Megatron checkpoint"
+        )
+    if args.backend == "cpu" and args.sglang_port:
+        raise command.InputError("--sglang-port goes with --backend slime, not with cpu")
+
+
+def make_settings(args) -> Any:
+    """The episode's settings, from the options."""
+    from tau2_agent.episode import Limits
+    from tau2_agent.play import EpisodeSettings
+    from tau2_agent.policy import Sampling
+
+    return EpisodeSettings(
+        prompt=args.prompt,
+        user=args.user,
+        sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
+        context_length=args.context_length,
+        limits=Limits(max_steps=args.max_steps, timeout_s=args.episode_timeout),
+    )
+
+
+def make_manifest(args, settings) -> Any:
+    """What made the numbers."""
+    from tau2_agent.environment import policy_hash
+    from tau2_agent.results import Manifest, versions
+
+    return Manifest(
+        versions=versions(),
+        backend=args.backend,
+        prompt=settings.prompt,
+        policy_hash=policy_hash(settings.prompt),
+        user_simulator=settings.user,
+        user_settings=settings.user_settings,
+        seed=args.seed,
+        sampling=asdict(settings.sampling),
+        limits=asdict(settings.limits) | {"context_length": settings.context_length},
+        partial_weights=args.weights._asdict(),
+    )
+
+
+def evaluate(args) -> Any:
+    """Play what is missing, write the summary, return it."""
+    from transformers import AutoTokenizer
+
+    from tau2_agent.chat import ChatCodec
+    from tau2_agent.episode_log import EpisodeLog
+    from tau2_agent.files import write_text
+    from tau2_agent.results import summarise
+    from tau2_agent.tasks import load_tasks
+
+    check(args)
+    disable_progress_bar()  # of loading weights
+    tasks = load_tasks(args.task_split)
+    if args.num_tasks >= 0:
+        tasks = tasks[: args.num_tasks]
+    if not tasks:
+        raise command.InputError(f"--num-tasks {args.num_tasks}: no task is left to evaluate")
+    settings = make_settings(args)
+    manifest = make_manifest(args, settings)
+    decides = manifest.model_dump(mode="json") | {"domain": args.domain}
+    mark = fingerprint({"checkpoint": args.checkpoint}, decides)
+    run = hashlib.sha256(json.dumps(mark, sort_keys=True).encode()).hexdigest()
+    by_id = {task.id: task for task in tasks}
+    codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
+    player = served_model if args.backend == "slime" else local_model
+    with EpisodeLog(args.output_path.with_suffix(".episodes.jsonl"), run) as log:
+        jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, args.trials)]
+        done = len(by_id) * args.trials - len(jobs)
+        if done:
+            print(f"{done} episodes of {len(by_id) * args.trials} are done already", flush=True)
+        if jobs:
+            with progress(done + len(jobs), done) as advance:
+
+                def write(row) -> None:
+                    log.append(row)
+                    advance(row)
+
+                asyncio.run(player(jobs, codec, settings, args, write))
+        summary = summarise(
+            log.rows.values(),
+            task_ids=list(by_id),
+            trials=args.trials,
+            stage=args.stage,
+            checkpoint=str(args.checkpoint),
+            split=args.task_split,
+            manifest=manifest,
+        )
+    write_text(args.output_path, summary.model_dump_json(indent=2) + "\n")
+    return summary
+
+
+def main() -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="Hugging Face folder")
+    parser.add_argument("--output-path", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--stage", default="rl", help="a name for the table: base, sft, rl")
+    parser.add_argument(
+        "--compare", type=Path, nargs="*", default=[], help="results to show beside"
+    )
+    which = parser.add_argument_group("tasks")
+    which.add_argument("--domain", default="telecom", choices=["telecom"])
+    which.add_argument("--task-split", default="test", help="a split of tau2 or of tasks.py")
+    which.add_argument("--num-tasks", type=int, default=-1, help="the first N; -1 is all")
+    which.add_argument("--trials", type=int, default=1, help="episodes a task")
+    model = parser.add_argument_group("model")
+    model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
+    model.add_argument("--sglang-port", type=int, help="of a server that runs already")
+    model.add_argument("--temperature", type=float, default=0.0)
+    model.add_argument("--max-new-tokens", type=int, default=1024, help="tokens a turn")
+    model.add_argument("--context-length", type=int, default=32768, help="tokens, in all")
+    episode = parser.add_argument_group("episodes")
+    episode.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
+    episode.add_argument("--user", default="scripted", help="who plays the customer")
+    episode.add_argument("--max-steps", type=int, default=200, help="as tau2 counts")
+    episode.add_argument("--episode-timeout", type=float, default=1800.0, help="seconds")
+    episode.add_argument("--concurrency", type=int, default=40, help="episodes at once")
+    episode.add_argument("--seed", type=int, default=0)
+    episode.add_argument(
+        "--weights",
+        type=PartialWeights.read,
+        default=PartialWeights(),
+        help="of action, communicate and assertion checks in the partial score",
+    )
+    args = parser.parse_args()
+
+    from summarise_results import show
+    from tau2_agent.results import read_summary
+
+    summary = evaluate(args)
+    show([*map(read_summary, args.compare), summary])
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(main)
