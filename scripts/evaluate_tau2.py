@@ -150,6 +150,7 @@ def make_manifest(args, settings) -> Any:
 def evaluate(args) -> Any:
     """Play what is missing, write the summary, return it."""
     from transformers import AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
     from tau2_agent.chat import ChatCodec
     from tau2_agent.episode_log import EpisodeLog
