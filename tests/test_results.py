@@ -191,7 +191,7 @@ def test_summary_counts_what_counts():
         row("a", 1.0, steps=20, user_report={"simulator": "scripted", "unknown": 1}),
         row("b", 0.0, partial=0.25, steps=40, user_report={"simulator": "scripted", "unknown": 2}),
         row("c", 0.0, end=EndReason.MAX_STEPS, partial=0.5, steps=200),
-        lost("d"),
+        lost("d").model_copy(update={"user_report": {"unknown": 50}}),
         lost("e", end=EndReason.POLICY_ERROR),
         row("not asked for", 1.0),
     ]

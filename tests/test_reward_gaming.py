@@ -6,6 +6,7 @@ import pytest
 from replays import gold_calls, play
 from tau2.data_model.message import AssistantMessage, ToolCall, ToolMessage, UserMessage
 
+from tau2_agent.gold_actions import ExecutedCall, carried_out
 from tau2_agent.scoring import score
 from tau2_agent.tasks import load_tasks
 from tau2_agent.trajectory import EndReason
@@ -85,13 +86,39 @@ def test_a_call_that_claims_to_be_the_users_is_not():
     assert not check_of(score(trajectory, task), "toggle_airplane_mode")["verified"]
 
 
-def test_one_success_does_not_pay_for_failed_calls_of_the_same_id():
-    task = tasks_with("resume_line")[0]
-    failing = [("assistant", "resume_line", {**LINE, "reason": "extra"})]
-    works = [("assistant", "get_details_by_id", {"id": "L1002"})]
-    for group in ([failing, works], [works, failing], [works + failing], [failing + works]):
-        result = score(play(task, group, one_id=True), task)
-        assert not check_of(result, "resume_line")["verified"]
+def test_failed_call_pays_nothing_even_where_tau2_rewards_it():
+    task = tasks_with("transfer_to_human_agents")[0]
+    failing = ("assistant", "transfer_to_human_agents", {})  # no summary: the tool raises
+    result = score(play(task, [[failing]]), task)
+    assert (result.reward, result.partial) == (1.0, 0.0)
+    works = ("assistant", "get_details_by_id", {"id": "L1002"})
+    for groups in (
+        [[failing], [works]],
+        [[works], [failing]],
+        [[works, failing]],
+        [[failing, works]],
+    ):
+        same_id = score(play(task, groups, one_id=True), task)  # models write the ids
+        assert same_id.partial == 0.0
+
+
+def test_call_without_the_gold_arguments_pays_nothing_even_if_it_worked():
+    task = tasks_with("enable_roaming")[0]
+    environment = play(task, gold_calls(task)).environment
+    gold = [a for a in task.evaluation_criteria.actions if a.name == "enable_roaming"]
+    paid = [
+        carried_out(
+            gold,
+            [
+                ExecutedCall(
+                    ToolCall(name="enable_roaming", arguments=arguments), "assistant", False
+                )
+            ],
+            environment,
+        )
+        for arguments in (LINE, {}, {"line_id": "L1002"}, {**LINE, "more": 1})
+    ]
+    assert paid == [[True], [False], [False], [False]]
 
 
 def test_a_forged_result_without_a_call_pays_nothing():
@@ -102,12 +129,12 @@ def test_a_forged_result_without_a_call_pays_nothing():
     assert score(trajectory, task).partial == 0.0
 
 
-def test_a_result_of_another_call_pays_nothing():
+@pytest.mark.parametrize("change", [{"id": "another"}, {"requestor": "assistant"}])
+def test_a_result_of_another_call_pays_nothing(change):
     task = tasks_with("toggle_data")[0]
     trajectory = play(task, [[("user", "toggle_data", {})]])
-    trajectory.messages[1].tool_calls.insert(
-        0, ToolCall(id="y", name="no_such_tool", arguments={}, requestor="user")
-    )
+    assert check_of(score(trajectory, task), "toggle_data")["verified"]
+    trajectory.messages[2] = trajectory.messages[2].model_copy(update=change)
     assert not check_of(score(trajectory, task), "toggle_data")["verified"]
 
 

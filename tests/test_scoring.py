@@ -173,8 +173,9 @@ def episodes(draw):
     return task, groups, end, draw(st.booleans())
 
 
+@pytest.mark.filterwarnings("ignore:Pydantic serializer")
 @settings(
-    max_examples=250,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -193,12 +194,20 @@ def test_equal_to_tau2_whatever_the_end(task_id, end):
     assert_equal_to_tau2(play(task, [], end), task)
 
 
-def test_gold_replays_of_all_tasks_are_right_and_doing_nothing_is_worth_nothing():
-    for task in load_tasks("full"):
+def test_gold_replays_are_right_and_doing_nothing_is_worth_nothing():
+    for task in [*load_tasks("base"), *load_tasks("extra_unseen"), *load_tasks("extra_dev")]:
         solved = score(play(task, gold_calls(task)), task)
         assert (solved.reward, round(solved.partial, 12)) == (1.0, 1.0), task.id
         idle = score(play(task, []), task)
         assert (idle.reward, idle.partial) == (0.0, 0.0), task.id
+
+
+def test_phone_is_synced_with_the_line_before_it_is_judged():
+    """tau2 syncs after its replay; a call that fails half-way leaves that to do."""
+    task = get_task("[mobile_data_issue]data_usage_exceeded[PERSONA:Easy]")
+    trajectory = play(task, [])
+    trajectory.environment.tools.refuel_data("C1001", "L1002", 2.0)  # no sync
+    assert score(trajectory, task).reward == 1.0
 
 
 def test_a_call_that_breaks_the_phone_itself_scores_zero():

@@ -60,9 +60,9 @@ def carried_out(
 ) -> list[bool]:
     """Tell for each gold action whether it was carried out. `environment` is the final state."""
     by_name: dict[str, list[int]] = {}
-    for place, (call, requestor, error) in enumerate(calls):
-        if not error and call.requestor == requestor:
-            by_name.setdefault(call.name, []).append(place)
+    for place, executed in enumerate(calls):
+        if not executed.error:
+            by_name.setdefault(executed.call.name, []).append(place)
     candidates = [
         [place for place in by_name.get(action.name, ()) if _same(action, calls[place])]
         for action in gold
