@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    summaries = sorted((read_summary(path) for path in args.results), key=_order)
+    summaries = sorted(map(read_summary, args.results), key=_order)
     gains = stage_gains(summaries)
     rows = [_row(s, gains.get((s.split, s.stage))) for s in summaries]
     write_text(args.output, pd.DataFrame(rows).to_csv(index=False))
@@ -97,7 +97,7 @@ def _row(summary: EvaluationSummary, gain: Difference | None) -> dict:
 
 
 def show(summaries: Sequence[EvaluationSummary]) -> None:
-    """Print the table, in the order of `summaries`."""
+    """Print the table to the terminal, or 100 columns wide to a log; split by split."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -109,7 +109,7 @@ def show(summaries: Sequence[EvaluationSummary]) -> None:
     for name in ("pass@1", "gain", "reward", "partial", "steps", "excluded"):
         table.add_column(name, justify="right")
     last, gains = None, stage_gains(summaries)
-    for s in summaries:
+    for s in sorted(summaries, key=_order):
         if last not in (None, s.split):
             table.add_section()
         gain = gains.get((s.split, s.stage))

@@ -10,8 +10,10 @@ Elsewhere: playing (play.py), the file that grows by a row an episode (episode_l
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import platform
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,12 +21,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tau2.data_model.tasks import Task
 
 from tau2_agent.intervals import Interval, bootstrap_mean, pass_at_k, pass_hat_k, wilson
 from tau2_agent.scoring import DEFAULT_WEIGHTS, score
-from tau2_agent.tasks import DOMAIN
+from tau2_agent.tasks import DOMAIN, data_folder
 from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
 from tau2_reward_shaping import PartialWeights
 
@@ -112,6 +114,11 @@ def episode_row(
     )
 
 
+def tasks_sha256() -> str:
+    """SHA-256 of the task file that was played, as `sha256sum` gives it."""
+    return hashlib.sha256((data_folder() / "tasks.json").read_bytes()).hexdigest()
+
+
 class Manifest(BaseModel):
     """What made the numbers. Nothing here says how good they are."""
 
@@ -125,18 +132,36 @@ class Manifest(BaseModel):
     sampling: dict[str, Any]
     limits: dict[str, Any]
     partial_weights: dict[str, float]
-    extra: dict[str, Any] = {}
+    tasks_sha256: str = Field(default_factory=tasks_sha256)
 
 
 def versions() -> dict[str, str]:
     """Versions of Python, the machine, and those packages that are installed here."""
-    found = {"python": platform.python_version(), "platform": sys.platform + platform.machine()}
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def project_commit() -> str | None:
+    """The checked-out commit, with a "+" if tracked files were changed; None without git."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 class TaskResult(BaseModel):
@@ -161,6 +186,7 @@ class EvaluationSummary(BaseModel):
 
     stage: str
     checkpoint: str
+    commit: str | None  # of this project; "+" marks uncommitted changes
     domain: str = DOMAIN
     split: str
     total_tasks: int
@@ -227,6 +253,7 @@ def summarise(
     return EvaluationSummary(
         stage=stage,
         checkpoint=checkpoint,
+        commit=project_commit(),
         split=split,
         total_tasks=len(tasks),
         trials=trials,
