@@ -162,7 +162,7 @@ def keep_group(args: Any, samples: list[Any], **_: Any) -> Any:
     from slime.rollout.filter_hub.base_types import DynamicFilterOutput
 
     global _dropped, _silent
-    finished = [s.reward["shaped"] for s in samples if s.status.value != "aborted"]
+    finished = [s.get_reward_value(args) for s in samples if s.status.value != "aborted"]
     _silent = 0 if finished else _silent + 1
     if _silent >= int(_option(args, "tau2_max_silent_groups", 16)):
         last = samples[0].metadata

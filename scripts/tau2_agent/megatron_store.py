@@ -24,6 +24,18 @@ from tau2_agent.files import write_text
 
 TRACKER = "latest_checkpointed_iteration.txt"
 LIFTED = "export.json"
+# slime exports every file beside --hf-checkpoint's weights; those may be another store's own.
+MODEL_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model",
+    "tokenizer",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template",
+    "vocab",
+    "merges",
+)
 
 
 class CheckpointError(RuntimeError):
@@ -144,7 +156,7 @@ def lift_export(folder: Path, iteration: int) -> None:
     for stale in [*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")]:
         stale.unlink()
     for path in sorted(export.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
+        if path.is_file() and path.name.startswith(MODEL_FILES):
             os.replace(path, folder / path.name)
     write_text(folder / LIFTED, json.dumps({"iteration": iteration}) + "\n")
     shutil.rmtree(folder / "hf", ignore_errors=True)

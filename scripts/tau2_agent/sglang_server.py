@@ -1,11 +1,12 @@
 """An SGLang server of one's own: started, waited for, watched, started again, stopped.
 
     async with SGLangServer(ServerOptions(model=folder), log=Path("logs/sglang.log")) as server:
-        policy = SGLangPolicy(server.url, …)
+        policy = PatientPolicy(SGLangPolicy(server.url, stop_ids), server)
+        await server.guard(play_all(policy))
 
-A server that dies in the middle costs the episodes that run: it is started again on the same port,
-at most `restarts` times, while new requests wait in the policy's retries. The process ends with
-this program, however that ends.
+A server that dies in the middle costs the episodes that run, no others: it is started again on the
+same port, at most `restarts` times, and requests wait for it meanwhile. The process ends with this
+program, however that ends.
 
 Left out on purpose: requests (policy.py), and servers that somebody else started, which need only
 their port.
@@ -20,14 +21,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
+from tau2_agent.policy import Policy, Sampling
 from tau2_agent.slime_job import end_with_parent, free_ports
+from tau2_agent.trajectory import Turn
+
+Result = TypeVar("Result")
 
 
 class ServerError(RuntimeError):
@@ -69,6 +74,19 @@ def server_command(options: ServerOptions, port: int, python: str = sys.executab
     ]
 
 
+class PatientPolicy:
+    """A policy whose requests wait while its server starts anew."""
+
+    def __init__(self, policy: Policy, server: SGLangServer) -> None:
+        self.policy = policy
+        self.server = server
+
+    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
+        """See `policy.Policy.generate`."""
+        await self.server.until_ready()
+        return await self.policy.generate(prompt, sampling, session)
+
+
 class SGLangServer:
     """A server process and the task that watches it; see the module's text.
 
@@ -97,6 +115,7 @@ class SGLangServer:
         self._command = list(command or server_command(options, self.port))
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._serving = asyncio.Event()
         self._beginning = 0
 
     async def __aenter__(self) -> Self:
@@ -117,10 +136,24 @@ class SGLangServer:
                 await self._watcher
         await self._stop()
 
-    def raise_if_dead(self) -> None:
-        """Raise ServerError if the server died more often than it is started again."""
-        if self.failure is not None:
-            raise ServerError(self.failure)
+    async def guard(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Await `work`, and cancel it with a ServerError when the server is given up."""
+        assert self._watcher is not None, "use the server as an asynchronous context"
+        task = asyncio.create_task(work)
+        try:
+            await asyncio.wait({task, self._watcher}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ServerError(self.failure or "the watch over SGLang ended")
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def until_ready(self) -> None:
+        """Wait while the server starts anew."""
+        await self._serving.wait()
 
     def _start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -147,6 +180,7 @@ class SGLangServer:
                 async with httpx.AsyncClient(trust_env=False, timeout=max(1.0, left)) as client:
                     answer = await client.get(f"{self.url}/health_generate")
                 if answer.status_code == 200:
+                    self._serving.set()
                     return
             await asyncio.sleep(self.poll_s)
         raise ServerError(self._explain(f"SGLang was not ready after {self.ready_timeout_s:g} s"))
@@ -156,6 +190,7 @@ class SGLangServer:
             await asyncio.sleep(self.poll_s)
             if self._process is None or self._process.poll() is None:
                 continue
+            self._serving.clear()
             why = f"SGLang ended with status {self._process.returncode} while serving"
             await self._stop()  # what it left of its group
             if self.restarts_done >= self.restarts:
@@ -175,12 +210,16 @@ class SGLangServer:
         process, self._process = self._process, None
         if process is None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+        for number, grace in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 3.0)):
+            deadline = time.monotonic() + grace
+            try:
                 os.killpg(process.pid, number)
-            deadline = time.monotonic() + grace_s
-            while process.poll() is None and time.monotonic() < deadline:
-                await asyncio.sleep(0.1)
+                while time.monotonic() < deadline:
+                    process.poll()  # reaps it, or it would stay in its group
+                    os.killpg(process.pid, 0)
+                    await asyncio.sleep(0.1)
+            except (ProcessLookupError, PermissionError):
+                return  # nobody is left
 
     async def _refuse_taken_port(self) -> None:
         with contextlib.suppress(httpx.HTTPError):

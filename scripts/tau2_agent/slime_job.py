@@ -18,12 +18,14 @@ import importlib.util
 import io
 import json
 import os
+import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -126,13 +128,11 @@ class Job:
         )
         self._client = process
         assert process.stdout is not None
-        # Progress bars rewrite their line with \r: each state is a line here.
-        reader = io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline=None)
         try:
             if self.stopped:
                 process.terminate()
-            for line in reader:
-                on_line(line.rstrip("\n"))
+            for line in _lines(process):
+                on_line(line)
             return process.wait()
         finally:
             _end(process)
@@ -264,6 +264,32 @@ def sweep(marker: str, grace_s: float = 10.0) -> list[int]:
         while marked_processes(marker) and time.monotonic() < deadline:
             time.sleep(0.2)
     return left
+
+
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """Yield a process's lines until it has ended, also if a child of its keeps the pipe open."""
+    assert process.stdout is not None
+    # Progress bars rewrite their line with \r: each state is a line here.
+    text = io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace", newline=None)
+    waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        with contextlib.suppress(ValueError, OSError):
+            for line in text:
+                waiting.put(line.rstrip("\n"))
+        waiting.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            line = waiting.get(timeout=1.0)
+        except queue.Empty:
+            if process.poll() is not None:
+                return
+            continue
+        if line is None:
+            return
+        yield line
 
 
 def _wait_for_ray(

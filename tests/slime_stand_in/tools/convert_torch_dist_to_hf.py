@@ -1,0 +1,21 @@
+"""Writes what slime's CPU converter writes."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--input-dir", type=Path)
+parser.add_argument("--output-dir", type=Path)
+parser.add_argument("--origin-hf-dir", type=Path)
+parser.add_argument("--vocab-size", type=int)
+args = parser.parse_args()
+assert (args.input_dir / "common.pt").exists()
+args.output_dir.mkdir(parents=True)
+for item in args.origin_hf_dir.iterdir():
+    if item.is_file() and item.suffix != ".safetensors":
+        shutil.copy(item, args.output_dir / item.name)
+(args.output_dir / "model-00000-of-1.safetensors").write_text(f"converted {args.input_dir.name}")
+index = {"weight_map": {"w": "model-00000-of-1.safetensors"}}
+(args.output_dir / "model.safetensors.index.json").write_text(json.dumps(index))
