@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import islice
 from typing import Any
 
 from tau2_agent import grammar
@@ -24,6 +25,7 @@ from tau2_agent.things import (
     things_in,
 )
 
+MOST_TOOLS = 16  # of one clause; more than any customer does at once
 _APP_LOOKS = ("check_app_status", "check_app_permissions")
 
 
@@ -52,7 +54,7 @@ def asked_for(text: str, context: str) -> list[Request] | None:
 def tool_requests(text: str) -> list[Request]:
     """Requests for tools that a text calls by name."""
     found: list[Request] = []
-    for match in grammar.TOOL.finditer(text):
+    for match in islice(grammar.TOOL.finditer(text), MOST_TOOLS):
         tool, after = match.group(), text[match.end() :]
         given = _arguments(after)
         topic = TOOL_TOPICS[tool]
@@ -122,6 +124,8 @@ def _ensure(text: str, verb: re.Match[str], context: str) -> list[Request] | Non
     about_permissions = context == "permissions" or "permission" in text
     if allowed and about_permissions and (grants := _grants(text, {})):
         return grants
+    if wanted := _mode_request(text, verb, context):
+        return wanted
     switches = _switches(text[verb.end() :], context)
     return switches or check_requests(text, context, detail=False) or None
 
@@ -160,8 +164,8 @@ def _turn(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     """Turn, switch, toggle, enable, disable."""
     if verb.lastgroup != "off" and (wanted := _mode_request(text, verb, context)):
         return wanted
-    if verb.lastgroup == "on" and re.search(r"\bpermissions?\b|\baccess\b", text):
-        return _grants(text, {}) or None
+    if verb.lastgroup == "on" and (grants := _grant(text, verb, context)):
+        return grants
     phrase = before(text[verb.start() :], grammar.TAIL)
     topics = governed(phrase[len(verb.group()) :], context)
     cycle = grammar.CYCLE.search(phrase)
@@ -220,7 +224,9 @@ def _grants(text: str, given: dict[str, str]) -> list[Request]:
 
 
 def _grant(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
-    if re.search(r"\bpermissions?\b|\baccess\b", text) or context == "permissions":
+    """Allow an app something: named as a permission, or after permissions were spoken of."""
+    named = re.search(r"\bpermissions?\b|\baccess\b", text)
+    if named or (context == "permissions" and not set(governed(text, "")) - {"phone"}):
         return _grants(text, {}) or None
     return None
 

@@ -10,6 +10,11 @@ import re
 
 from tau2_agent.lexicon import TOOL_TOPICS, VERB_WORDS
 
+
+def either(*patterns: str) -> str:
+    return "|".join(patterns)
+
+
 _VERB = re.sub(r"\?P<\w+>", "?:", VERB_WORDS.pattern)
 
 TOOL = re.compile(rf"\b(?:{'|'.join(sorted(TOOL_TOPICS, key=len, reverse=True))})\b")
@@ -33,6 +38,10 @@ IDIOMS = tuple(
             r"|reboot)\w*",
             "restart your phone",
         ),
+        (
+            r"cycl(?:e|ing) (?=(?:your )?(?:air|flight|mobile|data))(.*? mode|.*? data)",
+            r"toggle \1 on and off",
+        ),
         (r"remov(?:e|ing) and (?=re-?(?:insert|seat))", ""),
         (
             r"(?:disable|(?:turn|switch|toggle) off) and (?:then )?"
@@ -44,42 +53,47 @@ IDIOMS = tuple(
 )
 
 # --- What may stand before a clause and changes nothing ---
-_POLITE_IF = (
-    r"if (?:you (?:can|could|would|like|don'?t mind|do not mind|haven'?t(?: done so)?(?: already"
-    r"| yet)?|have not(?: already| yet)?|are able(?: to)?|are using [\w ]+|(?:use|have) "
-    r"(?:an? )?(?:iphone|android)\w*)|possible|(?:that'?s|that is|it'?s|it is) (?:okay|ok|alright"
-    r"|fine|possible)(?: with you)?)"
+_POLITE_IF = either(
+    r"if you (?:can|could|would|like|don'?t mind|do not mind|are able(?: to)?)",
+    r"if you have(?:n'?t| not)(?: done so)?(?: already| yet)?",
+    r"if you are using [\w ]+|if you (?:use|have) (?:an? )?(?:iphone|android)\w*",
+    r"if possible|if (?:that|it)(?:'?s| is) (?:okay|ok|alright|fine|possible)(?: with you)?",
 )
-_FILLER = (
-    r"okay|ok|great|good|perfect|excellent|thanks?(?: you)?(?: (?:so|very) much)?(?: for [^,.]*)?"
-    r"|all ?right|alright|sure|certainly|understood|got it|i see|no problem|now|first(?:ly"
-    r"| of all)?|second(?:ly)?|third(?:ly)?|next|then|also|final(?:ly)?|last(?:ly)?|again|after "
-    r"(?:that|this)|once (?:that is|that's|that) done|so|and|but|or|well|just|simply|quickly"
-    r"|instead|additionally|in that case|to (?:start|begin)(?: with| off)?|for now|at this point"
-    r"|from there|please|kindly|to (?:do|fix|resolve|help with|address|rule out|narrow down"
-    r"|assist|help) (?:so|this|that|it|you)|(?:let'?s )?(?:start|begin) (?:by|with)|step \w+"
-    r"|hello|hi|john(?: smith)?|mr\.? smith|meanwhile|one more time|however|therefore|since then"
-    r"|yes|no worries|specifically|(?:can|could|would|will) you(?= *$)"
-    rf"|{_POLITE_IF}"
+_FILLER = either(
+    r"okay|ok|great|good|perfect|excellent|all ?right|alright|sure|certainly|understood|got it|yes",
+    r"thanks?(?: you)?(?: (?:so|very) much)?(?: for [^,.]{0,60})?|i see|no problem|no worries",
+    r"hello|hi",
+    r"first(?:ly| of all)?|second(?:ly)?|third(?:ly)?|next|then|also|final(?:ly)?|last(?:ly)?",
+    r"again|now|after (?:that|this)|once (?:that is|that's|that) done|so|and|but|or|well|just",
+    r"simply|quickly|instead|additionally|in that case|for now|at this point|from there|meanwhile",
+    r"however|therefore|since then|one more time|specifically|perhaps|maybe|step \w+|please|kindly",
+    r"to (?:start|begin)(?: with| off)?|(?:let'?s )?(?:start|begin) (?:by|with)",
+    r"to (?:do|fix|resolve|help with|address|rule out|narrow down|assist|help)"
+    r" (?:so|this|that|it|you)",
+    r"john(?: smith)?|mr\.? smith|(?:can|could|would|will) you(?= *$)",
+    _POLITE_IF,
 )
-FILLERS = re.compile(rf"^(?:[\s,:>*•()\"'–—-]+|\d+[.):]?(?:\s+|$)|(?:{_FILLER})\b[\s,:!-]*)+")
+# Possessive: a model that repeats itself must not cost an exponential search.
+FILLERS = re.compile(rf"^(?>[\s,:>*•()\"'–—-]+|\d+[.):]?(?:\s+|$)|(?:{_FILLER})\b[\s,:!-]*)++")
 POLITE = re.compile(r"\b(?:please|kindly|(?:start|begin) (?:by|with))\b")
 
 # --- What makes a clause a request ---
-_ASK = (
-    r"(?:can|could|would|will) (?:you|we)(?! (?:like|mind))|(?:would|do) you mind|(?:would"
-    r"|will) you be (?:able|willing) to|are you (?:able|willing) to|(?:may|can|could) i (?:ask"
-    r"|have) you(?: to)?|(?:i|we)(?:'d| would|'ll| will| do|'re|'m| am)?(?: going to)? (?:need"
-    r"|want|like|ask|advise|encourage|request|prefer)(?:ing)?(?: for)? you to|you(?:'ll| will)? "
-    r"(?:also |now |then |just )?(?:need|have|want|ought) to|you(?:'d| had) better|you (?:should"
-    r"|must|can|could|may|might)(?: (?:want|need) to)?|let'?s|let us|we(?:'ll| will)? (?:need"
-    r"|have|want) to|we (?:should|must|can|could)|(?:i|we)(?:'d| would)? (?:suggest|recommend"
-    r"|advise|propose)(?: that)?(?: you)?(?: to)?|(?:what|how) about|why don'?t (?:you|we)"
-    r"|try(?:ing)?(?: to)?|attempt to|please|it (?:may|might|could|would|will|'d) "
-    r"(?:also )?(?:help|be (?:good|best|helpful|great))(?: if you(?: could| would)?| to)?"
-    r"|would you like to|do you want to|(?:don'?t|do not) forget to|remember to|be sure to"
-    r"|make sure(?: to| you)|go ahead and|feel free to|(?:the|your) (?:next|first|last) (?:step"
-    r"|thing)(?: \w+){0,3}? is to|i (?:need|have) to ask you to"
+_ASK = either(
+    r"(?:can|could|would|will) (?:you|we)(?! (?:like|mind))|(?:would|do) you mind",
+    r"(?:would|will) you be (?:able|willing) to|are you (?:able|willing) to",
+    r"would it be possible (?:for you )?to|(?:may|can|could) i (?:ask|have) you(?: to)?",
+    r"(?:i|we)(?:'d| would|'ll| will| do|'re|'m| am)?(?: going to)? "
+    r"(?:need|want|like|ask|advise|encourage|request|prefer)(?:ing)?(?: for)? you to",
+    r"i (?:need|have) to ask you to|would you like to|do you want to|you(?:'d| had) better",
+    r"you(?:'ll| will)? (?:also |now |then |just )?(?:need|have|want|ought) to",
+    r"you (?:should|must|can|could|may|might)(?: (?:want|need) to)?",
+    r"let'?s|let us|we(?:'ll| will)? (?:need|have|want) to|we (?:should|must|can|could)",
+    r"(?:i|we)(?:'d| would)? (?:suggest|recommend|advise|propose)(?: that)?(?: you)?(?: to)?",
+    r"(?:what|how) about|why don'?t (?:you|we)|try(?:ing)?(?: to)?|attempt to|please",
+    r"it (?:may|might|could|would|will|'d) (?:also )?(?:help|be (?:good|best|helpful|great))"
+    r"(?: if you(?: could| would)?| to)?",
+    r"(?:don'?t|do not) forget to|remember to|be sure to|make sure(?: to| you)|go ahead and",
+    r"feel free to|(?:the|your) (?:\w+ ){0,2}(?:step|thing|fix|solution)(?: \w+){0,3}? is to",
 )
 ASKS = re.compile(rf"^(?:{_ASK})\b[\s,]*(?:(?:also|now|then|please|kindly|just|first|quickly) )*")
 DECISION = re.compile(
@@ -100,8 +114,9 @@ ASIDE = re.compile(
 )
 ELSE = re.compile(r"^(?:otherwise|unless)\b")
 OFFER = re.compile(
-    r"^(?:would you (?:like|prefer) (?:me|us|for me)|do you want (?:me|us)|should i|shall i|may i"
-    r"|can i|could i|do you mind if i|is it (?:okay|ok|alright|fine) (?:if|to))\b"
+    r"^(?:would you (?:like|prefer) (?:me|us|for me)|do you want (?:me|us)|do you mind if i"
+    r"|(?:should|shall|may|can|could) i(?! (?:ask|have) you\b)"
+    r"|is it (?:okay|ok|alright|fine) (?:if|to))\b"
 )
 QUESTION = re.compile(
     r"^(?:is|are|am|was|were|do(?! not)|does|did|has|have|had|what|which|where|how|when|who|why|any"
@@ -139,6 +154,7 @@ COURTESY = re.compile(
     r"|\bresults?\b|\bwhen (?:you|it)|\bonce\b|\bdone\b|\bready\b|\bworks?\b|\bpatien|\bstay\b"
     r"|\bbear with"
 )
+TOLD = re.compile(r"^(?:note|be aware|keep in mind|bear in mind|understand|rest assured)\b")
 LISTING = re.compile(r"\bfollowing (?:information|details|questions?)\b")
 MACHINE_TEXT = re.compile(r"</?tool_call>|^\s*\{.*\}\s*$", re.DOTALL)
 SUBJECT = re.compile(r"^(?:i|we|i'\w+|we'\w+)\b")
@@ -149,7 +165,7 @@ FOR_AGENT = re.compile(
 # --- Where a sentence ends, and a clause begins ---
 SENTENCES = re.compile(r"(?<=[.!?])(?<!\b\d\.)\s+|[\n;]+|\s(?=\d[.)]\s)")
 _START = (
-    rf"(?:(?:{_FILLER})\b[\s,]*)*(?:{_ASK}|{_VERB}|{TOOL.pattern}|if\b|when\b|once\b|after\b"
+    rf"(?>(?:{_FILLER})\b[\s,]*)*+(?:{_ASK}|{_VERB}|{TOOL.pattern}|if\b|when\b|once\b|after\b"
     rf"|before\b"
     r"|until\b|unless\b|while\b|otherwise\b|as soon as\b|because\b|since\b|so that\b|i\b|we\b"
     r"|you\b|it\b|this\b|that\b|there\b|what\b|which\b|whether\b|is\b|are\b|do\b|does\b|did\b"
@@ -198,7 +214,7 @@ CYCLE = re.compile(
     r"\b(off|on)\b(?: for [^,.]*?)?,? ?(?:and |then )+(?:turn (?:it )?)?(?:back )?\b(on|off)\b"
 )
 
-GLANCE = re.compile(r"look(?:ing)? for|see|tell|let|note|report|describ|show|shar|identif")
+GLANCE = re.compile(r"look(?:ing)? for|see|tell|let|report|describ|show|shar|identif")
 TO_MODE = re.compile(r"\bto\b|^(?:prefer|enabl|select|choos|pick)|\bprefer\b")
 NOT_THE_PHONE = re.compile(r"\b(?:app|router|modem|computer|conversation|process|tablet)\b")
 PAY_IT = re.compile(r"\W*(?:now|it|this|that|the \w+)?\W*(?:now|please)?\W*$")

@@ -128,7 +128,7 @@ VERBS: dict[str, str] = {
     r"|look(?:ing)?(?: at| for| in| into| up)?|see(?:ing)?|view(?:ing)?|tell(?: me| us)|let (?:me"
     r"|us) know|read|inspect(?:ing)?|report(?:ing)?|describ(?:e|ing)|review(?:ing)?|examin(?:e"
     r"|ing)|show(?: me)?|measur(?:e|ing)|share|provide|test(?:ing)?|send(?:ing)?|browse|load"
-    r"|find out|note|identify|tak(?:e|ing) a look(?: at)?|have a look(?: at)?|make(?= (?:a "
+    r"|find out|identify|tak(?:e|ing) a look(?: at)?|have a look(?: at)?|make(?= (?:a "
     r"|or receive )?(?:phone )?calls?)|access(?= (?:the )?(?:web|internet))",
     # Ways to get there: another verb says what to do, or the thing does ("run a speed test").
     "nav": r"go(?:ing)?|run(?:ning)?|perform(?:ing)?|conduct(?:ing)?|us(?:e|ing)|open(?:ing)?"

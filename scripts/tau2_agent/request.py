@@ -63,7 +63,7 @@ def merge(requests: list[Request]) -> list[Request]:
     included = {r.fact for r in requests if r.want is not None}
     included |= {r.guard[0] for r in requests if r.guard}
     written = {r.topic for r in requests if not r.reads}
-    wide = [COVERS[r.tool] for r in requests if r.tool in COVERS and not r.detail]
+    wide = [COVERS[r.tool] for r in requests if r.topic in ("status_bar", "network_status")]
     kept: list[Request] = []
     for request in requests:
         if request.reads and request.fact in included:

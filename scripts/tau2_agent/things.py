@@ -53,7 +53,7 @@ def state(text: str) -> bool | None:
     denied = bool(re.search(r"\b(?:not|isn't|aren't|no longer)\b", text))
     if grammar.OFF_STATE.search(text):
         return denied
-    if grammar.ON_STATE.search(text) or re.search(r"\b(?:enable|activate)\b", text):
+    if grammar.ON_STATE.search(text) or re.search(r"\benable|\bactivate|\bin (?:air|fli)", text):
         return not denied
     return False if re.search(r"\b(?:disable|deactivate)\b", text) else None
 

@@ -22,6 +22,8 @@ from tau2_agent.lexicon import QUESTIONS, VERB_WORDS
 from tau2_agent.request import Request, merge
 from tau2_agent.things import things_in
 
+MOST_CHARACTERS = 4000  # nobody listens longer
+
 
 @dataclass(frozen=True)
 class Utterance:
@@ -78,7 +80,7 @@ def parse(text: str, topic: str = "") -> Utterance:
     if grammar.MACHINE_TEXT.search(text):
         return Utterance(unclear=(text,), topic=topic)
     message = _Message(topic)
-    for sentence in grammar.SENTENCES.split(_normalise(text)):
+    for sentence in grammar.SENTENCES.split(_normalise(text[:MOST_CHARACTERS])):
         if sentence.strip():
             _read_sentence(sentence.strip(), message)
     requests = message.requests
@@ -179,8 +181,9 @@ def _read_request(body: str, start: int, sentence: _Sentence, message: _Message)
         if not again:
             break
         marker, rest = marker + rest[: again.end()], rest[again.end() :]
-    if grammar.FOR_AGENT.search(rest) and re.search(r"\b(?:we|i|let)\b", marker):
-        message.notice = True  # "we can enable roaming for you"
+    for_agent = grammar.FOR_AGENT.search(rest) and re.search(r"\b(?:we|i|let)\b", marker)
+    if for_agent or grammar.TOLD.match(rest):
+        message.notice = True  # "we can enable roaming for you", "please note that ..."
         return
     questions = _questions(body)
     decision = grammar.DECISION.search(marker)
