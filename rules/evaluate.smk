@@ -11,7 +11,14 @@ EVALUATION_FLAGS = flags(
     seed=config["seed"],
     backend=BACKEND,
 )
-EVALUATION_QUIET_FLAGS = quiet_flags(**only("evaluation", "concurrency sglang_port"))
+SERVER = {
+    "cpu": {},
+    "slime": {
+        **only("slime", "tensor_parallel"),
+        "server_args": config["slime"]["server_args"] or None,
+    },
+}[BACKEND]
+EVALUATION_QUIET_FLAGS = quiet_flags(**only("evaluation", "concurrency sglang_port"), **SERVER)
 RESULTS = {
     "base": "results/base/eval_{split}.json",
     "sft": "results/sft/eval_{split}.json",
@@ -28,7 +35,7 @@ rule evaluate:
         checkpoint=CHECKPOINTS["rl"],
         leaks="data/leaks_{split}.json",
         # Evaluated first, so that the last table shows what training changed.
-        compared=ancient([RESULTS[stage] for stage in config["evaluation"]["compare_with"]]),
+        compared=[RESULTS[stage] for stage in config["evaluation"]["compare_with"]],
     output:
         RESULTS["rl"],
     log:
@@ -37,7 +44,7 @@ rule evaluate:
         "benchmarks/evaluate_{split}.tsv"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=SERVER.get("tensor_parallel", 0),  # what one server needs, not all that training has
         mem_mb=MEMORY_MB,
         runtime=runtime,
     params:

@@ -12,7 +12,7 @@ GRPO = {
         "keys": "lr rollouts prompts_per_rollout samples_per_prompt temperature max_new_tokens"
         " context_length response_length max_steps std filter clip clip_high kl updates"
         " weight_decay",
-        "quiet_keys": "gpus_per_engine memory_share",
+        "quiet_keys": "gpus_per_engine memory_share router_policy",
     },
 }[BACKEND]
 
@@ -21,7 +21,7 @@ rule grpo:
     input:
         sft=CHECKPOINTS["sft"],
         tasks=tasks_file(config["tasks"]["grpo"]),
-        leaks=ancient(expand("data/leaks_{split}.json", split=config["tasks"]["held_out"])),
+        leaks=expand("data/leaks_{split}.json", split=config["tasks"]["held_out"]),
     output:
         directory(CHECKPOINTS["rl"]),
     log:

@@ -48,7 +48,10 @@ rule convert_model:
         mem_mb=MEMORY_MB,
         runtime=runtime,
     params:
-        flags=flags(only("model", "source")) if not DEMO_MODEL else "",
+        flags=flags(
+            source=None if DEMO_MODEL else config["model"]["source"],
+            extra_args=config["slime"]["convert_args"] or None,
+        ),
     message:
         "Conversion: {input.model} -> {output}"
     shell:

@@ -20,7 +20,7 @@ rule sft:
         model=CHECKPOINTS["base"],
         converted=SFT["converted"],
         traces=TRACES,
-        leaks=ancient(expand("data/leaks_{split}.json", split=config["tasks"]["held_out"])),
+        leaks=expand("data/leaks_{split}.json", split=config["tasks"]["held_out"]),
     output:
         directory(CHECKPOINTS["sft"]),
     log:

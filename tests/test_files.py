@@ -73,6 +73,11 @@ def test_full_disk_is_recognised_behind_other_errors(tmp_path: Path) -> None:
     assert files.is_disk_full(OSError(errno.EDQUOT, "quota"))
     assert files.is_disk_full(RuntimeError("I/O error: No space left on device (os error 28)"))
     assert not files.is_disk_full(OSError(errno.EACCES, "denied"))
+    full = OSError(errno.ENOSPC, "No space left on device", "results/eval_test.json")
+    group = ExceptionGroup("tasks", [ValueError(), full])
+    assert files.is_disk_full(group)
+    assert files.disk_full_place(group) == "results/eval_test.json"
+    assert files.disk_full_place(ValueError()) == "."
     with pytest.raises(SystemExit, match="no space left"), files.explain_full_disk(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(ValueError), files.explain_full_disk(tmp_path):

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tau2_agent.files import disk_full_message, is_disk_full
+from tau2_agent.files import disk_full_message, disk_full_place, is_disk_full
 
 
 class InputError(ValueError):
@@ -33,7 +33,7 @@ def run(main: Callable[[], int | None]) -> None:
         sys.exit(130)
     except Exception as error:
         if is_disk_full(error):
-            sys.exit(disk_full_message(getattr(error, "filename", None) or "."))
+            sys.exit(disk_full_message(disk_full_place(error)))
         ours = type(error).__module__.startswith("tau2_agent")
         if not ours and not isinstance(error, FileNotFoundError | PermissionError):
             raise

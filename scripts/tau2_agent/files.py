@@ -104,18 +104,16 @@ def content_hash(path: Path | str) -> str:
 def is_disk_full(error: BaseException) -> bool:
     """Tell whether `error`, or one it came from, says that a disk or a quota is full.
 
-    Libraries hide it: safetensors and torch raise their own types with the system's text.
+    Libraries hide it: safetensors and torch raise their own types with the system's text, and
+    concurrent tasks raise groups.
     """
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        if isinstance(current, OSError) and current.errno in DISK_FULL_CODES:
-            return True
-        if any(text in str(current) for text in DISK_FULL_TEXTS):
-            return True
-        current = current.__cause__ or current.__context__
-    return False
+    return any(_says_disk_full(cause) for cause in _causes(error))
+
+
+def disk_full_place(error: BaseException) -> str:
+    """Return the file that a full disk kept from being written, "." if the error does not say."""
+    names = (getattr(cause, "filename", None) for cause in _causes(error))
+    return next((str(name) for name in names if name), ".")
 
 
 def disk_full_message(path: Path | str) -> str:
@@ -136,6 +134,27 @@ def explain_full_disk(path: Path | str) -> Iterator[None]:
         if is_disk_full(error):
             raise SystemExit(disk_full_message(path)) from error
         raise
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error`, the members of groups, and what each of them came from."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if current is None or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        waiting += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            waiting += current.exceptions
+
+
+def _says_disk_full(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in DISK_FULL_CODES:
+        return True
+    return any(text in str(error) for text in DISK_FULL_TEXTS)
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:

@@ -151,3 +151,5 @@ def test_slime_without_a_gpu_fails_at_once_and_names_what_is_missing(project, mo
     for part in ("backend slime cannot run here", "no NVIDIA GPU", "--config backend=cpu"):
         assert part in outcome.text
     assert not (project.folder / "data").exists()
+    # GPUs are capped, or jobs would share them by accident.
+    assert 'gpu=Resource("gpu", 2)' in outcome.text

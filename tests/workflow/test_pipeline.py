@@ -103,7 +103,7 @@ def test_changed_key_reruns_its_stage_and_what_follows(tiny_project, config, rul
 
 
 def test_other_split_reruns_no_training(tiny_project) -> None:
-    outcome = tiny_project.dry_run("--configfile", "tiny.yaml", "results/eval_small.json")
+    outcome = tiny_project.dry_run("results/eval_small.json", "--configfile", "tiny.yaml")
     assert set(outcome.jobs) == {"leaks", "evaluate_base", "evaluate_sft", "evaluate"}
 
 
