@@ -118,14 +118,15 @@ class LocalPolicy:
             ids[i, width - len(delta) :] = torch.tensor(delta)
             new[i, width - len(delta) :] = 1
         turns = [Turn([], [], "length") for _ in batch]
-        active = [True] * len(batch)
-        logits = self._forward(cache, ids, new)
+        active = list(range(len(batch)))
+        logits = self._forward(cache, ids, new, active)
         while True:
             tokens = self._sample(batch, turns, active, logits)
-            if not any(active):
+            active = [i for i, token in zip(active, tokens, strict=True) if token is not None]
+            if not active:
                 break
-            step = torch.tensor([[1 if on else 0] for on in active])
-            logits = self._forward(cache, torch.tensor(tokens)[:, None], step)
+            fed = torch.tensor([[token] for token in tokens if token is not None])
+            logits = self._forward(cache, fed, torch.ones_like(fed), active)
         self._layers = cache.tensors()
         for i, request in enumerate(batch):
             # The last sampled token was never fed: its keys and values are not in the cache.
@@ -148,29 +149,47 @@ class LocalPolicy:
             deltas.append(request.prompt[known:])
             rows[request.session] = row
         if all(source < 0 for source in sources):
-            self._layers, columns = [], 0
+            self._layers = []
             self._mask = torch.zeros(len(batch), 0, dtype=torch.long)
         else:
             pick = torch.tensor([max(source, 0) for source in sources])
-            keep = torch.tensor([[1 if source >= 0 else 0] for source in sources])
-            mask = self._mask[pick] * keep
-            columns = mask.any(0).nonzero()[:, 0]  # columns that are holes in every row go
-            self._mask = mask[:, columns]
-            self._layers = [
-                (k[pick][:, :, columns], v[pick][:, :, columns]) for k, v in self._layers
-            ]
+            keep = torch.tensor([[source >= 0] for source in sources])
+            self._mask = self._mask[pick] * keep
+            self._layers = [(k[pick], v[pick]) for k, v in self._layers]
+            self._close_holes()
         self._rows, self._order = rows, [request.session for request in batch]
         return deltas
 
-    def _forward(self, cache: _ColumnCache, ids: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        """Logits of the last column, shape (rows, vocabulary)."""
-        seen = self._mask.sum(1, keepdim=True)
-        positions = (seen + new.cumsum(1) - 1).clamp(min=0)
-        self._mask = torch.cat([self._mask, new], dim=1)
+    def _close_holes(self) -> None:
+        """Move every row's columns to the right end, in order, and drop the columns left empty."""
+        longest = int(self._mask.sum(1).max())
+        if longest == self._mask.shape[1]:
+            return
+        # A stable sort by "is filled" puts the holes first and keeps the order of the rest.
+        order = self._mask.argsort(dim=1, stable=True)[:, -longest:]
+        self._mask = self._mask.gather(1, order)
+        index = order[:, None, :, None]
+        self._layers = [
+            tuple(
+                part.gather(2, index.expand(-1, part.shape[1], -1, part.shape[3])) for part in layer
+            )
+            for layer in self._layers
+        ]
+
+    def _forward(
+        self, cache: _ColumnCache, ids: torch.Tensor, new: torch.Tensor, active: list[int]
+    ) -> torch.Tensor:
+        """Feed `ids` to the active rows; logits of the last column, shape (active, vocabulary)."""
+        rows = torch.tensor(active)
+        added = torch.zeros(len(self._mask), new.shape[1], dtype=torch.long)
+        added[rows] = new
+        seen = self._mask[rows].sum(1, keepdim=True)
+        self._mask = torch.cat([self._mask, added], dim=1)
+        cache.rows = rows if len(active) < len(self._mask) else None
         output = self.model(
             input_ids=ids,
-            attention_mask=self._mask,
-            position_ids=positions,
+            attention_mask=self._mask[rows],
+            position_ids=(seen + new.cumsum(1) - 1).clamp(min=0),
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -178,27 +197,23 @@ class LocalPolicy:
         return output.logits[:, -1].float()
 
     def _sample(
-        self, batch: list[_Request], turns: list[Turn], active: list[bool], logits: torch.Tensor
-    ) -> list[int]:
-        """Draw a token for each active row, in place; 0 for the others."""
-        scale = torch.tensor([r.sampling.temperature or 1.0 for r in batch])[:, None]
+        self, batch: list[_Request], turns: list[Turn], active: list[int], logits: torch.Tensor
+    ) -> list[int | None]:
+        """Draw a token for each active row; None where the turn ends with it."""
+        scale = torch.tensor([batch[i].sampling.temperature or 1.0 for i in active])[:, None]
         log_probs = torch.log_softmax(logits / scale, dim=-1)
         best = log_probs.argmax(-1).tolist()
-        tokens = [0] * len(batch)
-        for i, request in enumerate(batch):
-            if not active[i]:
-                continue
-            token = (
-                best[i] if request.sampling.temperature == 0 else self._draw(log_probs[i], request)
-            )
-            tokens[i] = token
-            turns[i].token_ids.append(token)
-            turns[i].log_probs.append(float(log_probs[i, token]))
+        tokens: list[int | None] = []
+        for place, i in enumerate(active):
+            request, turn = batch[i], turns[i]
+            greedy = request.sampling.temperature == 0
+            token = best[place] if greedy else self._draw(log_probs[place], request)
+            turn.token_ids.append(token)
+            turn.log_probs.append(float(log_probs[place, token]))
             if token in self.stop_ids:
-                turns[i].finish_reason = "stop"
-                active[i] = False
-            elif len(turns[i].token_ids) >= request.sampling.max_new_tokens:
-                active[i] = False
+                turn.finish_reason = "stop"
+            done = token in self.stop_ids or len(turn.token_ids) >= request.sampling.max_new_tokens
+            tokens.append(None if done else token)
         return tokens
 
     def _draw(self, log_probs: torch.Tensor, request: _Request) -> int:
@@ -213,27 +228,33 @@ class LocalPolicy:
 
 
 class _ColumnCache(DynamicCache):
-    """A cache that writes into room reserved ahead: appending a column copies nothing else."""
+    """A cache that writes into room reserved ahead, for all rows or for some.
+
+    With `rows` set, keys and values belong to those rows only; the others get a hole.
+    """
 
     def __init__(self, layers: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
         super().__init__()
+        self.rows: torch.Tensor | None = None
         self._buffers: list[list[Any]] = [[k, v, k.shape[2]] for k, v in layers]
 
     def update(self, key_states, value_states, layer_idx, *args, **kwargs):
         if layer_idx == len(self._buffers):
             self._buffers.append([key_states[:, :, :0], value_states[:, :, :0], 0])
         buffer = self._buffers[layer_idx]
-        end = buffer[2] + key_states.shape[2]
-        if end > buffer[0].shape[2]:
-            for part in (0, 1):
+        start, end = buffer[2], buffer[2] + key_states.shape[2]
+        for part, states in enumerate((key_states, value_states)):
+            if end > buffer[part].shape[2]:
                 old = buffer[part]
-                grown = old.new_zeros(*old.shape[:2], end + 64, old.shape[3])
-                grown[:, :, : buffer[2]] = old[:, :, : buffer[2]]
-                buffer[part] = grown
-        buffer[0][:, :, buffer[2] : end] = key_states
-        buffer[1][:, :, buffer[2] : end] = value_states
+                buffer[part] = old.new_zeros(*old.shape[:2], end + 64, old.shape[3])
+                buffer[part][:, :, :start] = old[:, :, :start]
+            if self.rows is None:
+                buffer[part][:, :, start:end] = states
+            else:
+                buffer[part][self.rows, :, start:end] = states
         buffer[2] = end
-        return buffer[0][:, :, :end], buffer[1][:, :, :end]
+        shown = (buffer[part][:, :, :end] for part in (0, 1))
+        return tuple(part if self.rows is None else part[self.rows] for part in shown)
 
     def get_seq_length(self, layer_idx: int = 0, *args: Any) -> int:
         return self._buffers[layer_idx][2] if layer_idx < len(self._buffers) else 0
