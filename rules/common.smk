@@ -124,6 +124,8 @@ def flags(values=None, **more):
         flag = key.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, str) and value.startswith("--"):
+            words.append(f"--{flag}={value}")  # or it would be taken for another flag
         else:
             words += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
     return shlex.join(words)
@@ -161,6 +163,7 @@ MACHINE = {
         "extra_args": config["slime"]["extra_args"] or None,
         "tracking": config["tracking"]["tool"],
         "wandb_project": config["tracking"]["project"],
+        "wandb_mode": "offline" if config["tracking"]["offline"] else "online",
     },
 }[BACKEND]
 

@@ -1,10 +1,10 @@
 """Evaluate a checkpoint on a split of tau2 telecom, all tasks concurrently.
 
-The model is behind an SGLang server (`--sglang-port`) or is loaded here (`--backend cpu`). One JSON
-line is written as each episode ends, to OUTPUT.episodes.jsonl: an interrupted evaluation goes on
-where it was, as long as the checkpoint and the settings are the same. Then OUTPUT is written, with
-the averages, their intervals, the reasons for the ends, every task's result, and what made the
-numbers.
+The model is behind an SGLang server, which is started for it unless `--sglang-port` names one that
+runs already, or is loaded here (`--backend cpu`). One JSON line is written as each episode ends, to
+OUTPUT.episodes.jsonl: an interrupted evaluation goes on where it was, as long as the checkpoint and
+the settings are the same. Then OUTPUT is written, with the averages, their intervals, the reasons
+for the ends, every task's result, and what made the numbers.
 
 An episode that ended because the user simulator or the server failed is played again, then left
 out of the averages and counted. It is never scored as the agent's.
@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -67,15 +68,40 @@ async def local_model(jobs, codec, settings, args, write) -> None:
 
 
 async def served_model(jobs, codec, settings, args, write) -> None:
-    """Evaluate with a server that runs on this machine already."""
+    """Evaluate with an SGLang server: one that runs on this machine already, or one of our own."""
     from tau2_agent.policy import SGLangPolicy
+    from tau2_agent.sglang_server import PatientPolicy, SGLangServer
 
-    policy = SGLangPolicy(f"http://127.0.0.1:{args.sglang_port}", codec.stop_ids)
-    try:
-        await policy.check()
-        await play_all(jobs, policy, codec, settings, args, write)
-    finally:
-        await policy.close()
+    async with contextlib.AsyncExitStack() as stack:
+        if args.sglang_port:
+            policy = SGLangPolicy(f"http://127.0.0.1:{args.sglang_port}", codec.stop_ids)
+            stack.push_async_callback(policy.close)
+            await policy.check()
+            await play_all(jobs, policy, codec, settings, args, write)
+            return
+        log = Path("logs") / f"sglang_{args.stage}_{args.task_split}.log"
+        print(f"starting SGLang; its log: {log}", flush=True)
+        server = await stack.enter_async_context(SGLangServer(server_options(args), log))
+        policy = SGLangPolicy(server.url, codec.stop_ids)
+        stack.push_async_callback(policy.close)
+        patient = PatientPolicy(policy, server)
+        await server.guard(play_all(jobs, patient, codec, settings, args, write))
+
+
+def server_options(args) -> Any:
+    """How our own server serves the checkpoint; never a longer context than the model has."""
+    from tau2_agent.megatron_args import read_config
+    from tau2_agent.sglang_server import ServerOptions
+
+    longest = read_config(args.checkpoint).get("max_position_embeddings")
+    return ServerOptions(
+        args.checkpoint,
+        tensor_parallel=args.tensor_parallel,
+        context_length=min(filter(None, [args.context_length, longest])),
+        memory_share=args.memory_share,
+        seed=args.seed,
+        extra=tuple(shlex.split(args.server_args)),
+    )
 
 
 @contextlib.contextmanager
@@ -218,6 +244,10 @@ def main() -> int:
     model.add_argument("--temperature", type=float, default=0.0)
     model.add_argument("--max-new-tokens", type=int, default=1024, help="tokens a turn")
     model.add_argument("--context-length", type=int, default=32768, help="tokens, in all")
+    server = parser.add_argument_group("a server of our own")
+    server.add_argument("--tensor-parallel", type=int, default=1, help="GPUs that share the model")
+    server.add_argument("--memory-share", type=float, default=0.85, help="of each GPU")
+    server.add_argument("--server-args", default="", help="further SGLang arguments, one string")
     episode = parser.add_argument_group("episodes")
     episode.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
     episode.add_argument("--user", default="scripted", help="who plays the customer")

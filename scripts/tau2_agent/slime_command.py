@@ -54,6 +54,12 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
         help="of one micro batch; less saves memory",
     )
     machine.add_argument(
+        "--dynamic-batches",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="pack samples by tokens; else one sample a micro batch",
+    )
+    machine.add_argument(
         "--recompute", choices=RECOMPUTE, default="full", help="full: less memory, 1/3 more work"
     )
     machine.add_argument("--attention-backend", default="flash", help="Megatron's: flash, fused, …")
@@ -121,11 +127,9 @@ def parallel_arguments(options: argparse.Namespace) -> list[str]:
     if options.recompute == "full":
         arguments += ["--recompute-granularity", "full", "--recompute-method", "uniform"]
         arguments += ["--recompute-num-layers", "1"]
-    arguments += [
-        "--use-dynamic-batch-size",
-        "--max-tokens-per-gpu",
-        str(options.max_tokens_per_gpu),
-    ]
+    if options.dynamic_batches:
+        arguments += ["--use-dynamic-batch-size"]
+        arguments += ["--max-tokens-per-gpu", str(options.max_tokens_per_gpu)]
     if data_parallel(options) > 1:
         arguments.append("--balance-data")
     return [
