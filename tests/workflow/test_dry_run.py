@@ -40,8 +40,8 @@ def test_slime_shows_every_stage_without_a_gpu(project) -> None:
 
 @pytest.mark.parametrize("config", ["backend=cpu", "backend=slime"])
 def test_dry_run_is_quick(project, config: str) -> None:
-    # The best of three: another program on the machine is not the workflow's fault.
-    assert min(project.dry_run("--config", config).seconds for _ in range(3)) < 4
+    # Seconds of CPU: other programs on the machine are not the workflow's fault.
+    assert project.dry_run("--config", config).cpu_seconds < 4
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "presets").glob("*.yaml")))
