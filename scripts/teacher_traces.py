@@ -12,16 +12,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.baselines import make_agent
-from tau2_agent.users import make_user
-
 from tau2_agent import command
+from tau2_agent.baselines import make_agent
 from tau2_agent.environment import PROMPTS, prompt_tools, system_prompt
 from tau2_agent.episode import run_episode
 from tau2_agent.files import write_jsonl
 from tau2_agent.scoring import score
 from tau2_agent.tasks import get_task, read_task_file
 from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, agent_view, as_chat
+from tau2_agent.users import make_user
 
 
 async def trace(task_id: str, teacher: str, user: str, prompt: str) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def test_later_layers_win_key_by_key() -> None:
         {"grpo": {"lr": 0.1, "rollouts": 7}}, {"grpo": {"lr": 0.2}}, {"grpo": {"kl": 0.5}}
     ).config
     assert (config["grpo"]["lr"], config["grpo"]["rollouts"], config["grpo"]["kl"]) == (0.2, 7, 0.5)
-    assert config["grpo"]["samples_per_prompt"] == 4  # the preset's
+    preset = load_preset("demo", PRESETS)
+    assert config["grpo"]["samples_per_prompt"] == preset["grpo"]["samples_per_prompt"]
 
 
 def test_lists_replace() -> None:
@@ -191,10 +192,16 @@ def test_texts_of_the_command_line() -> None:
         ({"model": {"name": "a/b"}}, ["model.name is 'a/b'", "letters, digits, dots, dashes"]),
         ({"preset": "qwen"}, ["preset 'qwen' is not there", "qwen3-4b"]),
         ({"backend": "gpu"}, ["backend is 'gpu'", "auto, slime, cpu"]),
-        ({"sft": {"steps": 3}}, ["sft.epochs is 20 and sft.steps is 3", "null"]),
+        ({"sft": {"steps": 3}}, ["and sft.steps is 3; set one", "null"]),
         ({"sft": {"steps": 3, "epochs": None}}, ["the cpu backend counts epochs"]),
-        ({"grpo": {"max_new_tokens": 1024}}, ["no room for a prompt", "lower the first"]),
-        ({"grpo": {"context_length": 9000}}, ["more than model.context_length 4096"]),
+        (
+            {"grpo": {"max_new_tokens": 500, "context_length": 500}},
+            ["grpo.max_new_tokens 500 leaves no room for a prompt", "lower the first"],
+        ),
+        (
+            {"grpo": {"context_length": 9000}, "model": {"context_length": 4096}},
+            ["grpo.context_length 9000 is more than model.context_length 4096"],
+        ),
         ({"model": {"hidden": 100, "heads": 3}}, ["no multiple of twice model.heads 3"]),
         ({"model": {"source": "Qwen/Qwen3-0.6B"}}, ["pin model.revision"]),
         (
@@ -214,7 +221,10 @@ def test_texts_of_the_command_line() -> None:
             {"preset": "qwen3-4b-8gpu", "grpo": {"updates": 16}},
             ["grpo.prompts_per_rollout × samples_per_prompt / updates = 2", "4 replicas"],
         ),
-        ({"grpo": {"micro_batch": 5}}, ["grpo.micro_batch 5 does not divide", "a divisor of 32"]),
+        (
+            {"grpo": {"micro_batch": 5, "prompts_per_rollout": 8, "samples_per_prompt": 4}},
+            ["grpo.micro_batch 5 does not divide", "a divisor of 32"],
+        ),
         ({"evaluation": {"sglang_port": 30000}}, ["set it to null for backend cpu"]),
     ],
 )

@@ -128,10 +128,10 @@ def test_number_that_yaml_reads_as_text_is_a_number(project) -> None:
 
 
 def test_command_line_wins_over_a_file_over_config_yaml_over_the_preset(project) -> None:
-    project.write_config("grpo: {lr: 0.1, rollouts: 71, samples_per_prompt: 5}")
+    project.write_config("grpo: {lr: 0.1, rollouts: 71, prompts_per_rollout: 16}")
     (project.folder / "mine.yaml").write_text("grpo: {lr: 0.2, rollouts: 72}")
     text = project.dry_run("-p", "--configfile", "mine.yaml", "--config", "grpo={lr: 0.3}").text
-    assert "--lr 0.3 --rollouts 72 --prompts-per-rollout 8 --samples-per-prompt 5 " in text
+    assert "--lr 0.3 --rollouts 72 --prompts-per-rollout 16 --samples-per-prompt " in text
 
 
 @pytest.mark.parametrize(
