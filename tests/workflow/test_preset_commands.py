@@ -1,0 +1,85 @@
+"""Every command of every GPU preset, down to slime's own arguments, as golden files.
+
+Write them anew with TAU2_WRITE_GOLDEN=1 and read the difference.
+"""
+
+import itertools
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from test_megatron_args import config
+
+import train_grpo_slime
+import train_sft_slime
+from tau2_agent.sglang_server import ServerOptions, server_command
+
+pytestmark = pytest.mark.workflow
+GOLDEN = Path(__file__).parents[1] / "golden" / "presets"
+PRESETS = ["gpu-smoke", "qwen3-4b-1gpu", "qwen3-4b", "qwen3-4b-4gpu", "qwen3-4b-8gpu"]
+
+
+def slime_arguments(words):
+    """What a training program of ours hands to slime, for a model of Qwen3-4B's shape."""
+    program, flags = Path(words[1]).name, words[2:]
+    if program == "train_sft_slime.py":
+        options = train_sft_slime.parse(flags)
+        return train_sft_slime.slime_arguments(
+            options,
+            config=config(),
+            folder=Path("STORE"),
+            data=Path("STORE/traces.jsonl"),
+            steps=train_sft_slime.count_steps(options, 74),
+        )
+    if program == "train_grpo_slime.py":
+        options = train_grpo_slime.parse(flags)
+        return train_grpo_slime.slime_arguments(
+            options, config=config(), folder=Path("STORE"), hooks=Path("STORE/tau2.yaml")
+        )
+    return []
+
+
+def server_words(words):
+    """How an evaluation starts its server."""
+    if Path(words[1]).name != "evaluate_tau2.py":
+        return []
+    given = dict(itertools.pairwise(words))
+    options = ServerOptions(
+        Path(given["--checkpoint"]),
+        tensor_parallel=int(given["--tensor-parallel"]),
+        context_length=int(given["--context-length"]),
+        seed=int(given["--seed"]),
+    )
+    return server_command(options, 30000, "python")
+
+
+def one_flag_a_line(words):
+    lines = []
+    for word in words:
+        if word.startswith("-") or not lines:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}"
+    return lines
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_golden_commands_of_a_preset(project, preset):
+    outcome = project.dry_run("-p", "results/eval_test.json", "--config", f"preset={preset}")
+    assert outcome.status == 0, outcome.text
+    commands = sorted(set(re.findall(r"^ *Shell command: (.*)$", outcome.text, re.MULTILINE)))
+    assert len(commands) == 10
+    lines = []
+    for text in commands:
+        words = shlex.split(text.split(" 2>&1")[0])
+        for part in (words, slime_arguments(words), server_words(words)):
+            shown = [word.replace(str(project.folder), "HERE") for word in part]
+            lines += [*one_flag_a_line(shown), ""] if part else []
+    text = "\n".join(lines).replace(os.getcwd(), "HERE")
+    path = GOLDEN / f"{preset}.txt"
+    if os.environ.get("TAU2_WRITE_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text(), f"{path} differs; see this file's docstring"
