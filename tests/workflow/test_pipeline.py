@@ -206,7 +206,7 @@ def kill_in_the_middle(project, wait_until, target: str, everything: bool, confi
 @pytest.mark.parametrize(
     ("target", "rule", "everything", "config"),
     [
-        ("demo_sft_telecom", "sft", True, "sft={epochs: 6, save_steps: 5}"),
+        ("demo_sft_telecom", "sft", True, "sft={epochs: 4, save_steps: 5}"),
         ("demo_rl_telecom", "grpo", False, "grpo={rollouts: 8, lr: 1.0e-5}"),
     ],
 )
