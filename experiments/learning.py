@@ -1,0 +1,151 @@
+"""Does the CPU demo learn, and is GRPO's part of it more than more training time?
+
+For each seed: the pipeline's own targets (base, SFT, GRPO), then a control that spends GRPO's
+seconds on more SFT instead. Everything is evaluated on the test split, the train split and tasks of
+`extra_unseen`, which no stage has seen. Writes `runs/learning/seedN/…` and prints the table that
+stands in the README. No setting was chosen by these numbers: see `tasks.extra_dev` in the README.
+
+    python experiments/learning.py run --seeds 0 1 2     (about 20 minutes a seed on 2 cores)
+    python experiments/learning.py table
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+SPLITS = {"test": -1, "train": -1, "extra_unseen": 300}  # number of tasks; -1 is all
+STAGES = ("base", "sft", "control", "rl")
+NAMES = {"base": "base model", "sft": "SFT", "control": "SFT, GRPO's time added", "rl": "GRPO"}
+RUNS = ROOT / "runs/learning"
+
+
+def snakemake(folder: Path, seed: int, targets: list[str], **config: dict) -> None:
+    """Build targets in a copy of the project, so that seeds share no file."""
+    words = [f"seed={seed}", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
+    command = ["snakemake", *targets, "--cores", "2", "--quiet", "rules", "--config", *words]
+    subprocess.run(command, cwd=folder, check=True)
+
+
+def seconds(checkpoint: Path) -> float:
+    return json.loads((checkpoint / "done.json").read_text())["summary"]["seconds"]
+
+
+def run(seed: int) -> None:
+    """All stages and the control of one seed; finished parts are not done again."""
+    out = RUNS / f"seed{seed}"
+    work = RUNS / f"work{seed}"
+    if not work.exists():
+        kept = ("Snakefile", "config.yaml", "presets", "rules", "schemas", "scripts")
+        work.mkdir(parents=True)
+        for name in kept:
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, work / name)
+    for split, count in SPLITS.items():
+        limit = {"evaluation": {"num_tasks": count}}
+        snakemake(work, seed, [f"results/eval_{split}.json"], **limit)
+        keep(work, out, split, {"base": "base/", "sft": "sft/", "rl": ""})
+    # The control: as many epochs as fit into the seconds of SFT and GRPO together.
+    checkpoints = work / "checkpoints"
+    spent = [seconds(checkpoints / f"demo_{stage}_telecom") for stage in ("sft", "rl")]
+    summary = json.loads((checkpoints / "demo_sft_telecom/stage.json").read_text())
+    epochs = summary["fingerprint"]["hyperparameters"]["epochs"]
+    more = {"model": {"name": "control"}, "sft": {"epochs": round(epochs * sum(spent) / spent[0])}}
+    for split, count in SPLITS.items():
+        limit = {"evaluation": {"num_tasks": count}}
+        snakemake(work, seed, [f"results/sft/eval_{split}.json"], **limit, **more)
+        keep(work, out, split, {"control": "sft/"})
+    spent.append(seconds(checkpoints / "control_sft_telecom"))
+    names = ("sft", "rl", "control")
+    rows = dict(zip(names, spent, strict=True)) | {"control_epochs": more["sft"]["epochs"]}
+    (out / "seconds.json").write_text(json.dumps(rows) + "\n")
+
+
+def keep(work: Path, out: Path, split: str, places: dict[str, str]) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    for stage, place in places.items():
+        shutil.copy(work / f"results/{place}eval_{split}.json", out / f"{stage}_{split}.json")
+
+
+def baselines(split: str, count: int) -> dict[str, float]:
+    """pass@1 of the scripted agents on the same tasks and against the same user."""
+    from tau2_agent.baselines import BASELINES, make_agent
+    from tau2_agent.episode import run_episode
+    from tau2_agent.scoring import score
+    from tau2_agent.tasks import load_tasks
+    from tau2_agent.users import make_user
+
+    tasks = load_tasks(split)[: count if count > 0 else None]
+
+    async def rate(name: str) -> float:
+        rewards = []
+        for task in tasks:
+            episode = await run_episode(task, make_agent(name), make_user("scripted", task))
+            rewards.append(score(episode, task).reward)
+        return sum(rewards) / len(rewards)
+
+    return {name: asyncio.run(rate(name)) for name in BASELINES}
+
+
+def table() -> str:
+    """Markdown: pass@1 of scripts and stages, and GRPO's gains with 95 % intervals."""
+    from tau2_agent.intervals import paired_difference
+    from tau2_agent.results import read_summary, task_values
+
+    seeds = sorted(path for path in RUNS.glob("seed*") if (path / "seconds.json").exists())
+    columns: dict[str, dict[str, str]] = {}
+    for split, count in SPLITS.items():
+        read = {
+            stage: [read_summary(path / f"{stage}_{split}.json") for path in seeds]
+            for stage in STAGES
+        }
+        size = len(read["rl"][0].tasks)
+        column = columns.setdefault(f"{split} ({size})", {})
+        for name, value in baselines(split, count).items():
+            column[f"*{name.replace('_', ' ')}*"] = f"{value:.3f}"
+        for stage in STAGES:
+            rates = [summary.pass_at_1 for summary in read[stage]]
+            each = ", ".join(f"{rate:.2f}" for rate in rates)
+            column[NAMES[stage]] = f"{sum(rates) / len(rates):.3f} ({each})"
+        values = {
+            stage: [task_values(summary) for summary in summaries]
+            for stage, summaries in read.items()
+        }
+        for other in ("sft", "control"):
+            gain = paired_difference(values[other], values["rl"])
+            low, high = gain.interval.low, gain.interval.high
+            column[f"**GRPO − {NAMES[other]}**"] = f"{gain.mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    lines = ["| pass@1 | " + " | ".join(columns) + " |", "| --- |" + " --- |" * len(columns)]
+    for row in next(iter(columns.values())):
+        cells = [column[row] for column in columns.values()]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    for path in seeds:
+        lines.append(f"\n{path.name}: seconds {(path / 'seconds.json').read_text().strip()}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["run", "table"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    args = parser.parse_args()
+    if args.what == "run":
+        for seed in args.seeds:
+            run(seed)
+    else:
+        print(table())
+
+
+if __name__ == "__main__":
+    main()
