@@ -69,7 +69,7 @@ def one_flag_a_line(arguments):
 
 @pytest.mark.parametrize("case", CASES)
 def test_golden_command_lines(case):
-    text = one_flag_a_line(command(*CASES[case]))
+    text = one_flag_a_line(command(*CASES[case])).replace(str(Path.cwd()), "/project")
     path = GOLDEN / f"{case}.txt"
     if os.environ.get("TAU2_WRITE_GOLDEN"):
         path.write_text(text)
