@@ -1,8 +1,13 @@
 """Shared: a small tokenizer with Qwen3's chat template, made as the demo's is."""
 
+import hypothesis
 import pytest
 
 from base_model import demo_tokenizer
+
+# A busy machine is no failure; tests that measure time measure the processor's.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 TEXT = [
     "You are a telecom support agent.",
