@@ -71,7 +71,7 @@ def interrupt(number, pattern, program, *args):
             break
     text = "".join(lines) + process.stdout.read()
     process.wait(timeout=60)
-    assert re.search(pattern, text), f"ended before {pattern!r}:\n{text}"
+    assert re.search(pattern, text, re.MULTILINE), f"ended before {pattern!r}:\n{text}"
     return process.returncode, text
 
 
