@@ -3,14 +3,14 @@
 GRPO = {
     "cpu": {
         "program": "train_grpo_trl.py --model {input.sft}",
-        "keys": "lr rollouts prompts_per_rollout samples_per_prompt temperature max_new_tokens"
-        " context_length max_steps std clip clip_high kl micro_batch",
+        "keys": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
+        " max_new_tokens context_length max_steps std clip clip_high kl micro_batch",
         "quiet_keys": "",
     },
     "slime": {
         "program": "train_grpo_slime.py --model {input.sft} --sft {input.sft}",
-        "keys": "lr rollouts prompts_per_rollout samples_per_prompt temperature max_new_tokens"
-        " context_length response_length max_steps std filter clip clip_high kl updates"
+        "keys": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
+        " max_new_tokens context_length response_length max_steps std filter clip clip_high kl updates"
         " weight_decay",
         "quiet_keys": "gpus_per_engine memory_share router_policy",
     },

@@ -5,7 +5,8 @@ job's log is read, and anything else than the one that was meant ends the job at
 sampling take turns on the same GPUs. Episodes, rewards and the group filter are the hooks in
 generate_with_tau.py and tau2_reward_shaping.py.
 
-More `--rollouts` continue a finished run.
+More `--rollouts` continue a finished run whose learning rate is constant; one that decays ends with
+its rollouts, so another number of them is another run.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def slime_arguments(
         *("--router-policy", options.router_policy),
         *slime_command.optimizer_arguments(
             lr=options.lr,
-            schedule="constant",
+            schedule=options.lr_schedule,
             warmup=0.0,
             weight_decay=options.weight_decay,
             beta2=options.adam_beta2,
@@ -154,7 +155,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="divide advantages by the group's deviation",
     )
     optimisation = parser.add_argument_group("optimisation")
-    optimisation.add_argument("--lr", type=float, default=1e-6, help="constant")
+    optimisation.add_argument("--lr", type=float, default=1e-6)
+    optimisation.add_argument(
+        "--lr-schedule",
+        choices=["constant", "linear", "cosine"],
+        default="constant",
+        help="linear and cosine end at 0 with the last rollout",
+    )
     optimisation.add_argument("--weight-decay", type=float, default=0.1)
     optimisation.add_argument("--adam-beta2", type=float, default=0.98)
     optimisation.add_argument(
@@ -235,8 +242,10 @@ def main() -> int:
     decisive = (
         "prompt user seed prompts_per_rollout samples_per_prompt temperature response_length "
         "max_new_tokens context_length max_steps filter max_dropped_groups alpha weights std lr "
-        "weight_decay adam_beta2 updates clip clip_high kl entropy"
+        "lr_schedule weight_decay adam_beta2 updates clip clip_high kl entropy"
     )
+    if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
+        decisive += " rollouts"
     mark = fingerprint(
         {"sft": options.sft, "tasks": options.tasks},
         {
@@ -245,7 +254,6 @@ def main() -> int:
             "extra": slime_command.decisive(slime_command.extra_arguments(options)),
         },
     )
-    # more rollouts at a constant learning rate go on where the fewer ended
     with Stage(options.output, mark, {"rollouts": options.rollouts}) as stage:
         if not stage.finished:
             train(options, install, stage)

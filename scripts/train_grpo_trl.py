@@ -7,7 +7,8 @@ advantage is divided by its standard deviation. An episode that an infrastructur
 played again; if that fails too it gets no reward and no gradient.
 
 It starts from the SFT checkpoint with a fresh optimizer, or goes on with its own run, and says
-which. More `--rollouts` continue a finished run.
+which. More `--rollouts` continue a finished run whose learning rate is constant; one that decays
+ends with its rollouts, so another number of them is another run.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def train(args, stage: Stage) -> None:
         max_completion_length=args.context_length,
         temperature=args.temperature,
         learning_rate=args.lr,
-        lr_scheduler_type="constant",
+        lr_scheduler_type=args.lr_schedule,
         weight_decay=0.0,
         beta=args.kl,
         epsilon=args.clip,
@@ -273,6 +274,12 @@ def main() -> int:
     )
     optimisation = parser.add_argument_group("optimisation")
     optimisation.add_argument("--lr", type=float, default=2e-4)
+    optimisation.add_argument(
+        "--lr-schedule",
+        choices=["constant", "linear", "cosine"],
+        default="constant",
+        help="linear and cosine end at 0 with the last rollout",
+    )
     optimisation.add_argument("--kl", type=float, default=0.0, help="weight of the KL penalty")
     optimisation.add_argument("--clip", type=float, default=0.2)
     optimisation.add_argument("--clip-high", type=float, default=0.28)
@@ -281,8 +288,10 @@ def main() -> int:
     )
     args = parser.parse_args()
 
-    # All that decides the weights, in the order of --help; more rollouts continue the same run.
+    # All that decides the weights, in the order of --help.
     decides = {k: v for k, v in vars(args).items() if k not in NOT_DECISIVE}
+    if args.lr_schedule != "constant":  # else more rollouts continue the same run
+        decides["rollouts"] = args.rollouts
     mark = fingerprint({"model": args.model, "tasks": args.tasks}, decides)
     with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:
         if not stage.finished:
