@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tau2_agent import command
 from tau2_agent.conversion import to_huggingface, to_megatron
+from tau2_agent.needs import Needs
+from tau2_agent.preflight import require
 from tau2_agent.slime_command import extra_arguments
 from tau2_agent.slime_install import find_install
 
@@ -38,6 +40,7 @@ def main() -> int:
     if args.to == "hf":
         to_huggingface(install, args.input, args.output, args.model)
     else:
+        require(Needs("slime", args.gpus, model=args.input, source=args.source), install)
         extra = extra_arguments(args)
         to_megatron(install, args.input, args.output, gpus=args.gpus, name=args.source, extra=extra)
     print(f"wrote {args.output}")

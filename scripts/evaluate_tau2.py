@@ -69,7 +69,9 @@ async def local_model(jobs, codec, settings, args, write) -> None:
 
 async def served_model(jobs, codec, settings, args, write) -> None:
     """Evaluate with an SGLang server: one that runs on this machine already, or one of our own."""
+    from tau2_agent.needs import Needs
     from tau2_agent.policy import SGLangPolicy
+    from tau2_agent.preflight import require
     from tau2_agent.sglang_server import PatientPolicy, SGLangServer
 
     async with contextlib.AsyncExitStack() as stack:
@@ -79,6 +81,7 @@ async def served_model(jobs, codec, settings, args, write) -> None:
             await policy.check()
             await play_all(jobs, policy, codec, settings, args, write)
             return
+        require(Needs("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
         log = Path("logs") / f"sglang_{args.stage}_{args.task_split}.log"
         print(f"starting SGLang; its log: {log}", flush=True)
         server = await stack.enter_async_context(SGLangServer(server_options(args), log))

@@ -18,12 +18,14 @@ from typing import Any
 
 import yaml
 
-from tau2_agent import command, slime_command
+from tau2_agent import command, preflight, slime_command
 from tau2_agent.environment import PROMPTS
 from tau2_agent.files import write_text
 from tau2_agent.megatron_args import model_arguments, read_config
 from tau2_agent.megatron_store import require_weights
-from tau2_agent.slime_install import Install, find_install, untested_versions
+from tau2_agent.needs import training_needs
+from tau2_agent.slime_install import Install, find_install
+from tau2_agent.slime_job import sweep
 from tau2_agent.slime_log import drop_rows_from
 from tau2_agent.slime_training import Training, last_rollout
 from tau2_agent.stage import Stage, fingerprint
@@ -210,6 +212,9 @@ def check(options: argparse.Namespace, tasks: int) -> None:
 def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     from tau2_agent.tasks import read_task_file
 
+    sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
+    wanted = training_needs(options, stage.folder, options.tasks, options.context_length)
+    preflight.require(wanted, install)
     tasks = read_task_file(options.tasks)
     check(options, len(tasks))
     done = last_rollout(stage, options.rollouts)
@@ -237,8 +242,6 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 def main() -> int:
     options = parse()
     install = find_install(options.slime_home, options.megatron_home)
-    for difference in untested_versions(install.versions()):
-        print(f"note: {difference}", flush=True)
     decisive = (
         "prompt user seed prompts_per_rollout samples_per_prompt temperature response_length "
         "max_new_tokens context_length max_steps filter max_dropped_groups alpha weights std lr "

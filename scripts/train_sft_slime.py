@@ -17,11 +17,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command, slime_command
+from tau2_agent import command, preflight, slime_command
 from tau2_agent.files import write_jsonl
 from tau2_agent.megatron_args import model_arguments, read_config
 from tau2_agent.megatron_store import require_weights
-from tau2_agent.slime_install import Install, find_install, untested_versions
+from tau2_agent.needs import training_needs
+from tau2_agent.slime_install import Install, find_install
+from tau2_agent.slime_job import sweep
 from tau2_agent.slime_masks import check_masks, slime_rows
 from tau2_agent.slime_training import Training, last_rollout
 from tau2_agent.stage import Stage, fingerprint
@@ -142,6 +144,9 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     from tau2_agent.tasks import read_task_file
     from train_sft_trl import check_prompt, tokenised
 
+    sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
+    wanted = training_needs(options, stage.folder, options.traces, options.max_length)
+    preflight.require(wanted, install)
     rows = [row.row for row in read_task_file(options.traces)]
     check(options, len(rows))
     check_prompt(rows, options.prompt, options.traces)
@@ -180,8 +185,6 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 def main() -> int:
     options = parse()
     install = find_install(options.slime_home, options.megatron_home)
-    for difference in untested_versions(install.versions()):
-        print(f"note: {difference}", flush=True)
     mark = fingerprint(
         {"model": options.model, "traces": options.traces},
         {

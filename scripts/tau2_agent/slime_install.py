@@ -26,6 +26,7 @@ TESTED = {
     "transformers": "5.12.1",
     "transformer_engine": "2.12.0",
 }
+TESTED_COMMITS = {"slime": "624b824a8", "megatron": "1dcf0dafa"}
 NEEDED_MODULES = ("torch", "ray", "sglang", "sglang_router", "transformers", "transformer_engine")
 # Older commits mask consecutive tool messages wrongly in SFT (slime issue 2263, fixed by 2264).
 MASK_FIX = "Qwen templates wrap consecutive tool responses"
@@ -106,7 +107,7 @@ def untested_versions(versions: dict[str, str]) -> list[str]:
     """Name every version that differs from the tested stack."""
     return [
         f"{name} {versions.get(name)} (tested: {tested})"
-        for name, tested in TESTED.items()
+        for name, tested in {**TESTED, **TESTED_COMMITS}.items()
         if versions.get(name, "").split("+")[0] != tested
     ]
 

@@ -153,3 +153,11 @@ def test_slime_without_a_gpu_fails_at_once_and_names_what_is_missing(project, mo
     assert not (project.folder / "data").exists()
     # GPUs are capped, or jobs would share them by accident.
     assert 'gpu=Resource("gpu", 2)' in outcome.text
+
+
+def test_preflight_asks_with_the_presets_numbers(project) -> None:
+    outcome = project.dry_run("preflight", "-p", "--config", "preset=qwen3-4b-4gpu")
+    assert outcome.status == 0, outcome.text
+    assert outcome.jobs == {"preflight": 1}
+    for part in ("--backend slime", "--gpus 4", "--tensor-parallel 2", "--context-length 32768"):
+        assert part in outcome.text

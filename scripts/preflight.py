@@ -1,0 +1,88 @@
+"""Ask in seconds what would stop a run after hours: GPUs, versions, disk, proxies, keys, files.
+
+`snakemake preflight` runs it with the configuration's numbers; each GPU job asks the same for
+itself before it touches a GPU. Every failure is printed with its remedy, and the exit status is 1.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from tau2_agent import command, machine
+from tau2_agent.needs import Needs
+from tau2_agent.preflight import Finding, findings
+
+SIGNS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
+
+
+def open_store(target: Path) -> Path | None:
+    """Return the store that a training of this target will fill, None if it is done.
+
+    Several unfinished ones may be there, of other hyperparameters; the newest is taken.
+    """
+    if target.exists():
+        return None
+    stores = target.parent.joinpath(".store").glob(f"{target.name}-*")
+    unfinished = [path for path in stores if not (path / "done.json").exists()]
+    return max(unfinished, key=lambda path: path.stat().st_mtime, default=target)
+
+
+def needs(args) -> Needs:
+    stores = map(open_store, args.checkpoints)
+    return Needs(
+        backend=args.backend,
+        gpus=args.gpus,
+        nodes=args.nodes,
+        tensor_parallel=args.tensor_parallel,
+        pipeline_parallel=args.pipeline_parallel,
+        context_parallel=args.context_parallel,
+        max_tokens_per_gpu=args.max_tokens_per_gpu,
+        keep_checkpoints=args.keep_checkpoints,
+        saves_optimizer="--no-save-optim" not in shlex.split(args.extra_args),
+        stores=tuple(store for store in stores if store is not None),
+        model=args.model,
+        source=args.source,
+        context_length=args.context_length,
+        data=tuple(args.data),
+        port=args.port,
+    )
+
+
+def show(found: list[Finding]) -> None:
+    width = max(len(finding.check) for finding in found)
+    for finding in sorted(found, key=lambda finding: list(SIGNS).index(finding.level)):
+        print(f"{SIGNS[finding.level]}  {finding.check:{width}}  {finding.text}")
+
+
+def main() -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--backend", choices=["slime", "cpu"], required=True)
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
+    parser.add_argument("--source", help="its hub id: tells its size while it is not there")
+    parser.add_argument(
+        "--checkpoints", type=Path, nargs="*", default=[], help="trainings to come, or done"
+    )
+    parser.add_argument("--data", type=Path, nargs="*", default=[], help="JSON-lines files")
+    parser.add_argument("--port", type=int, help="of an SGLang server that runs already")
+    hardware = parser.add_argument_group("the machine")
+    hardware.add_argument("--gpus", type=int, default=0, help="on each node")
+    hardware.add_argument("--nodes", type=int, default=1)
+    hardware.add_argument("--tensor-parallel", type=int, default=1)
+    hardware.add_argument("--pipeline-parallel", type=int, default=1)
+    hardware.add_argument("--context-parallel", type=int, default=1)
+    hardware.add_argument("--max-tokens-per-gpu", type=int, default=0, help="of a micro batch")
+    hardware.add_argument("--keep-checkpoints", type=int, default=2)
+    hardware.add_argument("--context-length", type=int, default=0, help="longest text, in tokens")
+    hardware.add_argument("--extra-args", default="", help="of both trainings, one string")
+    args = parser.parse_args()
+
+    found = list(findings(needs(args), machine.look()))
+    show(found)
+    failed = sum(finding.level == "failure" for finding in found)
+    print(f"{len(found)} checks, {failed} failed" + ("" if failed else ": the run may begin"))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    command.run(main)
