@@ -1,0 +1,234 @@
+"""Take traces from a file or a Hugging Face data set, keep those that can be trained on.
+
+The source is JSON lines (or Parquet): `messages` in OpenAI's form, `tools`, `task_id`; `reward`,
+`end`, `steps` if known. Each line is checked by itself (tau2_agent/trace_checks.py says for what).
+OUTPUT.rejected.jsonl lists every line that was left out, with its number and the reason;
+OUTPUT.source.json says where the others came from. A source of which too much is rejected is
+refused as a whole: it is probably not what it was taken for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tau2_agent import command
+from tau2_agent.environment import PROMPTS
+from tau2_agent.files import write_json, write_jsonl
+from tau2_agent.trace_checks import RejectedTrace, TraceRules, checked
+
+PATTERNS = ("*.jsonl", "*.parquet")
+SHOWN = 10  # rejected lines on the terminal; the file has all
+
+
+class Line(NamedTuple):
+    """A line of a source: which file, which line or row from 1 on, and its content."""
+
+    file: str
+    number: int
+    content: bytes | dict[str, Any]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--source", required=True, help="file, folder, or data set id of the hub")
+    parser.add_argument("--teacher", default="file", choices=["file", "hub"], help="what it is")
+    parser.add_argument("--revision", help="of a data set: commit hash or tag")
+    parser.add_argument("--output", type=Path, required=True, help="trace file to write")
+    parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
+    parser.add_argument(
+        "--replace-prompt",
+        action="store_true",
+        help="put the system prompt, tool schemas and greeting in place of the traces' own",
+    )
+    parser.add_argument("--no-replace-prompt", action="store_false", dest="replace_prompt")
+    parser.add_argument("--model", type=Path, help="trained model, whose tokens are counted")
+    parser.add_argument("--max-length", type=int, help="longest trace in tokens; needs --model")
+    parser.add_argument(
+        "--max-rejected-share", type=float, default=0.1, help="of the lines; more is an error"
+    )
+    args = parser.parse_args(argv)
+
+    rules = trace_rules(args)
+    files = source_files(args)
+    kept, rejected = sift(files, rules)
+    write_jsonl(args.output.with_suffix(".rejected.jsonl"), rejected)
+    report(kept, rejected, args)
+    write_json(args.output.with_suffix(".source.json"), provenance(files, kept, rejected, args))
+    write_jsonl(args.output, kept)
+    print(f"kept {len(kept)} of {len(kept) + len(rejected)} traces in {args.output}")
+    return 0
+
+
+def trace_rules(args) -> TraceRules:
+    """What the traces are held against; loads the tokenizer only if lengths are checked."""
+    if (args.model is None) != (args.max_length is None):
+        raise command.InputError("--model and --max-length go together: tokens are the model's")
+    codec = None
+    if args.model is not None:
+        from transformers import AutoTokenizer
+
+        from tau2_agent.chat import ChatCodec
+
+        codec = ChatCodec(AutoTokenizer.from_pretrained(args.model))
+    return TraceRules(args.prompt, args.replace_prompt, codec, args.max_length)
+
+
+def source_files(args) -> dict[str, Path]:
+    """The files of the source by name, downloaded if need be. Raises InputError."""
+    folder = download(args.source, args.revision) if args.teacher == "hub" else Path(args.source)
+    if folder.is_file():
+        return {folder.name: folder}
+    if not folder.is_dir():
+        raise command.InputError(
+            f"traces.source: {args.source} is not there; name a JSON-lines file, or a folder "
+            "with some"
+        )
+    # One form of the same data is enough.
+    found = next((f for p in PATTERNS if (f := sorted(folder.rglob(p)))), [])
+    if not found:
+        raise command.InputError(f"traces.source: {args.source} has no {' and no '.join(PATTERNS)}")
+    return {path.relative_to(folder).as_posix(): path for path in found}
+
+
+def download(source: str, revision: str | None) -> Path:
+    """Download a data set of the hub at a revision; returns its folder. Raises InputError."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not revision:
+        raise command.InputError(
+            f"traces.source: {source} has no revision; pin one (traces.revision: a commit hash or "
+            "tag), so that two runs learn from the same traces"
+        )
+    disable_progress_bars()
+    try:
+        folder = snapshot_download(
+            source, repo_type="dataset", revision=revision, allow_patterns=list(PATTERNS)
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the hub
+        raise command.InputError(
+            f"traces.source: {source}@{revision} could not be downloaded "
+            f"({type(error).__name__}: {error}). Check the id, the revision, the network and "
+            "HF_TOKEN, or take a file (traces.teacher: file)"
+        ) from error
+    return Path(folder)
+
+
+def lines(name: str, path: Path) -> Iterator[Line]:
+    """The lines of a JSON-lines file that are not empty, or the rows of a Parquet file."""
+    if path.suffix == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            rows = pyarrow.parquet.read_table(path).to_pylist()
+        except pyarrow.ArrowException as error:
+            raise command.InputError(f"{path} cannot be read as Parquet ({error})") from None
+        for number, row in enumerate(rows, start=1):
+            yield Line(name, number, row)
+        return
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                yield Line(name, number, line)
+
+
+def sift(files: dict[str, Path], rules: TraceRules) -> tuple[list[dict], list[dict]]:
+    """Check every line; returns the good traces, and what is wrong with each of the others."""
+    kept: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
+    seen: dict[str, str] = {}
+    for name, path in files.items():
+        for line in lines(name, path):
+            row: Any = None
+            try:
+                row = _read(line.content)
+                trace = checked(row, rules)
+                _check_new(trace, line, seen)
+            except RejectedTrace as fault:
+                task_id = row.get("task_id") if isinstance(row, dict) else None
+                rejected.append(
+                    {
+                        "file": line.file,
+                        "line": line.number,
+                        "task_id": task_id if isinstance(task_id, str) else None,
+                        "reason": fault.kind,
+                        "detail": fault.detail,
+                    }
+                )
+            else:
+                kept.append(trace)
+    return kept, rejected
+
+
+def report(kept: list[dict], rejected: list[dict], args) -> None:
+    """Say what was left out and why. Raises InputError when too little is left."""
+    total, where = len(kept) + len(rejected), args.output.with_suffix(".rejected.jsonl")
+    if not total:
+        raise command.InputError(f"traces.source: {args.source} holds no trace")
+    if unknown := sum(trace["reward"] is None for trace in kept):
+        print(f"{unknown} traces do not say their reward; they are taken on trust")
+    if not rejected:
+        return
+    for row in rejected[:SHOWN]:
+        print(f"rejected: {row['file']}, line {row['line']}: {row['reason']}: {row['detail']}")
+    if len(rejected) > SHOWN:
+        print(f"rejected: {len(rejected) - SHOWN} more")
+    counts = Counter(row["reason"] for row in rejected).most_common()
+    why = ", ".join(f"{count} {reason}" for reason, count in counts)
+    print(f"rejected {len(rejected)} of {total} lines ({why}); all of them are in {where}")
+    if not kept:
+        raise command.InputError(
+            f"traces.source: no trace of {args.source} can be trained on ({why}); see {where}"
+        )
+    if len(rejected) > args.max_rejected_share * total:
+        raise command.InputError(
+            f"traces.source: {len(rejected)} of {total} lines of {args.source} are rejected "
+            f"({why}), more than traces.max_rejected_share {args.max_rejected_share:g}. See "
+            f"{where}; mend the source, or raise that share"
+        )
+
+
+def provenance(files: dict[str, Path], kept: list, rejected: list, args) -> dict[str, Any]:
+    """Where the traces came from, for the record beside them."""
+    return {
+        "teacher": args.teacher,
+        "source": args.source,
+        "revision": args.revision,
+        "files": {
+            name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()
+        },
+        "kept": len(kept),
+        "rejected": len(rejected),
+        "without_reward": sum(trace["reward"] is None for trace in kept),
+    }
+
+
+def _read(content: bytes | dict[str, Any]) -> Any:
+    try:
+        row = json.loads(content) if isinstance(content, bytes) else content
+        json.dumps(row, ensure_ascii=False, default=str).encode()  # JSON can escape half characters
+    except (ValueError, RecursionError) as error:  # UnicodeError is a ValueError too
+        raise RejectedTrace("json", f"not valid JSON ({getattr(error, 'msg', error)})") from None
+    return row
+
+
+def _check_new(trace: dict[str, Any], line: Line, seen: dict[str, str]) -> None:
+    """The same conversation twice would count twice."""
+    text = json.dumps(trace["messages"], ensure_ascii=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if digest in seen:
+        raise RejectedTrace("duplicate", f"the same conversation as {seen[digest]}")
+    seen[digest] = f"{line.file}, line {line.number}"
+
+
+if __name__ == "__main__":
+    command.run(main)
