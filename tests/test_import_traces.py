@@ -239,7 +239,7 @@ def test_bytes_that_are_no_text_are_lines_too(solved, tmp_path) -> None:
 
 def test_too_much_rejected_is_an_error_and_writes_nothing_else(solved, tmp_path) -> None:
     source = write(tmp_path / "in.jsonl", [*solved[:8], "{", "{"])
-    with pytest.raises(InputError, match=r"2 of 10 lines .* max_rejected_share 0\.1\."):
+    with pytest.raises(InputError, match=r"2 of 10 lines .* traces.max_rejected_share 0\.1\."):
         run(source, tmp_path)
     assert len(rejected(tmp_path)) == 2
     assert not (tmp_path / "traces.jsonl").exists()
