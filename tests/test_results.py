@@ -111,7 +111,7 @@ def test_bad_line_in_the_middle_is_an_error_that_names_it(tmp_path):
     good = row("a").model_dump_json() + "\n"
     for bad in ('{"task_id": "b"\n', '{"task_id": "b"}\n', '{"task_id": "b", "end": "gone"}\n'):
         path.write_text(good + bad + good)
-        with pytest.raises(ResultsError, match=r"rows\.jsonl, line 2: no row of an evaluation"):
+        with pytest.raises(ResultsError, match=r"rows\.jsonl, line 2: no row of this job"):
             read_rows(path)
         with pytest.raises(ResultsError, match="line 2"):
             EpisodeLog(path, "run")
@@ -127,13 +127,21 @@ def test_rows_of_other_weights_or_settings_are_set_aside(tmp_path):
         log.append(row("a", 0.0))
     assert [r.reward for r in read_rows(path)] == [0.0]
     assert [r.reward for r in read_rows(tmp_path / "rows.jsonl.first-run-fi")] == [1.0]
+    # Going back to the first run finds what it had.
+    with EpisodeLog(path, "first-run-fingerprint") as log:
+        assert log.missing(["a", "b"]) == [("b", 0)]
+        log.append(row("b", 1.0))
+    assert [r.reward for r in read_rows(path)] == [1.0, 1.0]
+    assert [r.reward for r in read_rows(tmp_path / "rows.jsonl.second")] == [0.0]
+    with pytest.raises(ResultsError, match="another program"), EpisodeLog(path, "second"):
+        EpisodeLog(path, "second")
 
 
 def test_two_evaluations_do_not_write_one_file(tmp_path):
     path = tmp_path / "rows.jsonl"
     with (
         EpisodeLog(path, "run"),
-        pytest.raises(ResultsError, match="another evaluation is writing"),
+        pytest.raises(ResultsError, match="another program is writing"),
     ):
         EpisodeLog(path, "run")
     EpisodeLog(path, "run").close()

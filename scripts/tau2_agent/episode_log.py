@@ -1,4 +1,4 @@
-"""The file to which an evaluation appends a row as each episode ends, so that it can go on later.
+"""The file to which a job appends a row as each episode ends, so that it can go on later.
 
 Left out: what the rows mean (results.py), and when an evaluation counts as finished (stage.py).
 """
@@ -21,22 +21,35 @@ class EpisodeLog:
     """Rows of one run, a run being one checkpoint with one set of settings.
 
     Opening the file keeps the rows of the same `run` (its fingerprint) and drops a last line that
-    a kill cut in half. Rows of another run are set aside as FILE.<run>. One process at a time:
-    another one gets a ResultsError. Use it as a context manager.
+    a kill cut in half. Rows of another run are set aside as FILE.<run>, and come back when that run
+    does. One process at a time: another one gets a ResultsError. Use it as a context manager.
+
+    row_type: EpisodeRow, or a kind of it. durable: a row is on the disk when `append` returns, so
+    that not even a power cut loses what was paid for.
     """
 
-    def __init__(self, path: Path | str, run: str) -> None:
-        self.path, self.run = Path(path), run
+    def __init__(
+        self,
+        path: Path | str,
+        run: str,
+        *,
+        row_type: type[EpisodeRow] = EpisodeRow,
+        durable: bool = False,
+    ) -> None:
+        self.path, self.run, self.durable = Path(path), run, durable
         self.rows: dict[tuple[str, int], EpisodeRow] = {}  # the last row of each task and trial
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = self._open()
         try:
-            rows = read_rows(self.path)
+            rows = read_rows(self.path, row_type)
             if other := next((row.run for row in rows if row.run != run), None):
-                os.replace(self.path, self.path.with_name(f"{self.path.name}.{other[:12]}"))
-                self.close()
-                self._handle = self._open()
+                os.replace(self.path, self._aside(other))
+                self._reopen()
                 rows = []
+            if not rows and self._aside(run).exists():
+                os.replace(self._aside(run), self.path)
+                self._reopen()
+                rows = read_rows(self.path, row_type)
             os.ftruncate(self._handle, self.path.read_bytes().rfind(b"\n") + 1)
         except BaseException:
             with contextlib.suppress(OSError):  # closed already, when the new file is locked
@@ -50,6 +63,8 @@ class EpisodeLog:
         line = row.model_dump_json().encode() + b"\n"
         if os.write(self._handle, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        if self.durable:
+            os.fsync(self._handle)
         self.rows[row.task_id, row.trial] = row
 
     def missing(self, task_ids: Iterable[str], trials: int = 1) -> list[tuple[str, int]]:
@@ -68,6 +83,13 @@ class EpisodeLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _aside(self, run: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{run[:12]}")
+
+    def _reopen(self) -> None:
+        self.close()
+        self._handle = self._open()
+
     def _open(self) -> int:
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
@@ -75,12 +97,12 @@ class EpisodeLog:
         except BlockingIOError:
             os.close(handle)
             raise ResultsError(
-                f"{self.path}: another evaluation is writing this file; wait for it or stop it"
+                f"{self.path}: another program is writing this file; wait for it or stop it"
             ) from None
         return handle
 
 
-def read_rows(path: Path | str) -> list[EpisodeRow]:
+def read_rows(path: Path | str, row_type: type[EpisodeRow] = EpisodeRow) -> list[EpisodeRow]:
     """Read rows in the order of the file, without a last line that has no end.
 
     Any other line that is no row raises ResultsError with its number.
@@ -90,10 +112,10 @@ def read_rows(path: Path | str) -> list[EpisodeRow]:
         if not line.endswith(b"\n"):
             break
         try:
-            rows.append(EpisodeRow.model_validate_json(line))
+            rows.append(row_type.model_validate_json(line))
         except ValidationError as error:
             raise ResultsError(
-                f"{path}, line {number}: no row of an evaluation ({first_problem(error)}). "
-                "Delete the line, or the file to evaluate anew."
+                f"{path}, line {number}: no row of this job ({first_problem(error)}). "
+                "Delete the line, or the file to begin anew."
             ) from None
     return rows
