@@ -38,6 +38,8 @@ os.environ.update(
 shell.prefix(
     "set -euo pipefail; trap : TERM USR1; "
     """tee() {{ trap '' INT TERM USR1; command tee "$@"; }}; """
+    # A container has a PATH of its own; what was added to its packages lies here.
+    + ('if [ -d .venv-gpu ]; then PATH="$PWD/.venv-gpu/bin:$PATH"; fi; ' if CONTAINER else "")
 )
 
 # --- configuration -------------------------------------------------------------------------------

@@ -75,8 +75,8 @@ class Install:
 def find_install(slime: str | None = None, megatron: str | None = None) -> Install:
     """Find slime and Megatron-LM, checked as far as that goes without importing them.
 
-    Searched in this order: the arguments, SLIME_HOME and MEGATRON_HOME, what Python imports, the
-    places of the official container. Raises InstallError naming everything that is missing.
+    Searched in this order: the arguments, SLIME_HOME and MEGATRON_HOME, `.slime` beside scripts/
+    (made by `./run setup-gpu`), what Python imports, the places of the official container. Raises InstallError naming everything that is missing.
     """
     places = {
         "slime": _find("slime", slime, "SLIME_HOME", "/root/slime", "train.py"),
@@ -90,15 +90,16 @@ def find_install(slime: str | None = None, megatron: str | None = None) -> Insta
     ]
     if missing:
         raise InstallError(
-            f"the slime backend misses {', '.join(missing)}. Use the container slimerl/slime, or "
-            "name the source folders by SLIME_HOME and MEGATRON_HOME; `backend: cpu` needs none."
+            f"the slime backend misses {', '.join(missing)}. Use the container slimerl/slime and "
+            "`./run setup-gpu` in it, or name the source folders by SLIME_HOME and MEGATRON_HOME; "
+            "`backend: cpu` needs none."
         )
     install = Install(places["slime"], places["megatron"])
     masks = install.slime / "slime" / "utils" / "mask_utils.py"
     if MASK_FIX not in masks.read_text(encoding="utf-8"):
         raise InstallError(
             f"{install.slime} is too old: its SFT masks are wrong for consecutive tool messages "
-            "(fixed after v0.3.1). Check out 624b824a8 or later."
+            "(fixed after v0.3.1). `./run setup-gpu` fetches one that has the fix."
         )
     return install
 
@@ -124,7 +125,7 @@ def _find(
     imported = (
         [Path(place).parent for place in (spec.submodule_search_locations or [])] if spec else []
     )
-    for place in [*imported, Path(container)]:
+    for place in [SCRIPTS.parent / f".{module}", *imported, Path(container)]:
         if (place / contains).exists():
             return place.resolve()
     return None
