@@ -61,7 +61,9 @@ async def local_model(jobs, codec, settings, args, write) -> None:
     from transformers import AutoModelForCausalLM
 
     from tau2_agent.local_policy import LocalPolicy
+    from tau2_agent.memory import keep_freed_memory
 
+    keep_freed_memory()
     model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
     policy = LocalPolicy(model, codec.stop_ids, seed=args.seed, max_batch=args.concurrency)
     await play_all(jobs, policy, codec, settings, args, write)

@@ -156,6 +156,7 @@ def train(args, stage: Stage) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from tau2_agent.chat import ChatCodec
+    from tau2_agent.memory import keep_freed_memory
     from tau2_agent.tasks import read_task_file
     from tau2_agent.trl_stage import cut_metrics, finish, last_checkpoint, quiet, run
 
@@ -163,6 +164,7 @@ def train(args, stage: Stage) -> None:
     from trl import GRPOConfig, GRPOTrainer
 
     quiet()
+    keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     checkpoint = last_checkpoint(stage.folder)
     step = int(checkpoint.name[11:]) if checkpoint else 0

@@ -55,10 +55,12 @@ def train(args, stage: Stage) -> None:
     from trl import SFTConfig, SFTTrainer
 
     from tau2_agent.chat import ChatCodec
+    from tau2_agent.memory import keep_freed_memory
     from tau2_agent.tasks import read_task_file
     from tau2_agent.trl_stage import cut_metrics, finish, last_checkpoint, quiet, run
 
     quiet()
+    keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     rows = [row.row for row in read_task_file(args.traces)]
     check_prompt(rows, args.prompt, args.traces)
