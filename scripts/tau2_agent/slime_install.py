@@ -76,7 +76,8 @@ def find_install(slime: str | None = None, megatron: str | None = None) -> Insta
     """Find slime and Megatron-LM, checked as far as that goes without importing them.
 
     Searched in this order: the arguments, SLIME_HOME and MEGATRON_HOME, `.slime` beside scripts/
-    (made by `./run setup-gpu`), what Python imports, the places of the official container. Raises InstallError naming everything that is missing.
+    (made by `./run setup-gpu`), what Python imports, the places of the official container. Raises
+    InstallError naming everything that is missing.
     """
     places = {
         "slime": _find("slime", slime, "SLIME_HOME", "/root/slime", "train.py"),
