@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from tau2_agent import backend as backends
 from tau2_agent import configuration
+from tau2_agent.runs import PLAIN, Run, resolve_runs
 
 # --- where jobs run ------------------------------------------------------------------------------
 # A cluster executor sets a number of jobs (nodes). In a dry run `-j` does so too, hence the second
@@ -57,17 +58,20 @@ def choose_backend(wanted, wanted_by):
 
 
 SCHEMA = configuration.load_schema(ROOT / "schemas/config.schema.yaml")
-try:
-    SETTINGS = configuration.resolve(
-        configuration_layers(), SCHEMA, ROOT / "presets", choose_backend
-    )
-except configuration.ConfigError as error:
-    raise WorkflowError(f"the configuration has mistakes:\n{error}") from None
+if isinstance(config.get("run"), Run):
+    RUN = config["run"]  # one of a sweep: see runs.smk
+else:
+    try:
+        RUNS = resolve_runs(configuration_layers(), SCHEMA, ROOT / "presets", choose_backend)
+    except configuration.ConfigError as error:
+        raise WorkflowError(f"the configuration has mistakes:\n{error}") from None
+    RUN = RUNS[PLAIN]
+SETTINGS = RUN.settings
 config.clear()
 config.update(SETTINGS.config)
 
 BACKEND = config["backend"]
-if workflow.is_main_process:
+if workflow.is_main_process and RUN.name == PLAIN:
     print(
         f"backend: {BACKEND} ({SETTINGS.backend.reason}); preset: {SETTINGS.preset}",
         file=sys.stderr,
@@ -84,13 +88,44 @@ onstart:
 
 
 # --- names ---------------------------------------------------------------------------------------
+# What a run of a sweep makes itself is marked by its name: models/demo+RUN, results/RUN/. What it
+# shares has the name of the run that makes it.
+
+
+def marked(path, stage):
+    """The file of a stage: its name, and +RUN unless it is the plain run's."""
+    return f"{path}+{RUN.owners[stage]}" if RUN.owners[stage] else path
+
+
+def results_files(run):
+    """Stage -> pattern of the evaluation file, of one run."""
+    folder = {stage: f"{owner}/" if owner else "" for stage, owner in run.owners.items()}
+    return {
+        "base": f"results/{folder['base results']}base/eval_{{split}}.json",
+        "sft": f"results/{folder['sft results']}sft/eval_{{split}}.json",
+        "rl": f"results/{f'{run.name}/' if run.name else ''}eval_{{split}}.json",
+    }
+
+
+def evaluated(run):
+    """The evaluation files of a run, shared ones included."""
+    wanted = run.settings.config["evaluation"]
+    files = results_files(run)
+    return expand(
+        [files[stage] for stage in [*wanted["compare_with"], "rl"]], split=wanted["splits"]
+    )
+
+
 NAME = config["model"]["name"]
 CHECKPOINTS = {
-    "base": f"models/{NAME}",
-    "sft": f"checkpoints/{NAME}_sft_telecom",
-    "rl": f"checkpoints/{NAME}_rl_telecom",
+    "base": marked(f"models/{NAME}", "base"),
+    "sft": marked(f"checkpoints/{NAME}", "sft") + "_sft_telecom",
+    "rl": marked(f"checkpoints/{NAME}", "rl") + "_rl_telecom",
 }
-TRACES = "data/teacher_traces.jsonl"
+CONVERTED = CHECKPOINTS["base"] + "_torch_dist"
+TRACES = marked("data/teacher_traces", "traces") + ".jsonl"
+LEAKS = marked("data/leaks_{split}", "traces") + ".json"
+RESULTS = results_files(RUN)
 
 
 wildcard_constraints:

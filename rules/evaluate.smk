@@ -19,21 +19,12 @@ SERVER = {
     },
 }[BACKEND]
 EVALUATION_QUIET_FLAGS = quiet_flags(**only("evaluation", "concurrency sglang_port"), **SERVER)
-RESULTS = {
-    "base": "results/base/eval_{split}.json",
-    "sft": "results/sft/eval_{split}.json",
-    "rl": "results/eval_{split}.json",
-}
-
-
-localrules:
-    summary,
 
 
 rule evaluate:
     input:
         checkpoint=CHECKPOINTS["rl"],
-        leaks="data/leaks_{split}.json",
+        leaks=LEAKS,
         # Evaluated first, so that the last table shows what training changed.
         compared=[RESULTS[stage] for stage in config["evaluation"]["compare_with"]],
     output:
@@ -59,54 +50,39 @@ rule evaluate:
         " {params.quiet_flags} --compare {input.compared} 2>&1 | tee {log}"
 
 
-use rule evaluate as evaluate_sft with:
-    input:
-        checkpoint=CHECKPOINTS["sft"],
-        leaks="data/leaks_{split}.json",
-        compared=[],
-    output:
-        RESULTS["sft"],
-    log:
-        "logs/evaluate_sft_{split}.log",
-    benchmark:
-        "benchmarks/evaluate_sft_{split}.tsv"
-    params:
-        stage="sft",
-        flags=EVALUATION_FLAGS,
-        quiet_flags=EVALUATION_QUIET_FLAGS,
+if RUN.owns("sft results"):
+
+    use rule evaluate as evaluate_sft with:
+        input:
+            checkpoint=CHECKPOINTS["sft"],
+            leaks=LEAKS,
+            compared=[],
+        output:
+            RESULTS["sft"],
+        log:
+            "logs/evaluate_sft_{split}.log",
+        benchmark:
+            "benchmarks/evaluate_sft_{split}.tsv"
+        params:
+            stage="sft",
+            flags=EVALUATION_FLAGS,
+            quiet_flags=EVALUATION_QUIET_FLAGS,
 
 
-use rule evaluate as evaluate_base with:
-    input:
-        checkpoint=CHECKPOINTS["base"],
-        leaks="data/leaks_{split}.json",
-        compared=[],
-    output:
-        RESULTS["base"],
-    log:
-        "logs/evaluate_base_{split}.log",
-    benchmark:
-        "benchmarks/evaluate_base_{split}.tsv"
-    params:
-        stage="base",
-        flags=EVALUATION_FLAGS,
-        quiet_flags=EVALUATION_QUIET_FLAGS,
+if RUN.owns("base results"):
 
-
-rule summary:
-    input:
-        results=expand(
-            [RESULTS[stage] for stage in [*config["evaluation"]["compare_with"], "rl"]],
-            split=config["evaluation"]["splits"],
-        ),
-    output:
-        "results/summary.csv",
-    log:
-        "logs/summary.log",
-    benchmark:
-        "benchmarks/summary.tsv"
-    message:
-        "Summary of {input.results}"
-    shell:
-        "python scripts/summarise_results.py --results {input.results} --output {output}"
-        " 2>&1 | tee {log}"
+    use rule evaluate as evaluate_base with:
+        input:
+            checkpoint=CHECKPOINTS["base"],
+            leaks=LEAKS,
+            compared=[],
+        output:
+            RESULTS["base"],
+        log:
+            "logs/evaluate_base_{split}.log",
+        benchmark:
+            "benchmarks/evaluate_base_{split}.tsv"
+        params:
+            stage="base",
+            flags=EVALUATION_FLAGS,
+            quiet_flags=EVALUATION_QUIET_FLAGS,

@@ -21,7 +21,7 @@ rule grpo:
     input:
         sft=CHECKPOINTS["sft"],
         tasks=tasks_file(config["tasks"]["grpo"]),
-        leaks=expand("data/leaks_{split}.json", split=config["tasks"]["held_out"]),
+        leaks=expand(LEAKS, split=config["tasks"]["held_out"]),
     output:
         directory(CHECKPOINTS["rl"]),
     log:

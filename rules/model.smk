@@ -2,10 +2,6 @@
 DEMO_MODEL = config["model"]["source"] == "demo"
 
 
-localrules:
-    base_model,
-
-
 rule base_model:
     input:
         traces=TRACES if DEMO_MODEL else [],
@@ -15,6 +11,7 @@ rule base_model:
         "logs/base_model.log",
     benchmark:
         "benchmarks/base_model.tsv"
+    localrule: True
     params:
         flags=(
             flags(
@@ -37,7 +34,7 @@ rule convert_model:
     input:
         model=CHECKPOINTS["base"],
     output:
-        directory(f"models/{NAME}_torch_dist"),
+        directory(CONVERTED),
     log:
         "logs/convert_model.log",
     benchmark:

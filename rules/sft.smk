@@ -10,7 +10,7 @@ SFT = {
         "program": "train_sft_slime.py --model {input.model} --base {input.converted}",
         "keys": "lr epochs steps batch_size max_length response_length warmup_ratio weight_decay"
         " adam_beta2",
-        "converted": rules.convert_model.output,
+        "converted": CONVERTED,
     },
 }[BACKEND]
 
@@ -20,7 +20,7 @@ rule sft:
         model=CHECKPOINTS["base"],
         converted=SFT["converted"],
         traces=TRACES,
-        leaks=expand("data/leaks_{split}.json", split=config["tasks"]["held_out"]),
+        leaks=expand(LEAKS, split=config["tasks"]["held_out"]),
     output:
         directory(CHECKPOINTS["sft"]),
     log:

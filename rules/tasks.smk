@@ -1,10 +1,6 @@
 # Which tasks: files that name them, one a line, as slime reads its prompts.
 
 
-localrules:
-    tasks,
-
-
 rule tasks:
     input:
         known_split,
@@ -14,6 +10,7 @@ rule tasks:
         "logs/tasks_{split}.log",
     benchmark:
         "benchmarks/tasks_{split}.tsv"
+    localrule: True
     message:
         "Tasks of the split {wildcards.split}"
     shell:

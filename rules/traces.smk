@@ -2,10 +2,6 @@
 # is among the training data.
 
 
-localrules:
-    leaks,
-
-
 rule teacher_traces:
     input:
         tasks=tasks_file(config["tasks"]["sft"]),
@@ -38,12 +34,13 @@ rule leaks:
         train=sorted({tasks_file(config["tasks"]["sft"]), tasks_file(config["tasks"]["grpo"])}),
         traces=TRACES,
     output:
-        "data/leaks_{split}.json",
+        LEAKS,
     log:
         "logs/leaks_{split}.log",
     benchmark:
         "benchmarks/leaks_{split}.tsv"
     priority: 100
+    localrule: True
     params:
         flags=flags(in_sample_splits=config["tasks"]["in_sample"] or None),
     message:

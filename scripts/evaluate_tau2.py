@@ -61,9 +61,7 @@ async def local_model(jobs, codec, settings, args, write) -> None:
     from transformers import AutoModelForCausalLM
 
     from tau2_agent.local_policy import LocalPolicy
-    from tau2_agent.memory import keep_freed_memory
 
-    keep_freed_memory()
     model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
     policy = LocalPolicy(model, codec.stop_ids, seed=args.seed, max_batch=args.concurrency)
     await play_all(jobs, policy, codec, settings, args, write)
@@ -84,7 +82,7 @@ async def served_model(jobs, codec, settings, args, write) -> None:
             await play_all(jobs, policy, codec, settings, args, write)
             return
         require(Needs("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
-        log = Path("logs") / f"sglang_{args.stage}_{args.task_split}.log"
+        log = args.output_path.with_suffix(".sglang.log")
         print(f"starting SGLang; its log: {log}", flush=True)
         server = await stack.enter_async_context(SGLangServer(server_options(args), log))
         policy = SGLangPolicy(server.url, codec.stop_ids)

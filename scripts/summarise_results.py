@@ -2,14 +2,18 @@
 
 "gain" is the paired difference in pass@1 to the stage before it (SFT to base, RL to SFT) on the
 same split, over the tasks that both have; its interval says whether it is more than luck. A stage
-that is there with several seeds is compared seed by seed. Not here: plots.
+that is there with several seeds is compared seed by seed.
+
+Runs of a sweep (`--run NAME FILES`) are compared within themselves. A file that an earlier run has
+too, such as the evaluation of a base model that they share, has its row there. Not here: plots.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tau2_agent import command
 from tau2_agent.files import write_text
@@ -17,6 +21,7 @@ from tau2_agent.intervals import Difference, Interval, paired_difference
 from tau2_agent.results import EvaluationSummary, read_summary, task_values
 
 STAGES = ["base", "sft", "rl"]
+PLAIN = "plain"  # the run without values of its own
 WIDTH = 100  # of the table in a log
 SPLITS = ["test", "train", "extra_unseen", "extra_dev"]  # the order of the blocks; others follow
 
@@ -24,16 +29,51 @@ SPLITS = ["test", "train", "extra_unseen", "extra_dev"]  # the order of the bloc
 def main(argv: list[str] | None = None) -> None:
     parser = command.parser(__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="evaluation files")
+    parser.add_argument(
+        "--run",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("NAME", "FILE"),
+        help="name and evaluation files of a run beside them",
+    )
     parser.add_argument("--output", type=Path, required=True, help="the CSV file")
     args = parser.parse_args(argv)
 
     import pandas as pd
 
-    summaries = sorted(map(read_summary, args.results), key=_order)
-    gains = stage_gains(summaries)
-    rows = [_row(s, gains.get((s.split, s.stage))) for s in summaries]
-    write_text(args.output, pd.DataFrame(rows).to_csv(index=False))
-    show(summaries)
+    runs = {PLAIN: args.results} | {name: list(map(Path, files)) for name, *files in args.run}
+    rows = rows_of_runs(runs)
+    frame = pd.DataFrame([_row(row) for row in rows])
+    write_text(args.output, frame.to_csv(index=False))
+    show_rows(rows)
+
+
+class Row(NamedTuple):
+    """A line of the table: a run's name, an evaluation, its gain over the stage before it."""
+
+    run: str
+    summary: EvaluationSummary
+    gain: Difference | None
+
+
+def rows_of_runs(runs: Mapping[str, Sequence[Path]]) -> list[Row]:
+    """Read the files of each run; a file of several runs is the first one's row."""
+    rows, seen = [], set()
+    for name, files in runs.items():
+        read = [(file, read_summary(file)) for file in files]
+        gains = stage_gains([summary for _, summary in read])
+        for file, summary in read:
+            if file not in seen:
+                seen.add(file)
+                rows.append(Row(name, summary, gains.get((summary.split, summary.stage))))
+    order = list(runs)
+
+    def place(row: Row) -> tuple:
+        *stage, seed = _order(row.summary)
+        return *stage, order.index(row.run), seed
+
+    return sorted(rows, key=place)
 
 
 def stage_gains(summaries: Sequence[EvaluationSummary]) -> dict[tuple[str, str], Difference]:
@@ -67,9 +107,11 @@ def _order(summary: EvaluationSummary) -> tuple:
     return split, summary.split, stage, summary.stage, summary.manifest.seed
 
 
-def _row(summary: EvaluationSummary, gain: Difference | None) -> dict:
+def _row(row: Row) -> dict:
     """A line of the CSV: numbers in full, intervals as two columns."""
-    row = {
+    summary, gain = row.summary, row.gain
+    values = {
+        "run": row.run,
         "split": summary.split,
         "stage": summary.stage,
         "checkpoint": summary.checkpoint,
@@ -82,10 +124,10 @@ def _row(summary: EvaluationSummary, gain: Difference | None) -> dict:
     }
     for name in ("pass_at_1", "avg_reward", "avg_partial_score", "avg_steps"):
         interval = getattr(summary, f"{name}_interval")
-        row[name] = getattr(summary, name)
-        row[f"{name}_low"] = interval and interval.low
-        row[f"{name}_high"] = interval and interval.high
-    row |= {
+        values[name] = getattr(summary, name)
+        values[f"{name}_low"] = interval and interval.low
+        values[f"{name}_high"] = interval and interval.high
+    values |= {
         "gain": gain and gain.mean,
         "gain_low": gain and gain.interval.low,
         "gain_high": gain and gain.interval.high,
@@ -93,29 +135,37 @@ def _row(summary: EvaluationSummary, gain: Difference | None) -> dict:
         "prompt": summary.manifest.prompt,
         "user_simulator": summary.manifest.user_simulator,
     }
-    return row
+    return values
 
 
 def show(summaries: Sequence[EvaluationSummary]) -> None:
-    """Print the table to the terminal, or 100 columns wide to a log; split by split."""
+    """Print the table of one run to the terminal, or 100 columns wide to a log."""
+    gains = stage_gains(summaries)
+    ordered = sorted(summaries, key=_order)
+    show_rows([Row(PLAIN, s, gains.get((s.split, s.stage))) for s in ordered])
+
+
+def show_rows(rows: Sequence[Row]) -> None:
+    """Print the table, split by split; with a column of runs if there are several."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     caption = "95 % intervals in brackets; gain: pass@1 over the stage before"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), caption=caption)
-    for name in ("split", "stage", "n"):
+    several = len({row.run for row in rows}) > 1
+    for name in ("split", "stage", *(["run"] if several else []), "n"):
         table.add_column(name, justify="right" if name == "n" else "left")
     for name in ("pass@1", "gain", "reward", "partial", "steps", "excluded"):
         table.add_column(name, justify="right")
-    last, gains = None, stage_gains(summaries)
-    for s in sorted(summaries, key=_order):
+    last = None
+    for run, s, gain in rows:
         if last not in (None, s.split):
             table.add_section()
-        gain = gains.get((s.split, s.stage))
         table.add_row(
             s.split if last != s.split else "",
             s.stage,
+            *([run] if several else []),
             str(sum(task.counted > 0 for task in s.tasks)),
             _figure(s.pass_at_1, s.pass_at_1_interval),
             _figure(gain and gain.mean, gain and gain.interval, sign="+"),

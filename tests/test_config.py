@@ -66,7 +66,7 @@ def test_config_file_shows_every_key_once() -> None:
     def keys(values: dict[str, Any], above: str = "") -> list[str]:
         found = []
         for name, value in values.items():
-            nested = isinstance(value, dict)
+            nested = bool(value) and isinstance(value, dict)
             found += keys(value, f"{above}{name}.") if nested else [above + name]
         return found
 

@@ -268,7 +268,7 @@ def _where(key: str, layers: Sequence[Layer]) -> str:
 
 def _without_empty_sections(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Drop sections whose keys are all commented out: YAML reads them as null."""
-    sections = {name for name, part in schema["properties"].items() if "properties" in part}
+    sections = {name for name, part in schema["properties"].items() if part.get("type") == "object"}
     return {key: value for key, value in values.items() if value is not None or key not in sections}
 
 

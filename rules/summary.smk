@@ -1,0 +1,23 @@
+# One table over all evaluations, of the plain run and of those beside it.
+rule summary:
+    input:
+        results=evaluated(RUN),
+        others=sorted({file for run in RUNS.values() for file in evaluated(run)}),
+    output:
+        "results/summary.csv",
+    log:
+        "logs/summary.log",
+    benchmark:
+        "benchmarks/summary.tsv"
+    localrule: True
+    params:
+        runs=" ".join(
+            shlex.join(["--run", run.name, *evaluated(run)])
+            for run in RUNS.values()
+            if run.name != PLAIN
+        ),
+    message:
+        "Summary of {input.others}"
+    shell:
+        "python scripts/summarise_results.py --results {input.results} {params.runs}"
+        " --output {output} 2>&1 | tee {log}"
