@@ -7,7 +7,9 @@ the settings are the same. Then OUTPUT is written, with the averages, their inte
 for the ends, every task's result, and what made the numbers.
 
 An episode that ended because the user simulator or the server failed is played again, then left
-out of the averages and counted. It is never scored as the agent's.
+out of the averages and counted by kind. It is never scored as the agent's. What a language model as
+user cost is kept in OUTPUT.user_calls.jsonl; a spent budget, a refused key or too many failures end
+the evaluation without a result, and the same command continues it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command
+from tau2_agent import command, users
 from tau2_agent.environment import PROMPTS
 from tau2_agent.stage import fingerprint
 from tau2_reward_shaping import PartialWeights
@@ -35,7 +37,7 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
     """Play every (task, trial) of `jobs`, at most `--concurrency` at once; `write` each row."""
     from tau2_agent.play import play
     from tau2_agent.results import episode_row
-    from tau2_agent.trajectory import INFRASTRUCTURE_ENDS
+    from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, JobStop
 
     gate = asyncio.Semaphore(args.concurrency)
 
@@ -43,16 +45,22 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
         async with gate:
             for attempt in range(1, ATTEMPTS + 1):
                 session = f"{args.seed}/{task.id}/{trial}/{attempt}"
-                trajectory = await play(task, policy, codec, settings, session)
+                trajectory = await play(task, policy, codec, settings, session, str(trial))
                 if trajectory.end not in INFRASTRUCTURE_ENDS:
                     break
             row = episode_row(task, trajectory, trial=trial, attempts=attempt, weights=args.weights)
             write(row)
+            settings.users.failures.count(trajectory)
 
     # A mistake of this program in one episode ends all of them: nothing is scored by accident.
-    async with asyncio.TaskGroup() as group:
-        for task, trial in jobs:
-            group.create_task(one(task, trial))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for task, trial in jobs:
+                group.create_task(one(task, trial))
+    except* JobStop as stops:
+        raise stops.exceptions[0] from None
+    finally:
+        await settings.users.close()
 
 
 async def local_model(jobs, codec, settings, args, write) -> None:
@@ -61,7 +69,9 @@ async def local_model(jobs, codec, settings, args, write) -> None:
     from transformers import AutoModelForCausalLM
 
     from tau2_agent.local_policy import LocalPolicy
+    from tau2_agent.memory import keep_freed_memory
 
+    keep_freed_memory()
     model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
     policy = LocalPolicy(model, codec.stop_ids, seed=args.seed, max_batch=args.concurrency)
     await play_all(jobs, policy, codec, settings, args, write)
@@ -150,7 +160,7 @@ def make_settings(args) -> Any:
 
     return EpisodeSettings(
         prompt=args.prompt,
-        user=args.user,
+        users=users.from_options(args, args.seed),
         sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
         context_length=args.context_length,
         limits=Limits(max_steps=args.max_steps, timeout_s=args.episode_timeout),
@@ -167,8 +177,8 @@ def make_manifest(args, settings) -> Any:
         backend=args.backend,
         prompt=settings.prompt,
         policy_hash=policy_hash(settings.prompt),
-        user_simulator=settings.user,
-        user_settings=settings.user_settings,
+        user_simulator=settings.users.simulator,
+        user_settings=settings.users.decisive(),
         seed=args.seed,
         sampling=asdict(settings.sampling),
         limits=asdict(settings.limits) | {"context_length": settings.context_length},
@@ -207,7 +217,10 @@ def evaluate(args) -> Any:
         done = len(by_id) * args.trials - len(jobs)
         if done:
             print(f"{done} episodes of {len(by_id) * args.trials} are done already", flush=True)
+        ledger = args.output_path.with_suffix(".user_calls.jsonl")
         if jobs:
+            settings.users.open(ledger, run)
+            settings.users.failures.counted(done)
             with progress(done + len(jobs), done) as advance:
 
                 def write(row) -> None:
@@ -223,6 +236,7 @@ def evaluate(args) -> Any:
             checkpoint=str(args.checkpoint),
             split=args.task_split,
             manifest=manifest,
+            user_usage=settings.users.usage(ledger, run),
         )
     write_text(args.output_path, summary.model_dump_json(indent=2) + "\n")
     return summary
@@ -253,7 +267,6 @@ def main() -> int:
     server.add_argument("--server-args", default="", help="further SGLang arguments, one string")
     episode = parser.add_argument_group("episodes")
     episode.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    episode.add_argument("--user", default="scripted", help="who plays the customer")
     episode.add_argument("--max-steps", type=int, default=200, help="as tau2 counts")
     episode.add_argument("--episode-timeout", type=float, default=1800.0, help="seconds")
     episode.add_argument("--concurrency", type=int, default=40, help="episodes at once")
@@ -264,6 +277,7 @@ def main() -> int:
         default=PartialWeights(),
         help="of action, communicate and assertion checks in the partial score",
     )
+    users.add_flags(parser)
     args = parser.parse_args()
 
     from summarise_results import show

@@ -9,8 +9,9 @@ token ids in, token ids and log probs out, nothing is ever tokenised twice. Sett
 `--custom-config-path`, whose keys (`tau2_*`) become attributes of slime's arguments.
 
 No episode can end a rollout: time-outs, failures of the server or of the user simulator, and
-mistakes of this program become aborted samples without loss or reward. Only a server that answers
-nothing at all ends it, in `keep_group`, with the last failure as the reason.
+mistakes of this program become aborted samples without loss or reward. What ends it, and the job:
+a server that answers nothing at all (in `keep_group`, with the last failure as the reason), and a
+user simulator that no episode can be played with any more: no key, budget spent, too many failures.
 """
 
 from __future__ import annotations
@@ -34,20 +35,25 @@ from tau2_agent.tasks import get_task
 from tau2_agent.trajectory import (
     INFRASTRUCTURE_ENDS,
     EndReason,
+    JobStop,
     PolicyFailure,
     TokenRecord,
     Trajectory,
     Turn,
 )
+from tau2_agent.users import Users, from_settings
 from tau2_reward_shaping import ALPHA, PartialWeights, shaped_reward
 
 logger = logging.getLogger(__name__)
 
 # Ends that say nothing about the policy: such samples are not trained on.
 UNTRAINABLE = INFRASTRUCTURE_ENDS | {EndReason.TIMEOUT}
+USER_ATTEMPTS = 2  # for an episode that the user simulator ended
+USER_WINDOW = 200  # the last episodes, of which too many may not fail for the user's sake
 
 _policies: dict[tuple[int, str], Router] = {}
 _codecs: dict[int, ChatCodec] = {}
+_users: dict[str, Users] = {}
 # What the server said of each turn of the episode that this task plays.
 _answers: ContextVar[list[dict[str, Any]]] = ContextVar("answers")
 _dropped = 0  # groups dropped in the current rollout
@@ -57,27 +63,35 @@ _silent = 0  # groups in a row without a single finished episode
 async def generate(
     args: Any, sample: Any, sampling_params: dict[str, Any], evaluation=False
 ) -> Any:
-    """Play the sample's task and fill the sample. Never raises but for cancellation."""
+    """Play the sample's task and fill the sample. Raises nothing but JobStop and cancellation."""
     _reset(sample)
     began = time.perf_counter()
-    answers: list[dict[str, Any]] = []
-    _answers.set(answers)
     try:
         task = get_task(sample.metadata["task_id"])
         policy, codec = _policy(args)
         timed = _Timed(policy, args)
         settings = episode_settings(args, sampling_params)
         session = sample.session_id or f"{sample.index}"
-        trajectory = await play(task, timed, codec, settings, session)
+        for _ in range(USER_ATTEMPTS):
+            answers: list[dict[str, Any]] = []
+            _answers.set(answers)
+            trajectory = await play(task, timed, codec, settings, session, f"{sample.index}")
+            if trajectory.end is not EndReason.USER_ERROR:
+                break
+        settings.users.failures.count(trajectory)
         sample.non_generation_time = time.perf_counter() - began - timed.seconds
         if trajectory.end in UNTRAINABLE or not sum(trajectory.tokens.loss_mask):
-            return give_up(sample, trajectory.end, trajectory.detail)
+            return give_up(sample, trajectory.end, trajectory.detail, trajectory.failure)
         finish(args, sample, trajectory, task)
         for meta in answers:
             sample.prefix_cache_info.add(meta)
         sample.response = codec.tokenizer.decode(
             trajectory.tokens.ids[trajectory.tokens.prompt_length :]
         )
+    except JobStop as stop:
+        # slime's own traceback hides the reason; the job's log is read for this line
+        logger.error("tau2 stops: %s", stop)
+        raise
     except Exception as error:
         logger.exception("an episode failed; its sample is aborted")
         return give_up(sample, EndReason.POLICY_ERROR, f"{type(error).__name__}: {error}")
@@ -93,8 +107,7 @@ def episode_settings(args: Any, sampling_params: dict[str, Any]) -> EpisodeSetti
     response = int(sampling_params["max_new_tokens"])
     return EpisodeSettings(
         prompt=_option(args, "tau2_prompt", "tau2"),
-        user=_option(args, "tau2_user", "scripted"),
-        user_settings=_option(args, "tau2_user_settings", {}),
+        users=_customers(args),
         sampling=Sampling(
             temperature=float(sampling_params["temperature"]),
             top_p=float(sampling_params.get("top_p", 1.0)),
@@ -138,7 +151,7 @@ def finish(args: Any, sample: Any, trajectory: Trajectory, task: Any) -> None:
     }
 
 
-def give_up(sample: Any, end: EndReason, detail: str) -> Any:
+def give_up(sample: Any, end: EndReason, detail: str, failure: str = "") -> Any:
     """Make an aborted sample: two filler tokens, no loss, and rewards that every reader can add."""
     _reset(sample)
     sample.tokens = [0, 0]
@@ -148,7 +161,8 @@ def give_up(sample: Any, end: EndReason, detail: str) -> Any:
     sample.reward = {"reward": 0.0, "partial": 0.0, "shaped": 0.0}
     sample.status = type(sample).Status.ABORTED
     sample.remove_sample = True
-    sample.metadata = {**(sample.metadata or {}), "end": end.value, "detail": detail[:500]}
+    told = {"end": end.value, "detail": detail[:500], "failure": failure}
+    sample.metadata = {**(sample.metadata or {}), **told}
     return sample
 
 
@@ -195,7 +209,9 @@ def log_rollout(
         values = [row[key] for row in finished if row[key] is not None]
         summary[key] = sum(values) / len(values) if values else None
     ends = Counter(row["end"] for row in rows)
+    failures = Counter(row["failure"] for row in rows if row["failure"])
     summary |= {"dropped_groups": dropped, "seconds": round(rollout_time, 2), "ends": dict(ends)}
+    summary["failures_of_the_user"] = dict(failures)
     logger.info("tau2 %s: %s", rollout_id, summary)
     return False
 
@@ -209,6 +225,7 @@ def episode_row(sample: Any) -> dict[str, Any]:
         "status": sample.status.value,
         "end": metadata.get("end"),
         "detail": metadata.get("detail"),
+        "failure": metadata.get("failure") or None,
         "reward": reward.get("reward"),
         "partial": reward.get("partial"),
         "shaped": reward.get("shaped"),
@@ -269,6 +286,18 @@ def _policy(args: Any) -> tuple[Router, ChatCodec]:
     if key not in _policies:
         _policies[key] = Router(url, codec.stop_ids)
     return _policies[key], codec
+
+
+def _customers(args: Any) -> Users:
+    """The customers of this process: one language model, one ledger, one count of failures."""
+    ledger = _option(args, "tau2_user_calls", None)
+    if str(ledger) not in _users:
+        settings = _option(args, "tau2_users", None)
+        users = from_settings(settings) if settings else Users()
+        users.open(ledger and Path(ledger))
+        users.failures.window = USER_WINDOW
+        _users[str(ledger)] = users
+    return _users[str(ledger)]
 
 
 def _state(args: Any) -> Any:

@@ -134,7 +134,11 @@ def _row(row: Row) -> dict:
         "backend": summary.manifest.backend,
         "prompt": summary.manifest.prompt,
         "user_simulator": summary.manifest.user_simulator,
+        "user_errors": _counts(summary.user_errors),
     }
+    usage = summary.user_usage or {}
+    for name in ("prompt_tokens", "completion_tokens", "dollars"):
+        values[f"user_{name}"] = usage.get(name)
     return values
 
 
@@ -152,6 +156,10 @@ def show_rows(rows: Sequence[Row]) -> None:
     from rich.table import Table
 
     caption = "95 % intervals in brackets; gain: pass@1 over the stage before"
+    for _, s, _ in rows:
+        if s.user_errors:
+            kinds = _counts(s.user_errors)
+            caption += f"\n{s.split}, {s.stage}: excluded for the user simulator's sake: {kinds}"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), caption=caption)
     several = len({row.run for row in rows}) > 1
     for name in ("split", "stage", *(["run"] if several else []), "n"):
@@ -176,6 +184,10 @@ def show_rows(rows: Sequence[Row]) -> None:
         )
         last = s.split
     Console(width=None if Console().is_terminal else WIDTH).print(table)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _figure(

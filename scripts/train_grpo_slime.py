@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tau2_agent import command, preflight, slime_command
+from tau2_agent import command, preflight, slime_command, users
 from tau2_agent.environment import PROMPTS
 from tau2_agent.files import write_text
 from tau2_agent.megatron_args import model_arguments, read_config
@@ -31,13 +31,15 @@ from tau2_agent.slime_training import Training, last_rollout
 from tau2_agent.stage import Stage, fingerprint
 
 ROLLOUTS = "rollouts.jsonl"
+USER_CALLS = "user_calls.jsonl"
 
 
 def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Return what slime hands to our hooks as attributes of its arguments."""
     return {
         "tau2_prompt": options.prompt,
-        "tau2_user": options.user,
+        "tau2_users": users.to_settings(users.from_options(options, options.seed)),
+        "tau2_user_calls": str(folder / USER_CALLS),
         "tau2_alpha": options.alpha,
         "tau2_partial_weights": options.weights,
         "tau2_max_new_tokens": options.max_new_tokens,
@@ -124,7 +126,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
     parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    parser.add_argument("--user", default="scripted", help="who plays the customer")
     parser.add_argument("--seed", type=int, default=0)
     rollout = parser.add_argument_group("rollouts")
     rollout.add_argument("--rollouts", type=int, default=74, help="rounds of playing and training")
@@ -180,6 +181,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     server.add_argument(
         "--router-policy", default="consistent_hashing", help="manual for the router of PyPI"
     )
+    users.add_flags(parser)
     slime_command.add_machine_flags(parser)
     slime_command.add_tracking_flags(parser)
     return parser.parse_args(arguments)
@@ -236,24 +238,29 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     drop_rows_from(folder / ROLLOUTS, 0 if done is None else done + 1)
     summary = training.run(stage, sys.executable)
     if not stage.stop_requested:
-        stage.finish({"stage": "grpo", **summary})
+        asked = users.from_options(options, options.seed)
+        usage = asked.usage(stage.folder / USER_CALLS)
+        stage.finish({"stage": "grpo", **summary, "user_usage": usage})
 
 
 def main() -> int:
     options = parse()
     install = find_install(options.slime_home, options.megatron_home)
     decisive = (
-        "prompt user seed prompts_per_rollout samples_per_prompt temperature response_length "
+        "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
         "max_new_tokens context_length max_steps filter max_dropped_groups alpha weights std lr "
         "lr_schedule weight_decay adam_beta2 updates clip clip_high kl entropy"
     )
     if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
         decisive += " rollouts"
+    asked = users.from_options(options, options.seed)
     mark = fingerprint(
         {"sft": options.sft, "tasks": options.tasks},
         {
             "backend": "slime",
             **{name: getattr(options, name) for name in decisive.split()},
+            "user": asked.simulator,
+            **({"llm": asked.decisive()} if asked.needs_llm else {}),
             "extra": slime_command.decisive(slime_command.extra_arguments(options)),
         },
     )

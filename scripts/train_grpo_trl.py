@@ -4,7 +4,8 @@ Episodes come from the same loop as everything else, through TRL's rollout hook:
 ids and log probs as sampled, and an environment mask that leaves the loss on sampled tokens only.
 The reward is `reward + alpha * partial`; the group's mean is subtracted, and with `--std` the
 advantage is divided by its standard deviation. An episode that an infrastructure failure ended is
-played again; if that fails too it gets no reward and no gradient.
+played again; if that fails too it gets no reward and no gradient. A spent budget, a refused key or
+too many failures of the user simulator stop the job; the same command continues it.
 
 It starts from the SFT checkpoint with a fresh optimizer, or goes on with its own run, and says
 which. More `--rollouts` continue a finished run whose learning rate is constant; one that decays
@@ -21,10 +22,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command
+from tau2_agent import command, users
 from tau2_agent.stage import Stage, fingerprint
 
 ROLLOUTS = "rollouts.jsonl"
+USER_CALLS = "user_calls.jsonl"
 # Options that do not decide what is trained: the paths' content is in the fingerprint by itself.
 NOT_DECISIVE = {"model", "tasks", "output", "rollouts", "save_rollouts", "episode_timeout"}
 
@@ -34,6 +36,7 @@ class Rollouts:
 
     def __init__(self, args, codec, folder: Path) -> None:
         from tau2_agent.episode import Limits
+        from tau2_agent.failure_share import FEWEST
         from tau2_agent.play import EpisodeSettings
         from tau2_agent.policy import Sampling
         from tau2_reward_shaping import PartialWeights
@@ -44,11 +47,13 @@ class Rollouts:
         self.weights = PartialWeights(*args.weights)
         self.settings = EpisodeSettings(
             prompt=args.prompt,
-            user=args.user,
+            users=users.from_options(args, args.seed),
             sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
             context_length=args.context_length,
             limits=Limits(max_steps=args.max_steps, timeout_s=args.episode_timeout),
         )
+        self.settings.users.open(folder / USER_CALLS)
+        self.settings.users.failures.window = max(FEWEST, 4 * batch_size(args))
 
     def __call__(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
         from tau2_agent.local_policy import LocalPolicy
@@ -73,12 +78,19 @@ class Rollouts:
         }
 
     async def _play_all(self, task_ids: list[str], policy: Any, step: int) -> list[dict[str, Any]]:
-        names = [f"{step}/{i}" for i in range(len(task_ids))]
-        return list(
-            await asyncio.gather(
-                *(self._play(*pair, policy) for pair in zip(task_ids, names, strict=True))
-            )
-        )
+        from tau2_agent.trajectory import JobStop
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                playing = [
+                    group.create_task(self._play(task_id, f"{step}/{i}", policy))
+                    for i, task_id in enumerate(task_ids)
+                ]
+        except* JobStop as stops:
+            raise stops.exceptions[0] from None
+        finally:
+            await self.settings.users.close()
+        return [task.result() for task in playing]
 
     async def _play(self, task_id: str, name: str, policy: Any) -> dict[str, Any]:
         from tau2_agent.play import play
@@ -89,10 +101,13 @@ class Rollouts:
 
         task = get_task(task_id)
         for attempt in range(2):
-            trajectory = await play(task, policy, self.codec, self.settings, f"{name}/{attempt}")
+            session = f"{name}/{attempt}"
+            trajectory = await play(task, policy, self.codec, self.settings, session, name)
             if trajectory.end not in INFRASTRUCTURE_ENDS:
                 break
+        self.settings.users.failures.count(trajectory)
         row = {"task_id": task_id, "end": trajectory.end.value, "turns": trajectory.agent_turns}
+        row |= {"failure": trajectory.failure} if trajectory.failure else {}
         tokens = trajectory.tokens
         if trajectory.end in INFRASTRUCTURE_ENDS or tokens is None or not sum(tokens.loss_mask):
             # Nothing to learn from: a token of padding that no loss is on, and no reward.
@@ -124,11 +139,14 @@ class Rollouts:
                 stream.write(json.dumps(row) + "\n")
         count = max(len(scored), 1)
         ends = Counter(e["end"] for e in episodes)
+        failures = Counter(e["failure"] for e in episodes if "failure" in e)
         print(
             f"rollout {step}: reward {sum(e['reward'] for e in scored) / count:.3f}  "
             f"partial {sum(e['partial'] for e in scored) / count:.3f}  "
             f"groups with a spread {spread}/{len(groups) // size}  "
-            f"ends {dict(ends)}  {seconds:.1f} s",
+            f"ends {dict(ends)}  "
+            + (f"failures of the user {dict(failures)}  " if failures else "")
+            + f"{seconds:.1f} s",
             flush=True,
         )
 
@@ -146,6 +164,11 @@ def official(completions, official, **columns):
 def partial(completions, partial, **columns):
     """The partial score, logged with weight 0."""
     return partial
+
+
+def batch_size(args) -> int:
+    """Episodes a rollout."""
+    return args.prompts_per_rollout * args.samples_per_prompt
 
 
 def train(args, stage: Stage) -> None:
@@ -175,7 +198,7 @@ def train(args, stage: Stage) -> None:
     cut_metrics(stage.folder, step - 1, ROLLOUTS)  # a rollout is numbered by the step it precedes
 
     task_ids = [row.task_id for row in read_task_file(args.tasks)]
-    batch = args.prompts_per_rollout * args.samples_per_prompt
+    batch = batch_size(args)
     if batch % args.micro_batch:
         raise command.InputError(
             f"grpo.micro_batch {args.micro_batch} does not divide prompts_per_rollout x "
@@ -208,13 +231,14 @@ def train(args, stage: Stage) -> None:
         disable_tqdm=True,
         seed=args.seed,
     )
+    rollouts = Rollouts(args, ChatCodec(tokenizer), stage.folder)
     trainer = GRPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
         args=config,
         processing_class=tokenizer,
         reward_funcs=[shaped, official, partial],
         train_dataset=Dataset.from_list([{"prompt": task_id} for task_id in task_ids]),
-        rollout_func=Rollouts(args, ChatCodec(tokenizer), stage.folder),
+        rollout_func=rollouts,
     )
     origin = f"resumed its own run at rollout {step}" if checkpoint else f"from {args.model}"
     print(f"{args.rollouts} rollouts of {batch} episodes on {len(task_ids)} tasks; {origin}")
@@ -231,6 +255,7 @@ def train(args, stage: Stage) -> None:
                 "resumed_at": step,
                 "seconds": round(time.time() - began, 1),
                 "started_from": str(args.model),
+                "user_usage": rollouts.settings.users.usage(stage.folder / USER_CALLS),
             },
         )
 
@@ -254,7 +279,6 @@ def main() -> int:
     rollout.add_argument("--micro-batch", type=int, default=8, help="episodes a backward pass")
     episode = parser.add_argument_group("episodes")
     episode.add_argument("--prompt", default="tau2", help="system prompt: tau2 or short")
-    episode.add_argument("--user", default="scripted", help="user simulator")
     episode.add_argument("--temperature", type=float, default=1.0)
     episode.add_argument("--context-length", type=int, default=2048, help="tokens, in all")
     episode.add_argument("--max-new-tokens", type=int, default=128, help="tokens a turn")
@@ -288,10 +312,17 @@ def main() -> int:
     parser.add_argument(
         "--save-rollouts", type=int, default=10, help="rollouts between checkpoints"
     )
+    users.add_flags(parser)
     args = parser.parse_args()
 
     # All that decides the weights, in the order of --help.
-    decides = {k: v for k, v in vars(args).items() if k not in NOT_DECISIVE}
+    decides = {
+        key: value
+        for key, value in vars(args).items()
+        if key not in NOT_DECISIVE and not key.startswith("user_")
+    }
+    asked = users.from_options(args, args.seed)
+    decides |= {"user": asked.simulator, **({"llm": asked.decisive()} if asked.needs_llm else {})}
     if args.lr_schedule != "constant":  # else more rollouts continue the same run
         decides["rollouts"] = args.rollouts
     mark = fingerprint({"model": args.model, "tasks": args.tasks}, decides)

@@ -17,6 +17,7 @@ from fake_sglang import FakeSGLang
 from tau2_agent.chat import ChatCodec
 from tau2_agent.tasks import load_tasks
 from tau2_agent.trajectory import TokenRecord, Turn
+from tau2_agent.users import Users, to_settings
 from tau2_reward_shaping import tau2_reward_post_process
 
 STAND_IN = Path(__file__).parent / "slime_stand_in"
@@ -54,7 +55,8 @@ def hooks(slime, tokenizer, monkeypatch):
 
     monkeypatch.setattr(slime.GenerateState, "tokenizer", tokenizer)
     monkeypatch.setattr(slime.GenerateState, "aborted", False)
-    for name, value in (("_policies", {}), ("_codecs", {}), ("_dropped", 0), ("_silent", 0)):
+    fresh = {"_policies": {}, "_codecs": {}, "_users": {}, "_dropped": 0, "_silent": 0}
+    for name, value in fresh.items():
         monkeypatch.setattr(generate_with_tau, name, value)
     return generate_with_tau
 
@@ -244,7 +246,12 @@ def test_settings_reach_the_episode(hooks):
     settings = hooks.episode_settings(
         SimpleNamespace(
             tau2_prompt="short",
-            tau2_user="scripted",
+            tau2_users={
+                "simulator": "scripted",
+                "seed": 3,
+                "max_failure_share": 0.2,
+                "llm": {"model": "m"},
+            },
             tau2_max_new_tokens=128,
             tau2_max_steps=50,
             tau2_episode_timeout_s=7,
@@ -257,6 +264,7 @@ def test_settings_reach_the_episode(hooks):
         100,
         32768,
     )
+    assert (settings.users.seed, settings.users.failures.most) == (3, 0.2)
     assert settings.sampling.max_new_tokens == 100  # a turn is never longer than the whole
     assert (settings.limits.max_steps, settings.limits.timeout_s) == (50, 7.0)
 

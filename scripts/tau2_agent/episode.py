@@ -75,7 +75,8 @@ async def run_episode(
     """Run one episode to its end.
 
     Whatever the model or the simulator does ends up in the trajectory's `end`; only mistakes of
-    this program raise. A cancelled task is cancelled.
+    this program raise, and `JobStop`. A cancelled task is cancelled. An episode that ran out of
+    time because the user took most of it is the user's failure.
     """
     trajectory = Trajectory(
         task_id=task.id,
@@ -84,21 +85,46 @@ async def run_episode(
         environment=environment or make_environment(task),
     )
     start = time.perf_counter()
+    timed = _Timed(user)
     try:
         async with asyncio.timeout(limits.timeout_s):
-            trajectory.end = await _take_turns(trajectory, agent, user, limits)
+            trajectory.end = await _take_turns(trajectory, agent, timed, limits)
     except EpisodeEnd as end:
         trajectory.end, trajectory.detail = end.reason, end.detail
     except UserFailure as failure:
         trajectory.end, trajectory.detail = EndReason.USER_ERROR, str(failure)
+        trajectory.failure = failure.kind
     except PolicyFailure as failure:
         trajectory.end, trajectory.detail = EndReason.POLICY_ERROR, str(failure)
     except TimeoutError:
         trajectory.detail = f"no end after {limits.timeout_s} s"
+        if timed.seconds > (time.perf_counter() - start) / 2:
+            trajectory.end, trajectory.failure = EndReason.USER_ERROR, "timed_out"
+            trajectory.detail = (
+                f"timed_out: the user took {timed.seconds:.0f} of {limits.timeout_s:g} s"
+            )
     trajectory.seconds = time.perf_counter() - start
     trajectory.tokens = agent.tokens
     trajectory.user_report = user.report()
     return trajectory
+
+
+class _Timed:
+    """A user whose time is measured."""
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+        self.seconds = 0.0
+
+    async def reply(self, new: list[Message]) -> UserMessage:
+        began = time.perf_counter()
+        try:
+            return await self.user.reply(new)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+    def report(self) -> dict[str, Any]:
+        return self.user.report()
 
 
 async def _take_turns(
@@ -114,7 +140,7 @@ async def _take_turns(
         if receiver == "user":
             asked = await user.reply(for_user)
             if not (asked.has_text_content() or asked.is_tool_call()):
-                raise UserFailure("empty_message", "neither text nor a tool call")
+                raise UserFailure("said_nothing", "neither text nor a tool call")
             messages.append(asked)
             if asked.is_tool_call():
                 receiver, caller = "environment", "user"

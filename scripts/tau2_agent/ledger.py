@@ -73,11 +73,13 @@ class Call:
 class Ledger:
     """The spending of one job. `path`: a JSONL file that may exist already; None keeps no file.
 
-    Use it from one process at a time. It may be used from one event loop after another.
+    run: names the job where a file serves one after another; lines of other runs do not count. Use
+    it from one process at a time. It may be used from one event loop after another.
     """
 
-    def __init__(self, path: Path | str | None = None) -> None:
+    def __init__(self, path: Path | str | None = None, run: str = "") -> None:
         self.path = None if path is None else Path(path)
+        self.run = run
         self.calls = 0
         self.failed: dict[str, int] = {}
         self.retries = 0
@@ -203,12 +205,14 @@ class Ledger:
         for line in path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
+                if row.get("run", "") != self.run:
+                    continue
                 if "attempt" not in row:
                     begun[row["call"]] = row["most"]
                     continue
                 begun.pop(row["call"], None)
                 self._count(row)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # cut by a kill or a full disk; its beginning, if any, counts in full
         for most in begun.values():
             self._doubt(most)
@@ -216,6 +220,8 @@ class Ledger:
     def _write(self, row: dict[str, Any]) -> None:
         if self.path is None:
             return
+        if self.run:
+            row = {**row, "run": self.run}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:

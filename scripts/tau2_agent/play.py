@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from tau2.data_model.tasks import Task
 
@@ -13,7 +12,7 @@ from tau2_agent.environment import prompt_tools, system_prompt
 from tau2_agent.episode import Limits, run_episode
 from tau2_agent.policy import Policy, Sampling
 from tau2_agent.trajectory import Trajectory
-from tau2_agent.users import make_user
+from tau2_agent.users import Users
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,7 @@ class EpisodeSettings:
     """Everything about an episode but the task and the model. Lengths are in tokens."""
 
     prompt: str = "tau2"
-    user: str = "scripted"
-    user_settings: dict[str, Any] = field(default_factory=dict)
+    users: Users = field(default_factory=Users)
     sampling: Sampling = field(default_factory=Sampling)
     context_length: int = 32768
     response_length: int | None = None
@@ -30,9 +28,18 @@ class EpisodeSettings:
 
 
 async def play(
-    task: Task, policy: Policy, codec: ChatCodec, settings: EpisodeSettings, session: str
+    task: Task,
+    policy: Policy,
+    codec: ChatCodec,
+    settings: EpisodeSettings,
+    session: str,
+    sample: str,
 ) -> Trajectory:
-    """Run one episode of `task` with a model. `session` names it for prefix caches and seeds."""
+    """Run one episode of `task` with a model.
+
+    `session` names it for prefix caches and seeds, `sample` for the draw of who asks: the same in
+    each attempt at an episode. Raises JobStop.
+    """
     agent = ModelAgent(
         policy,
         codec,
@@ -43,5 +50,5 @@ async def play(
         context_length=settings.context_length,
         response_length=settings.response_length,
     )
-    user = make_user(settings.user, task, **settings.user_settings)
+    user = settings.users.make(task, sample)
     return await run_episode(task, agent, user, limits=settings.limits)

@@ -54,6 +54,7 @@ class EpisodeRow(BaseModel):
     trial: int = 0
     end: EndReason
     detail: str = ""
+    failure: str = ""  # of the user simulator, by kind
     reward: float | None = None
     partial: float | None = None
     steps: int = 0
@@ -97,6 +98,7 @@ def episode_row(
         trial=trial,
         end=trajectory.end,
         detail=trajectory.detail,
+        failure=trajectory.failure,
         reward=result and result.reward,
         partial=result and result.partial,
         steps=trajectory.steps,
@@ -206,8 +208,10 @@ class EvaluationSummary(BaseModel):
     pass_at_k: dict[int, float]
     ends: dict[str, int]
     user_simulator_errors: int
+    user_errors: dict[str, int] = {}  # of them, by kind
     policy_errors: int
     user_report: dict[str, float]  # sums of the numbers in the simulator's reports
+    user_usage: dict[str, Any] | None = None  # what a language model as user cost, all attempts
     tasks: list[TaskResult]
     manifest: Manifest
 
@@ -221,6 +225,7 @@ def summarise(
     checkpoint: str,
     split: str,
     manifest: Manifest,
+    user_usage: Mapping[str, Any] | None = None,
 ) -> EvaluationSummary:
     """Summarise the rows of `task_ids` x `trials`; other rows are ignored, later ones win.
 
@@ -242,6 +247,7 @@ def summarise(
     counted = [task for task in tasks if task.counted]
     rates = [task.successes / task.counted for task in counted]
     ends = Counter(row.end.value for row in kept)
+    failures = Counter(row.failure for row in kept if row.end is EndReason.USER_ERROR)
     pass_rate, pass_interval = _mean(rates)
     if counted and all(task.counted == 1 for task in counted):
         pass_interval = wilson(sum(task.successes for task in counted), len(counted))
@@ -266,8 +272,10 @@ def summarise(
         pass_at_k={k: fmean(pass_at_k(t.counted, t.successes, k) for t in counted) for k in ks},
         ends=dict(ends.most_common()),
         user_simulator_errors=ends[EndReason.USER_ERROR],
+        user_errors=dict(failures.most_common()),
         policy_errors=ends[EndReason.POLICY_ERROR],
         user_report=_sum_reports(row.user_report for row in kept if not row.excluded),
+        user_usage=user_usage,
         tasks=tasks,
         manifest=manifest,
         **figures,

@@ -26,6 +26,7 @@ _NUMBER = re.compile(
     r"(?:np\.float\d+|np\.int\d+|tensor)\(([^()]*?)(?:, device=[^()]*|, dtype=[^()]*)*\)"
 )
 _NOT_FINITE = re.compile(r"(?<![\w'\"])(?:nan|-?inf)(?![\w'\"])")
+_STOP = re.compile(r"tau2 stops: (.*)")
 _TROUBLE = re.compile(r"Error\b|Exception\b|Traceback|out of memory|Killed|SIG[A-Z]{3,}")
 
 
@@ -63,7 +64,7 @@ class JobLog:
     start: what must happen; `feed` raises WrongStart as soon as the log says otherwise.
     metrics: a JSON-lines file that every metrics line is appended to; what a killed job wrote there
     about rollouts that are now trained again is dropped. updates_per_rollout: optimizer steps a
-    rollout, by which slime numbers its steps.
+    rollout, by which slime numbers its steps. stop: why our hooks ended the job, if they did.
     """
 
     start: Start
@@ -73,6 +74,7 @@ class JobLog:
     first_rollout: int | None = None
     saved: list[int] = field(default_factory=list)
     last: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stop: str | None = None
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=400))
     _sink: TextIO | None = None
 
@@ -83,6 +85,8 @@ class JobLog:
             self._check_loaded(match[1], int(match[2]))
         elif match := _SAVED.search(line):
             self.saved.append(int(match[1]))
+        elif match := _STOP.search(line):
+            self.stop = match[1]
         elif match := _METRICS.search(line):
             values = parse_metrics(match[3])
             if values is not None:

@@ -126,6 +126,8 @@ class Training:
         last = store.latest_iteration(folder)
         if status != 0 or last is None or last + 1 < self.rollouts:
             reached = "none" if last is None else f"rollout {last}"
+            if log.stop is not None:
+                raise TrainingFailed(f"{log.stop} (last checkpoint: {reached})")
             raise TrainingFailed(
                 f"slime ended with status {status}; last whole checkpoint: {reached}, wanted: "
                 f"{self.rollouts - 1}. Whole log: {copy}. It says:\n{log.trouble()}"

@@ -53,6 +53,13 @@ class UserFailure(Exception):
         self.detail = detail
 
 
+class JobStop(Exception):
+    """No further episode can count: no key, budget spent, or the user simulator fails too often.
+
+    Ends the job, not only the episode. What is done is kept; the message says what to do.
+    """
+
+
 class PolicyFailure(Exception):
     """The policy's server could not answer: dead, overloaded, or it aborted the request."""
 
@@ -105,6 +112,7 @@ class Trajectory:
     messages: list[Message]
     end: EndReason
     detail: str = ""
+    failure: str = ""  # of the user simulator: the kind of a USER_ERROR
     steps: int = 0
     tool_errors: int = 0
     agent_turns: int = 0
