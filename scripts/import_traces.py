@@ -46,8 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         help="put the system prompt, tool schemas and greeting in place of the traces' own",
     )
     parser.add_argument("--no-replace-prompt", action="store_false", dest="replace_prompt")
-    parser.add_argument("--model", type=Path, help="trained model, whose tokens are counted")
-    parser.add_argument("--max-length", type=int, help="longest trace in tokens; needs --model")
+    parser.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
+    parser.add_argument("--max-length", type=int, help="longest trace in tokens; needs --tokenizer")
     parser.add_argument(
         "--max-rejected-share", type=float, default=0.1, help="of the lines; more is an error"
     )
@@ -66,15 +66,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def trace_rules(args) -> TraceRules:
     """What the traces are held against; loads the tokenizer only if lengths are checked."""
-    if (args.model is None) != (args.max_length is None):
-        raise command.InputError("--model and --max-length go together: tokens are the model's")
+    if (args.tokenizer is None) != (args.max_length is None):
+        raise command.InputError("--tokenizer and --max-length go together: tokens are the model's")
     codec = None
-    if args.model is not None:
+    if args.tokenizer is not None:
         from transformers import AutoTokenizer
 
         from tau2_agent.chat import ChatCodec
 
-        codec = ChatCodec(AutoTokenizer.from_pretrained(args.model))
+        codec = ChatCodec(AutoTokenizer.from_pretrained(args.tokenizer))
     return TraceRules(args.prompt, args.replace_prompt, codec, args.max_length)
 
 

@@ -4,6 +4,11 @@ A line holds `messages` and `tools` as SFT trainers expect them, and `task_id`, 
 Only episodes with official reward 1 are kept; the others are listed. The first message is the
 system prompt that the trained model will see (`--prompt`), the second tau2's greeting, which is not
 the model's own.
+
+A teacher or a user that is a language model costs money, so nothing is asked for twice: every
+finished episode is a line of OUTPUT.attempts.jsonl, every call one of OUTPUT.teacher_calls.jsonl
+(or user_calls), and a run that was stopped goes on where it was. OUTPUT.usage.json has the sums.
+Such a teacher gets several attempts a task; its first good one is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command
+from tau2_agent import command, users
 from tau2_agent.baselines import make_agent
 from tau2_agent.environment import PROMPTS, prompt_tools, system_prompt
 from tau2_agent.episode import run_episode
@@ -20,13 +25,13 @@ from tau2_agent.files import write_jsonl
 from tau2_agent.scoring import score
 from tau2_agent.tasks import get_task, read_task_file
 from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, agent_view, as_chat
-from tau2_agent.users import make_user
+from tau2_agent.users import Users
 
 
-async def trace(task_id: str, teacher: str, user: str, prompt: str) -> dict[str, Any]:
-    """One episode of the teacher as a trace line, with the reward it got and how it ended."""
+async def trace(task_id: str, teacher: str, users: Users, prompt: str) -> dict[str, Any]:
+    """One episode of a free teacher as a trace line, with its reward and how it ended."""
     task = get_task(task_id)
-    trajectory = await run_episode(task, make_agent(teacher), make_user(user, task))
+    trajectory = await run_episode(task, make_agent(teacher), users.make(task, "0"))
     reward = 0.0
     if trajectory.end not in INFRASTRUCTURE_ENDS:
         reward = score(trajectory, task).reward
@@ -41,31 +46,64 @@ async def trace(task_id: str, teacher: str, user: str, prompt: str) -> dict[str,
     }
 
 
-async def all_traces(task_ids: list[str], args) -> list[dict[str, Any]]:
-    return [await trace(task_id, args.teacher, args.user, args.prompt) for task_id in task_ids]
-
-
-def main() -> int:
-    parser = command.parser(__doc__)
-    parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
-    parser.add_argument("--output", type=Path, required=True, help="trace file to write")
-    parser.add_argument("--teacher", default="scripted", help="who plays the agent")
-    parser.add_argument("--user", default="scripted", help="who plays the customer")
-    parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    args = parser.parse_args()
-
-    task_ids = [row.task_id for row in read_task_file(args.tasks)]
-    rows = asyncio.run(all_traces(task_ids, args))
-    kept = [row for row in rows if row["reward"] == 1.0]
+async def free_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]:
+    """The traces that a teacher made of code makes with a user made of code."""
+    rows = [await trace(task_id, args.teacher, users, args.prompt) for task_id in task_ids]
     for row in rows:
         if row["reward"] != 1.0:
             print(f"not solved ({row['end']}), left out: {row['task_id']}")
+    return [row for row in rows if row["reward"] == 1.0]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
+    parser.add_argument("--output", type=Path, required=True, help="trace file to write")
+    parser.add_argument("--teacher", default="scripted", help="who plays the agent; llm: a model")
+    parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of who plays the customer, in a mixture"
+    )
+    llm = parser.add_argument_group("a teacher that is a language model")
+    llm.add_argument("--teacher-model", help="as litellm names it: PROVIDER/MODEL")
+    llm.add_argument("--teacher-api-base", help="address of an OpenAI-compatible server")
+    llm.add_argument("--teacher-temperature", type=float, default=0.7)
+    llm.add_argument("--teacher-max-tokens", type=int, help="of an answer")
+    llm.add_argument(
+        "--teacher-price",
+        type=float,
+        nargs=2,
+        metavar=("INPUT", "OUTPUT"),
+        help="dollars per million tokens, for a model that litellm has no price of",
+    )
+    llm.add_argument("--teacher-budget-usd", type=float, help="of this output, in all")
+    llm.add_argument("--teacher-budget-tokens", type=int, help="of this output, in all")
+    llm.add_argument("--attempts", type=int, default=4, help="a task; the first good one is kept")
+    llm.add_argument("--concurrency", type=int, default=16, help="episodes at once")
+    llm.add_argument("--max-steps", type=int, default=200, help="of an episode, as tau2 counts")
+    llm.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
+    llm.add_argument("--max-length", type=int, help="longest trace in tokens; needs --tokenizer")
+    users.add_flags(parser)
+    args = parser.parse_args(argv)
+    if args.teacher == "llm" and not args.teacher_model:
+        parser.error("--teacher llm needs --teacher-model")
+    if (args.tokenizer is None) != (args.max_length is None):
+        parser.error("--tokenizer and --max-length go together: tokens are the model's")
+
+    task_ids = [row.task_id for row in read_task_file(args.tasks)]
+    customers = users.from_options(args, args.seed)
+    if args.teacher == "llm" or customers.needs_llm:
+        from tau2_agent.paid_traces import paid_traces
+
+        kept = paid_traces(task_ids, customers, args)
+    else:
+        kept = asyncio.run(free_traces(task_ids, customers, args))
     if not kept:
         raise command.InputError(
-            f"{args.tasks}: the teacher {args.teacher!r} solved none of {len(rows)} tasks"
+            f"{args.tasks}: the teacher {args.teacher!r} solved none of {len(task_ids)} tasks"
         )
     write_jsonl(args.output, kept)
-    print(f"kept {len(kept)} of {len(rows)} episodes in {args.output}")
+    print(f"kept {len(kept)} of {len(task_ids)} episodes in {args.output}")
     return 0
 
 

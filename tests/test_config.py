@@ -226,6 +226,18 @@ def test_texts_of_the_command_line() -> None:
             ["grpo.micro_batch 5 does not divide", "a divisor of 32"],
         ),
         ({"evaluation": {"sglang_port": 30000}}, ["set it to null for backend cpu"]),
+        ({"traces": {"teacher": "llm"}}, ["traces.teacher llm needs traces.model"]),
+        ({"traces": {"teacher": "hub", "source": "a/b"}}, ["needs traces.revision"]),
+        (
+            {"traces": {"model": "gemini/gemini-2.5-flash"}},
+            ["traces.model goes with traces.teacher llm, not with scripted"],
+        ),
+        ({"traces": {"price": {"input": 1}}}, ["traces.price is {'input': 1}"]),
+        ({"traces": {"price": {"input": 1, "output": "dear"}}}, ["traces.price.output is 'dear'"]),
+        (
+            {"traces": {"teacher": "file", "source": "x", "max_length": 9000}},
+            ["traces.max_length 9000 lets traces pass", "set it to null"],
+        ),
     ],
 )
 def test_mistake_names_key_value_and_remedy(layer: dict[str, Any], parts: list[str]) -> None:

@@ -293,7 +293,7 @@ def test_reward_that_is_not_said_is_noted(solved, tmp_path, capsys) -> None:
     assert f"{len(rows)} traces do not say their reward" in capsys.readouterr().out
 
 
-def test_model_and_length_go_together(tmp_path) -> None:
+def test_tokenizer_and_length_go_together(tmp_path) -> None:
     with pytest.raises(InputError, match="go together"):
         run(tmp_path, tmp_path, "--max-length", "10")
 

@@ -22,6 +22,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield what does not fit in a complete configuration."""
     yield from _length_of_training(config)
     yield from _token_budgets(config)
+    yield from _teacher(config)
     if sum(config["reward"]["weights"].values()) == 0:
         yield Fault("reward.weights", "reward.weights are all 0; at least one check must count")
     if config["model"]["source"] == "demo":
@@ -47,6 +48,39 @@ def _token_budgets(config: Mapping[str, Any]) -> Iterator[Fault]:
                 f"{section}.max_new_tokens {turn} leaves no room for a prompt in "
                 f"{section}.context_length {whole}; lower the first",
             )
+
+
+def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:
+    traces, teacher = config["traces"], config["traces"]["teacher"]
+    goes_with = {
+        "model": ["llm"],
+        "source": ["file", "hub"],
+        "revision": ["hub"],
+        "max_length": ["llm", "file", "hub"],
+    }
+    for key, teachers in goes_with.items():
+        given, wanted = traces[key] is not None, teacher in teachers
+        if wanted and not given and key != "max_length":
+            yield Fault(f"traces.{key}", f"traces.teacher {teacher} needs traces.{key}; set it")
+        elif given and not wanted:
+            yield Fault(
+                f"traces.{key}",
+                f"traces.{key} goes with traces.teacher {' or '.join(teachers)}, not with "
+                f"{teacher}; set it to null, or the teacher to {teachers[0]}",
+            )
+    longest, most = traces["max_length"], config["sft"]["max_length"]
+    if longest is not None and longest > most:
+        yield Fault(
+            "traces.max_length",
+            f"traces.max_length {longest} lets traces pass that sft.max_length {most} refuses; "
+            f"lower it to {most}",
+        )
+    if longest is not None and config["model"]["source"] == "demo":
+        yield Fault(
+            "traces.max_length",
+            "traces.max_length counts the tokens of the model, and a demo model is made from the "
+            "traces; set it to null",
+        )
 
 
 def _demo_model(config: Mapping[str, Any]) -> Iterator[Fault]:

@@ -136,6 +136,8 @@ def missing_keys(model: str) -> list[str]:
 class LLM:
     """A model that may be asked many things at once. May outlive an event loop."""
 
+    _clients_loop: asyncio.AbstractEventLoop | None = None
+
     def __init__(self, settings: LLMSettings, ledger: Ledger | None = None) -> None:
         """Raises LLMFailure (fatal) for settings that cannot work; see `check_model`."""
         self.settings = settings
@@ -183,10 +185,12 @@ class LLM:
 
     def _enter_loop(self) -> None:
         # litellm finds clients by their loop's id, which a new loop may inherit: keep the old loop
-        # alive until its clients are forgotten.
+        # alive until its clients are forgotten. All models of a process share the clients.
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
+        if loop is not LLM._clients_loop:
             self._litellm.in_memory_llm_clients_cache.flush_cache()
+            LLM._clients_loop = loop
+        if loop is not self._loop:
             self._loop = loop
             self._gate = asyncio.Semaphore(self.settings.concurrency)
 
