@@ -12,6 +12,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from tau2_agent import backend as backends
 from tau2_agent import configuration
+from tau2_agent.files import code_digest
 from tau2_agent.runs import PLAIN, Run, resolve_runs
 
 # --- where jobs run ------------------------------------------------------------------------------
@@ -185,6 +186,23 @@ def quiet_flags(**values):
     Snakemake leaves params out of its reasons when they are functions of the resources.
     """
     return lambda wildcards, resources: flags(values)
+
+
+# --- sharing between copies of the project (--cache) ----------------------------------------------
+# Only what comes out the same each time: a language model would not, a folder may have changed. Such
+# rules may have no benchmark.
+SAME_TRACES = config["traces"]["teacher"] == config["user"]["simulator"] == "scripted"
+SAME_MODEL = bool(config["model"]["revision"]) or (
+    config["model"]["source"] == "demo" and SAME_TRACES
+)
+
+
+def code(wildcards, resources):
+    """What else decides a cached file: our programs and the packages that they use.
+
+    A param for the cache's sake: Snakemake hashes params, not programs. It gives no rerun.
+    """
+    return code_digest(ROOT / "scripts")
 
 
 # What slime's training programs are told about the machine and its records.

@@ -9,8 +9,7 @@ rule base_model:
         directory(CHECKPOINTS["base"]),
     log:
         "logs/base_model.log",
-    benchmark:
-        "benchmarks/base_model.tsv"
+    cache: SAME_MODEL
     localrule: True
     params:
         flags=(
@@ -23,6 +22,7 @@ rule base_model:
             if DEMO_MODEL
             else flags(only("model", "source revision"))
         ),
+        code=code,
     message:
         "Base model: {output}"
     shell:
@@ -37,8 +37,7 @@ rule convert_model:
         directory(CONVERTED),
     log:
         "logs/convert_model.log",
-    benchmark:
-        "benchmarks/convert_model.tsv"
+    cache: SAME_MODEL
     threads: THREADS
     resources:
         gpu=1,
@@ -49,6 +48,7 @@ rule convert_model:
             source=None if DEMO_MODEL else config["model"]["source"],
             extra_args=config["slime"]["convert_args"] or None,
         ),
+        code=code,
     message:
         "Conversion: {input.model} -> {output}"
     shell:

@@ -2,29 +2,63 @@
 # is among the training data.
 
 
+# Who made the conversations decides the program and its flags; what it writes is the same.
+TEACHER = config["traces"]["teacher"]
+PRICE = config["traces"]["price"]
+IMPORTED = {
+    "program": "import_traces.py",
+    "keys": "source revision replace_prompt max_rejected_share max_length",
+    "quiet": {},
+}
+TRACED = {
+    "llm": {
+        "program": "teacher_traces.py --tasks {input.tasks}",
+        "keys": "model temperature max_tokens attempts max_length",
+        "quiet": {
+            **only("traces", "api_base budget_usd budget_tokens concurrency"),
+            "price": PRICE and [PRICE["input"], PRICE["output"]],
+        },
+    },
+    "file": IMPORTED,
+    "hub": IMPORTED,
+}.get(TEACHER, {"program": "teacher_traces.py --tasks {input.tasks}", "keys": "", "quiet": {}})
+
+
+def teacher_flags(values):
+    """Values of the section traces under the names of flags."""
+    asked = "model temperature max_tokens api_base budget_usd budget_tokens price".split()
+    return {f"teacher_{key}" if key in asked else key: value for key, value in values.items()}
+
+
 rule teacher_traces:
     input:
-        tasks=tasks_file(config["tasks"]["sft"]),
+        tasks=[] if TRACED is IMPORTED else tasks_file(config["tasks"]["sft"]),
+        source=config["traces"]["source"] if TEACHER == "file" else [],
+        # Tokens are those of the model that is trained.
+        model=CHECKPOINTS["base"] if config["traces"]["max_length"] else [],
     output:
         traces=TRACES,
     log:
         "logs/teacher_traces.log",
-    benchmark:
-        "benchmarks/teacher_traces.tsv"
+    cache: SAME_TRACES
     resources:
         mem_mb=MEMORY_MB,
         runtime=runtime,
     params:
         flags=flags(
-            teacher=config["traces"]["teacher"],
-            user=config["user"]["simulator"],
+            teacher=TEACHER,
+            user=None if TRACED is IMPORTED else config["user"]["simulator"],
             prompt=config["prompt"],
+            tokenizer=CHECKPOINTS["base"] if config["traces"]["max_length"] else None,
+            **teacher_flags(only("traces", TRACED["keys"])),
         ),
+        quiet_flags=quiet_flags(**teacher_flags(TRACED["quiet"])),
+        code=code,
     message:
-        "Teacher traces: {input.tasks} -> {output.traces}"
+        "Teacher traces: {output.traces}"
     shell:
-        "python scripts/teacher_traces.py --tasks {input.tasks} --output {output.traces}"
-        " {params.flags} 2>&1 | tee {log}"
+        f"python scripts/{TRACED['program']} --output {{output.traces}}"
+        " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"
 
 
 # Goes before everything that could run beside it: a leak is found before hours of training.

@@ -84,6 +84,8 @@ def _read(stage: str, config: Mapping[str, Any]) -> str:
     if stage == "base" and config["model"]["source"] == "demo":
         # made here: its tokenizer from the traces, its weights from the seed
         parts += [_read("traces", config), config["seed"]]
+    if stage == "traces" and config["traces"].get("max_length"):
+        parts.append(config["model"])  # whose tokens are counted
     return json.dumps(parts, sort_keys=True)
 
 
