@@ -77,6 +77,11 @@ class FakeOpenAI:
         """The api_base."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @property
+    def gemini_url(self) -> str:
+        """The api_base for Gemini's own protocol: text and calls of tools, no more."""
+        return f"http://127.0.0.1:{self.port}/gemini"
+
     def __enter__(self) -> FakeOpenAI:
         self._thread.start()
         assert self._ready.wait(30), "the stand-in did not start"
@@ -101,6 +106,7 @@ class FakeOpenAI:
         self._done = asyncio.Event()
         app = web.Application(client_max_size=2**26)
         app.router.add_post("/v1/chat/completions", self._handle)
+        app.router.add_post("/gemini/models/{model}", self._handle)
         app.router.add_get("/health_generate", self._health)
         app.router.add_get("/health", self._health)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -170,6 +176,8 @@ class FakeOpenAI:
             message = "Hello."
         self.answered += 1
         message = says(message) if isinstance(message, str) else message
+        if http.path.startswith("/gemini/"):
+            return web.json_response(gemini_completion(request, message))
         whole = completion(request, message)
         if behaviour == "no_usage":
             del whole["usage"]
@@ -196,6 +204,24 @@ def completion(request: dict[str, Any], message: Message) -> dict[str, Any]:
             "prompt_tokens": prompt,
             "completion_tokens": written,
             "total_tokens": prompt + written,
+        },
+    }
+
+
+def gemini_completion(request: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The same in Gemini's words."""
+    parts: list[dict[str, Any]] = [{"text": message["content"]}] if message["content"] else []
+    for call in message.get("tool_calls", []):
+        function = call["function"]
+        arguments = json.loads(function["arguments"])
+        parts.append({"functionCall": {"name": function["name"], "args": arguments}})
+    prompt, written = len(json.dumps(request)) // 4, len(json.dumps(message)) // 4
+    return {
+        "candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}],
+        "usageMetadata": {
+            "promptTokenCount": prompt,
+            "candidatesTokenCount": written,
+            "totalTokenCount": prompt + written,
         },
     }
 

@@ -246,12 +246,7 @@ def test_settings_reach_the_episode(hooks):
     settings = hooks.episode_settings(
         SimpleNamespace(
             tau2_prompt="short",
-            tau2_users={
-                "simulator": "scripted",
-                "seed": 3,
-                "max_failure_share": 0.2,
-                "llm": {"model": "m"},
-            },
+            tau2_users=to_settings(Users("scripted", seed=3, max_failure_share=0.2)),
             tau2_max_new_tokens=128,
             tau2_max_steps=50,
             tau2_episode_timeout_s=7,

@@ -4,12 +4,14 @@ import asyncio
 import json
 import logging
 import time
+import traceback
 
 import pytest
 from fake_openai import FakeOpenAI, calls, says
 
 from tau2_agent.ledger import Ledger
 from tau2_agent.llm import LLM, LLMFailure, LLMSettings, check_model
+from tau2_agent.llm_failure import without_secrets
 
 ASK = [{"role": "user", "content": "Hi."}]
 KEY = "sk-planted-0123456789abcdef"
@@ -158,6 +160,68 @@ def test_a_missing_key_is_named_before_anything_is_sent():
         LLM(LLMSettings("openai/gpt-4o-mini"))
     with pytest.raises(LLMFailure, match="openai/NAME"):
         check_model(LLMSettings("no-such-provider-model"))
+
+
+GEMINI = "gemini/gemini-2.5-flash-lite"
+
+
+def test_gemini_text_tools_and_dollars(monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with FakeOpenAI(behaviours=["Hello.", calls(("look", {"at": "sky"})), 503, "Hi."]) as server:
+        gemini = LLMSettings(GEMINI, api_base=server.gemini_url, backoff_s=0.01)
+
+        async def three():
+            llm = LLM(gemini)
+            try:
+                return [await llm.complete(ASK, [TOOL]) for _ in range(3)]
+            finally:
+                await llm.close()
+
+        text, call, late = asyncio.run(three())
+    assert text.message["content"] == "Hello." and late.retries == 1
+    assert call.message["tool_calls"][0]["function"]["name"] == "look"
+    assert text.dollars == pytest.approx(
+        text.prompt_tokens * 0.1e-6 + text.completion_tokens * 0.4e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (400, "refused"),
+        (403, "refused"),
+        (429, "rate_limited"),
+        (500, "server_error"),
+        ("drop", "server_error"),
+        ("half", "server_error"),
+        ("nonsense", "server_error"),  # what litellm makes of it
+        (("slow", 20), "timeout"),
+    ],
+)
+def test_gemini_fails_without_showing_its_key(monkeypatch, capfd, caplog, fault, kind):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with FakeOpenAI(behaviours=[fault] * 2) as server:
+        gemini = {"model": GEMINI, "retries": 1, "timeout_s": 1}
+
+        async def one():
+            llm = LLM(LLMSettings(api_base=server.gemini_url, backoff_s=0.01, **gemini))
+            try:
+                await llm.complete(ASK)
+            finally:
+                await llm.close()
+
+        with pytest.raises(LLMFailure) as caught:
+            asyncio.run(one())
+    assert caught.value.kind == kind
+    told = "".join(traceback.format_exception(caught.value))
+    assert KEY not in told + "".join(capfd.readouterr()) + caplog.text
+
+
+def test_keys_in_addresses_are_hidden(monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", KEY)
+    text = without_secrets(f"500 for url 'https://x/y?alt=sse&key=AIzaUnknown' with {KEY}")
+    assert text == "500 for url 'https://x/y?alt=sse&key=[hidden]' with [SOME_TOKEN]"
 
 
 def test_a_key_in_the_options_is_refused():
