@@ -225,13 +225,17 @@ MACHINE = {
 # --- resources -----------------------------------------------------------------------------------
 GPUS = config["resources"]["gpus"] if BACKEND == "slime" else 0
 THREADS = config["resources"]["threads"] or workflow.resource_settings.cores or 8
-MEMORY_MB = int(config["resources"]["memory_gb"] * 1000)
 
 if GPUS and workflow.is_main_process and not REMOTE:
     # Without a cap Snakemake would start as many GPU jobs at once as there are cores.
     workflow.global_resources.setdefault("gpu", backends.visible_gpus() or GPUS)
 
 
+def memory_mb(wildcards, attempt):
+    """Megabytes; a retry gets half as much again."""
+    return int(config["resources"]["memory_gb"] * 1000 * (1 + attempt) / 2)
+
+
 def runtime(wildcards, attempt):
-    """Minutes on a cluster; a retry gets more."""
-    return int(attempt * config["resources"]["hours"] * 60)
+    """Minutes on a cluster; a retry gets as much again."""
+    return max(1, int(attempt * config["resources"]["hours"] * 60))

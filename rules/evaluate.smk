@@ -36,7 +36,7 @@ rule evaluate:
     threads: THREADS
     resources:
         gpu=SERVER.get("tensor_parallel", 0),  # what one server needs, not all that training has
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         runtime=runtime,
     params:
         stage="rl",

@@ -31,7 +31,7 @@ rule grpo:
     threads: THREADS
     resources:
         gpu=GPUS,
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         runtime=runtime,
     params:
         flags=flags(

@@ -41,7 +41,7 @@ rule convert_model:
     threads: THREADS
     resources:
         gpu=1,
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         runtime=runtime,
     params:
         flags=flags(

@@ -30,7 +30,7 @@ rule sft:
     threads: THREADS
     resources:
         gpu=GPUS,
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         runtime=runtime,
     params:
         flags=flags(only("sft", SFT["keys"]), prompt=config["prompt"], seed=config["seed"]),

@@ -40,9 +40,10 @@ rule teacher_traces:
         traces=TRACES,
     log:
         "logs/teacher_traces.log",
+    localrule: SAME_TRACES # seconds; a language model's take their time
     cache: SAME_TRACES
     resources:
-        mem_mb=MEMORY_MB,
+        mem_mb=memory_mb,
         runtime=runtime,
     params:
         flags=flags(
