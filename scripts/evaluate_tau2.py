@@ -14,6 +14,7 @@ the evaluation without a result, and the same command continues it.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import hashlib
@@ -34,8 +35,20 @@ ATTEMPTS = 3  # for an episode that the infrastructure ended
 
 
 async def play_all(jobs, policy, codec, settings, args, write) -> None:
-    """Play every (task, trial) of `jobs`, at most `--concurrency` at once; `write` each row."""
+    """Play every (task, trial) of `jobs` with a model; see `play_each`."""
     from tau2_agent.play import play
+
+    async def episode(task, session: str, sample: str):
+        return await play(task, policy, codec, settings, session, sample)
+
+    await play_each(jobs, episode, settings.users, args, write)
+
+
+async def play_each(jobs, episode, customers, args, write) -> None:
+    """Play every (task, trial) of `jobs`, at most `--concurrency` at once; `write` each row.
+
+    episode: (task, session, sample) -> Trajectory. Raises JobStop.
+    """
     from tau2_agent.results import episode_row
     from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, JobStop
 
@@ -45,12 +58,12 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
         async with gate:
             for attempt in range(1, ATTEMPTS + 1):
                 session = f"{args.seed}/{task.id}/{trial}/{attempt}"
-                trajectory = await play(task, policy, codec, settings, session, str(trial))
+                trajectory = await episode(task, session, str(trial))
                 if trajectory.end not in INFRASTRUCTURE_ENDS:
                     break
             row = episode_row(task, trajectory, trial=trial, attempts=attempt, weights=args.weights)
             write(row)
-            settings.users.failures.count(trajectory)
+            customers.failures.count(trajectory)
 
     # A mistake of this program in one episode ends all of them: nothing is scored by accident.
     try:
@@ -60,7 +73,7 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
     except* JobStop as stops:
         raise stops.exceptions[0] from None
     finally:
-        await settings.users.close()
+        await customers.close()
 
 
 async def local_model(jobs, codec, settings, args, write) -> None:
@@ -242,14 +255,8 @@ def evaluate(args) -> Any:
     return summary
 
 
-def main() -> int:
-    parser = command.parser(__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, help="Hugging Face folder")
-    parser.add_argument("--output-path", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--stage", default="rl", help="a name for the table: base, sft, rl")
-    parser.add_argument(
-        "--compare", type=Path, nargs="*", default=[], help="results to show beside"
-    )
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the options on tasks, model, server and episodes."""
     which = parser.add_argument_group("tasks")
     which.add_argument("--domain", default="telecom", choices=["telecom"])
     which.add_argument("--task-split", default="test", help="a split of tau2 or of tasks.py")
@@ -277,6 +284,17 @@ def main() -> int:
         default=PartialWeights(),
         help="of action, communicate and assertion checks in the partial score",
     )
+
+
+def main() -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="Hugging Face folder")
+    parser.add_argument("--output-path", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--stage", default="rl", help="a name for the table: base, sft, rl")
+    parser.add_argument(
+        "--compare", type=Path, nargs="*", default=[], help="results to show beside"
+    )
+    add_flags(parser)
     users.add_flags(parser)
     args = parser.parse_args()
 

@@ -120,33 +120,35 @@ class Users:
         return {name: getattr(self.llm, name) for name in names}
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `from_options` reads."""
-    user = parser.add_argument_group("the customer")
+def add_flags(parser: argparse.ArgumentParser, name: str = "user") -> None:
+    """Add the options that `from_options` reads, as --NAME and --NAME-…"""
+    user = parser.add_argument_group("the customer" if name == "user" else f"the customer {name}")
     user.add_argument(
-        "--user", default="scripted", help="scripted, llm, or a mixture: scripted=0.5,llm=0.5"
+        f"--{name}", default="scripted", help="scripted, llm, or a mixture: scripted=0.5,llm=0.5"
     )
-    user.add_argument("--user-model", default=MODEL, help="litellm's name of a model (llm)")
-    user.add_argument("--user-temperature", type=float, default=0.0)
-    user.add_argument("--user-max-tokens", type=int, help="of an answer; none: the model's own")
+    user.add_argument(f"--{name}-model", default=MODEL, help="litellm's name of a model (llm)")
+    user.add_argument(f"--{name}-temperature", type=float, default=0.0)
+    user.add_argument(f"--{name}-max-tokens", type=int, help="of an answer; none: the model's own")
     user.add_argument(
-        "--user-options", type=json.loads, default={}, help="further options of litellm, JSON"
+        f"--{name}-options", type=json.loads, default={}, help="further options of litellm, JSON"
     )
-    user.add_argument("--user-api-base", help="of an OpenAI-compatible server (model openai/NAME)")
-    user.add_argument("--user-concurrency", type=int, default=32, help="calls at once")
-    user.add_argument("--user-timeout", type=float, default=60.0, help="seconds, of one call")
-    user.add_argument("--user-retries", type=int, default=5, help="further attempts of a call")
-    user.add_argument("--user-budget-usd", type=float, help="dollars; then the job stops")
-    user.add_argument("--user-budget-tokens", type=int, help="tokens; then the job stops")
     user.add_argument(
-        "--user-price",
+        f"--{name}-api-base", help="of an OpenAI-compatible server (model openai/NAME)"
+    )
+    user.add_argument(f"--{name}-concurrency", type=int, default=32, help="calls at once")
+    user.add_argument(f"--{name}-timeout", type=float, default=60.0, help="seconds, of one call")
+    user.add_argument(f"--{name}-retries", type=int, default=5, help="further attempts of a call")
+    user.add_argument(f"--{name}-budget-usd", type=float, help="dollars; then the job stops")
+    user.add_argument(f"--{name}-budget-tokens", type=int, help="tokens; then the job stops")
+    user.add_argument(
+        f"--{name}-price",
         type=float,
         nargs=2,
         metavar=("INPUT", "OUTPUT"),
         help="dollars per million tokens, for a model that litellm has no price of",
     )
     user.add_argument(
-        "--user-max-failure-share",
+        f"--{name}-max-failure-share",
         type=float,
         default=0.1,
         help="of episodes that fail for the user's sake; above it the job stops",

@@ -1,0 +1,224 @@
+"""Compare two user simulators on the same agent and tasks: do they lead to the same results?
+
+    compare_users.py --agent scripted --user-b llm --output users.json
+    compare_users.py --checkpoint DIR --backend cpu --user-b llm --output users.json
+    compare_users.py --results results/a.json results/b.json --output users.json
+
+The options of the customer are there twice: --user-a and --user-a-model as --user-b and
+--user-b-model, and so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl,
+so a comparison that was stopped goes on where it was. OUTPUT has rewards and their agreement, what
+the simulators did not understand, lengths, ends, failures and cost; tau2_agent/agreement.py says
+how it is computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import evaluate_tau2
+from tau2_agent import command, users
+from tau2_agent.agreement import Agreement, Side, compare, summarise_side
+from tau2_agent.baselines import AGENTS, make_agent
+from tau2_agent.episode import Limits, run_episode
+from tau2_agent.episode_log import EpisodeLog, read_rows
+from tau2_agent.files import write_json
+from tau2_agent.results import project_commit, read_summary, tasks_sha256, versions
+from tau2_agent.tasks import load_tasks
+
+SIDES = ("a", "b")
+WIDTH = 100  # of the table in a log
+# What may differ between two evaluations that are compared.
+MAY_DIFFER = {"user_simulator", "user_settings", "versions"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    if args.results:
+        sides = [read_side(path) for path in args.results]
+        check_alike(args.results)
+    else:
+        sides = [play_side(side, args) for side in SIDES]
+    (rows_a, side_a), (rows_b, side_b) = sides
+    agreement = compare(rows_a, rows_b, {"a": side_a, "b": side_b})
+    write_json(args.output, agreement.model_dump(mode="json") | record(args))
+    show(agreement)
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = command.parser(__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    agent = parser.add_mutually_exclusive_group(required=True)
+    agent.add_argument("--agent", choices=sorted(AGENTS), help="an agent that is no model")
+    agent.add_argument("--checkpoint", type=Path, help="Hugging Face folder of a model")
+    agent.add_argument(
+        "--results", type=Path, nargs=2, metavar=("A", "B"), help="two evaluations instead"
+    )
+    evaluate_tau2.add_flags(parser)
+    parser.set_defaults(task_split="extra_dev")
+    for side in SIDES:
+        users.add_flags(parser, f"user-{side}")
+    return parser.parse_args(argv)
+
+
+def play_side(side: str, args: argparse.Namespace) -> tuple[dict, Side]:
+    """Play every task with one simulator, or what is missing. Returns the rows and their sum."""
+    options = of_side(side, args)
+    print(f"{side}: {options.user}", flush=True)
+    customers = users.from_options(options, args.seed)
+    ledger = options.output_path.with_suffix(".user_calls.jsonl")
+    if args.checkpoint is not None:
+        summary = evaluate_tau2.evaluate(options)
+        rows = read_rows(options.output_path.with_suffix(".episodes.jsonl"))
+        by_key, usage = {(row.task_id, row.trial): row for row in rows}, summary.user_usage
+    else:
+        by_key, usage = play_agent(options, customers, ledger)
+    return by_key, summarise_side(customers.simulator, by_key, customers.decisive(), usage)
+
+
+def of_side(side: str, args: argparse.Namespace) -> argparse.Namespace:
+    """The options as evaluate_tau2.py has them, for one side's customer."""
+    options = argparse.Namespace(**vars(args))
+    for name, value in vars(args).items():
+        if name.startswith(f"user_{side}"):
+            setattr(options, name.replace(f"user_{side}", "user", 1), value)
+    options.output_path = args.output.with_suffix(f".{side}.json")
+    options.stage = "compare"
+    return options
+
+
+def play_agent(
+    options: argparse.Namespace, customers: users.Users, ledger: Path
+) -> tuple[dict, dict[str, Any] | None]:
+    """Play an agent that is no model, by the evaluation's own loop."""
+    tasks = load_tasks(options.task_split)
+    if options.num_tasks >= 0:
+        tasks = tasks[: options.num_tasks]
+    limits = Limits(max_steps=options.max_steps, timeout_s=options.episode_timeout)
+    decides = {
+        "agent": options.agent,
+        "user": customers.simulator,
+        "user_settings": customers.decisive(),
+        "seed": options.seed,
+        "max_steps": limits.max_steps,
+        "tasks_sha256": tasks_sha256(),
+    }
+    run = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    by_id = {task.id: task for task in tasks}
+
+    async def episode(task, session: str, sample: str):
+        user = customers.make(task, sample)
+        return await run_episode(task, make_agent(options.agent), user, limits=limits)
+
+    with EpisodeLog(options.output_path.with_suffix(".episodes.jsonl"), run) as log:
+        jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, options.trials)]
+        customers.open(ledger, run)
+        customers.failures.counted(len(by_id) * options.trials - len(jobs))
+        asyncio.run(evaluate_tau2.play_each(jobs, episode, customers, options, log.append))
+        wanted = [(task_id, trial) for task_id in by_id for trial in range(options.trials)]
+        return {key: log.rows[key] for key in wanted}, customers.usage(ledger, run)
+
+
+def read_side(path: Path) -> tuple[dict, Side]:
+    """An evaluation that was made before, with the episodes beside it."""
+    summary = read_summary(path)
+    rows = {(r.task_id, r.trial): r for r in read_rows(path.with_suffix(".episodes.jsonl"))}
+    wanted = {(t.task_id, trial) for t in summary.tasks for trial in range(summary.trials)}
+    rows = {key: row for key, row in rows.items() if key in wanted}
+    manifest = summary.manifest
+    side = summarise_side(manifest.user_simulator, rows, manifest.user_settings, summary.user_usage)
+    return rows, side
+
+
+def check_alike(paths: list[Path]) -> None:
+    """Two evaluations are compared only if nothing but the customer differs. Raises InputError."""
+    a, b = (
+        {"checkpoint": s.checkpoint, "split": s.split, "trials": s.trials}
+        | s.manifest.model_dump(mode="json", exclude=MAY_DIFFER)
+        for s in map(read_summary, paths)
+    )
+    if other := [name for name in a if a[name] != b[name]]:
+        raise command.InputError(
+            f"{paths[0]} and {paths[1]} differ in more than the user: {', '.join(other)} "
+            f"({a[other[0]]} and {b[other[0]]}). Evaluate again with one of them the same"
+        )
+
+
+def record(args: argparse.Namespace) -> dict[str, Any]:
+    """What made the numbers."""
+    if args.results:
+        return {"results": [str(path) for path in args.results]}
+    return {
+        "agent": args.agent or str(args.checkpoint),
+        "split": args.task_split,
+        "num_tasks": args.num_tasks,
+        "trials": args.trials,
+        "seed": args.seed,
+        "commit": project_commit(),
+        "versions": versions(),
+    }
+
+
+def show(agreement: Agreement) -> None:
+    """Print the comparison to the terminal, or 100 columns wide to a log."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    a, b, both = agreement.a, agreement.b, agreement.differences
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption="95 % intervals in brackets")
+    table.add_column("")
+    for name in (f"a: {a.user}", f"b: {b.user}", "b - a"):
+        table.add_column(name, justify="right")
+    table.add_row("episodes", str(a.episodes), str(b.episodes))
+    table.add_row("excluded", str(a.excluded), str(b.excluded))
+    for name, field, digits in (
+        ("pass@1", "pass_at_1", 3),
+        ("partial", "partial", 3),
+        ("steps", "steps", 1),
+        ("agent turns", "agent_turns", 1),
+    ):
+        gap = both.get(field)
+        table.add_row(
+            name,
+            figure(getattr(a, field), getattr(a, f"{field}_interval", None), digits=digits),
+            figure(getattr(b, field), getattr(b, f"{field}_interval", None), digits=digits),
+            figure(gap and gap.mean, gap and gap.interval, sign="+", digits=digits),
+        )
+    table.add_row("unknown utterances", figure(a.unknown_rate), figure(b.unknown_rate))
+    for end in sorted({*a.ends, *b.ends}):
+        table.add_row(f"end: {end}", str(a.ends.get(end, 0)), str(b.ends.get(end, 0)))
+    for kind in sorted({*a.failures, *b.failures}):
+        row = str(a.failures.get(kind, 0)), str(b.failures.get(kind, 0))
+        table.add_row(f"failure: {kind}", *row)
+    console = Console(width=None if Console().is_terminal else WIDTH)
+    console.print(table)
+    rate = figure(agreement.agreement, agreement.agreement_interval)
+    kappa = figure(agreement.kappa, agreement.kappa_interval)
+    solved = ", ".join(f"{who} {count}" for who, count in agreement.solved_by.items())
+    console.print(
+        f"{agreement.pairs} pairs, {agreement.unpaired} episodes without a partner; solved by: "
+        f"{solved}\nagreement {rate}, Cohen's kappa {kappa}, same end {figure(agreement.same_end)}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def figure(value: float | None, interval: Any = None, sign: str = "", digits: int = 3) -> str:
+    """A number with its interval; "-" for none."""
+    if value is None:
+        return "-"
+    text = f"{value:{sign}.{digits}f}"
+    if interval is not None:
+        text += f" [{interval.low:{sign}.2f}, {interval.high:{sign}.2f}]"
+    return text
+
+
+if __name__ == "__main__":
+    command.run(main)
