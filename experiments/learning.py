@@ -5,7 +5,7 @@ seconds on more SFT instead. Everything is evaluated on the test split, the trai
 `extra_unseen`, which no stage has seen. Writes `runs/learning/seedN/…` and prints the table that
 stands in the README. No setting was chosen by these numbers: see `tasks.extra_dev` in the README.
 
-    python experiments/learning.py run --seeds 0 1 2     (about 20 minutes a seed on 2 cores)
+    python experiments/learning.py run --seeds 0 1 2     (about half an hour a seed on 2 cores)
     python experiments/learning.py table
 """
 
@@ -28,10 +28,10 @@ NAMES = {"base": "base model", "sft": "SFT", "control": "SFT, GRPO's time added"
 RUNS = ROOT / "runs/learning"
 
 
-def snakemake(folder: Path, seed: int, targets: list[str], **config: dict) -> None:
+def snakemake(folder: Path, seed: int, cores: int, targets: list[str], **config: dict) -> None:
     """Build targets in a copy of the project, so that seeds share no file."""
     words = [f"seed={seed}", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
-    command = ["snakemake", *targets, "--cores", "2", "--quiet", "rules", "--config", *words]
+    command = ["snakemake", *targets, "--cores", str(cores), "--quiet", "rules", "--config", *words]
     subprocess.run(command, cwd=folder, check=True)
 
 
@@ -39,7 +39,7 @@ def seconds(checkpoint: Path) -> float:
     return json.loads((checkpoint / "done.json").read_text())["summary"]["seconds"]
 
 
-def run(seed: int) -> None:
+def run(seed: int, cores: int) -> None:
     """All stages and the control of one seed; finished parts are not done again."""
     out = RUNS / f"seed{seed}"
     work = RUNS / f"work{seed}"
@@ -52,7 +52,7 @@ def run(seed: int) -> None:
             copy(source, work / name)
     for split, count in SPLITS.items():
         limit = {"evaluation": {"num_tasks": count}}
-        snakemake(work, seed, [f"results/eval_{split}.json"], **limit)
+        snakemake(work, seed, cores, [f"results/eval_{split}.json"], **limit)
         keep(work, out, split, {"base": "base/", "sft": "sft/", "rl": ""})
     # The control: as many epochs as fit into the seconds of SFT and GRPO together.
     checkpoints = work / "checkpoints"
@@ -62,7 +62,7 @@ def run(seed: int) -> None:
     more = {"model": {"name": "control"}, "sft": {"epochs": round(epochs * sum(spent) / spent[0])}}
     for split, count in SPLITS.items():
         limit = {"evaluation": {"num_tasks": count}}
-        snakemake(work, seed, [f"results/sft/eval_{split}.json"], **limit, **more)
+        snakemake(work, seed, cores, [f"results/sft/eval_{split}.json"], **limit, **more)
         keep(work, out, split, {"control": "sft/"})
     spent.append(seconds(checkpoints / "control_sft_telecom"))
     names = ("sft", "rl", "control")
@@ -139,10 +139,11 @@ def main() -> None:
     )
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--cores", type=int, default=2)
     args = parser.parse_args()
     if args.what == "run":
         for seed in args.seeds:
-            run(seed)
+            run(seed, args.cores)
     else:
         print(table())
 
