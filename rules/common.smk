@@ -11,7 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from tau2_agent import backend as backends
-from tau2_agent import configuration
+from tau2_agent import configuration, user_config
 from tau2_agent.files import code_digest
 from tau2_agent.runs import PLAIN, Run, resolve_runs
 
@@ -83,9 +83,11 @@ onstart:
     # Only in real runs: a dry run shows every backend anywhere.
     if not REMOTE:
         try:
-            backends.require(BACKEND, config["resources"]["gpus"], container=CONTAINER)
+            backends.require(BACKEND, GPUS + USER_GPUS, container=CONTAINER)
         except backends.BackendUnavailable as error:
             raise WorkflowError(str(error)) from None
+    if workflow.is_main_process:
+        require_user_model()
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -127,6 +129,9 @@ CONVERTED = CHECKPOINTS["base"] + "_torch_dist"
 TRACES = marked("data/teacher_traces", "traces") + ".jsonl"
 LEAKS = marked("data/leaks_{split}", "traces") + ".json"
 RESULTS = results_files(RUN)
+USER_MODEL = marked(f"models/{NAME}_user", "traces")  # which is made anew when the user changes
+if config["user"]["serve"] and user_config.is_folder(config["user"]["serve"]):
+    USER_MODEL = config["user"]["serve"]["source"]
 
 
 wildcard_constraints:
@@ -205,6 +210,52 @@ def code(wildcards, resources):
     return code_digest(ROOT / "scripts")
 
 
+# --- who plays the customer -----------------------------------------------------------------------
+CUSTOMERS = {stage: user_config.customer(config, stage) for stage in user_config.STAGES}
+
+
+def require_user_model():
+    """Fail before anything is made if a language model cannot be asked: no key, no price."""
+    asked = [customer for customer in CUSTOMERS.values() if customer.llm and not customer.serve]
+    if not asked:
+        return
+    from tau2_agent.llm import LLMFailure, LLMSettings, check_model
+
+    keys = "model api_base max_tokens budget_usd budget_tokens options price"
+    try:
+        check_model(LLMSettings(**only("user", keys)))
+    except LLMFailure as failure:
+        raise WorkflowError(f"user: {failure.detail}") from None
+
+
+def user_model(stage):
+    """The folder of the model that plays the customer in a stage, if it is served here."""
+    return USER_MODEL if CUSTOMERS[stage].serve else []
+
+
+def beside_user_model(stage, job):
+    """What goes before a command whose customer is served here; nothing else. A quiet param.
+
+    job: names the server's log; may hold wildcards.
+    """
+    serve = CUSTOMERS[stage].serve
+    folder = f"logs/{RUN.name}/" if RUN.name else "logs/"
+
+    def command(wildcards, resources):
+        if not serve:
+            return ""
+        words = flags(
+            model=USER_MODEL,
+            name=user_config.model_name(config["user"]).removeprefix("openai/"),
+            gpus=serve["gpus"],
+            server_args=serve["server_args"] or None,
+            log=f"{folder}user_model_{job}.log".format(**dict(wildcards.items())),
+        )
+        return f"python scripts/with_user_model.py {words} -- "
+
+    return command
+
+
 # What slime's training programs are told about the machine and its records.
 MACHINE = {
     "cpu": {},
@@ -226,9 +277,11 @@ MACHINE = {
 GPUS = config["resources"]["gpus"] if BACKEND == "slime" else 0
 THREADS = config["resources"]["threads"] or workflow.resource_settings.cores or 8
 
-if GPUS and workflow.is_main_process and not REMOTE:
+USER_GPUS = max(customer.gpus for customer in CUSTOMERS.values())
+
+if GPUS + USER_GPUS and workflow.is_main_process and not REMOTE:
     # Without a cap Snakemake would start as many GPU jobs at once as there are cores.
-    workflow.global_resources.setdefault("gpu", backends.visible_gpus() or GPUS)
+    workflow.global_resources.setdefault("gpu", backends.visible_gpus() or GPUS + USER_GPUS)
 
 
 def memory_mb(wildcards, attempt):

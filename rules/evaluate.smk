@@ -7,7 +7,7 @@ EVALUATION_FLAGS = flags(
     ),
     weights=PARTIAL_WEIGHTS,
     prompt=config["prompt"],
-    user=config["user"]["simulator"],
+    **CUSTOMERS["evaluation"].flags,
     seed=config["seed"],
     backend=BACKEND,
 )
@@ -18,13 +18,16 @@ SERVER = {
         "server_args": config["slime"]["server_args"] or None,
     },
 }[BACKEND]
-EVALUATION_QUIET_FLAGS = quiet_flags(**only("evaluation", "concurrency sglang_port"), **SERVER)
+EVALUATION_QUIET_FLAGS = quiet_flags(
+    **only("evaluation", "concurrency sglang_port"), **SERVER, **CUSTOMERS["evaluation"].quiet
+)
 
 
 rule evaluate:
     input:
         checkpoint=CHECKPOINTS["rl"],
         leaks=LEAKS,
+        user_model=user_model("evaluation"),
         # Evaluated first, so that the last table shows what training changed.
         compared=[RESULTS[stage] for stage in config["evaluation"]["compare_with"]],
     output:
@@ -35,18 +38,20 @@ rule evaluate:
         "benchmarks/evaluate_{split}.tsv"
     threads: THREADS
     resources:
-        gpu=SERVER.get("tensor_parallel", 0),  # what one server needs, not all that training has
+        # What one server needs, not all that training has; and what the customer's needs.
+        gpu=SERVER.get("tensor_parallel", 0) + CUSTOMERS["evaluation"].gpus,
         mem_mb=memory_mb,
         runtime=runtime,
     params:
         stage="rl",
         flags=EVALUATION_FLAGS,
         quiet_flags=EVALUATION_QUIET_FLAGS,
+        beside=beside_user_model("evaluation", "evaluate_{split}"),
     message:
         "Evaluation of {input.checkpoint} on {wildcards.split}"
     shell:
-        "python scripts/evaluate_tau2.py --checkpoint {input.checkpoint} --output-path {output}"
-        " --domain telecom --task-split {wildcards.split} --stage {params.stage} {params.flags}"
+        "{params.beside}python scripts/evaluate_tau2.py --checkpoint {input.checkpoint}"
+        " --output-path {output} --domain telecom --task-split {wildcards.split} --stage {params.stage} {params.flags}"
         " {params.quiet_flags} --compare {input.compared} 2>&1 | tee {log}"
 
 
@@ -56,6 +61,7 @@ if RUN.owns("sft results"):
         input:
             checkpoint=CHECKPOINTS["sft"],
             leaks=LEAKS,
+            user_model=user_model("evaluation"),
             compared=[],
         output:
             RESULTS["sft"],
@@ -67,6 +73,7 @@ if RUN.owns("sft results"):
             stage="sft",
             flags=EVALUATION_FLAGS,
             quiet_flags=EVALUATION_QUIET_FLAGS,
+            beside=beside_user_model("evaluation", "evaluate_sft_{split}"),
 
 
 if RUN.owns("base results"):
@@ -75,6 +82,7 @@ if RUN.owns("base results"):
         input:
             checkpoint=CHECKPOINTS["base"],
             leaks=LEAKS,
+            user_model=user_model("evaluation"),
             compared=[],
         output:
             RESULTS["base"],
@@ -86,3 +94,4 @@ if RUN.owns("base results"):
             stage="base",
             flags=EVALUATION_FLAGS,
             quiet_flags=EVALUATION_QUIET_FLAGS,
+            beside=beside_user_model("evaluation", "evaluate_base_{split}"),

@@ -22,6 +22,7 @@ rule grpo:
         sft=CHECKPOINTS["sft"],
         tasks=tasks_file(config["tasks"]["grpo"]),
         leaks=expand(LEAKS, split=config["tasks"]["held_out"]),
+        user_model=user_model("grpo"),
     output:
         directory(CHECKPOINTS["rl"]),
     log:
@@ -30,7 +31,7 @@ rule grpo:
         "benchmarks/grpo.tsv"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=GPUS + CUSTOMERS["grpo"].gpus,
         mem_mb=memory_mb,
         runtime=runtime,
     params:
@@ -39,14 +40,18 @@ rule grpo:
             alpha=config["reward"]["alpha"],
             weights=PARTIAL_WEIGHTS,
             prompt=config["prompt"],
-            user=config["user"]["simulator"],
+            **CUSTOMERS["grpo"].flags,
             seed=config["seed"],
         ),
         quiet_flags=quiet_flags(
-            **only("grpo", "save_rollouts"), **only("slime", GRPO["quiet_keys"]), **MACHINE
+            **only("grpo", "save_rollouts"),
+            **only("slime", GRPO["quiet_keys"]),
+            **MACHINE,
+            **CUSTOMERS["grpo"].quiet,
         ),
+        beside=beside_user_model("grpo", "grpo"),
     message:
         "GRPO: {input.sft} practises on {input.tasks}"
     shell:
-        f"python scripts/{GRPO['program']} --tasks {{input.tasks}} --output {{output}}"
+        f"{{params.beside}}python scripts/{GRPO['program']} --tasks {{input.tasks}} --output {{output}}"
         " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"

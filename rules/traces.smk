@@ -2,6 +2,11 @@
 # is among the training data.
 
 
+if config["user"]["serve"] and not user_config.is_folder(config["user"]["serve"]):
+
+    include: "user.smk"
+
+
 # Who made the conversations decides the program and its flags; what it writes is the same.
 TEACHER = config["traces"]["teacher"]
 PRICE = config["traces"]["price"]
@@ -36,29 +41,35 @@ rule teacher_traces:
         source=config["traces"]["source"] if TEACHER == "file" else [],
         # Tokens are those of the model that is trained.
         model=CHECKPOINTS["base"] if config["traces"]["max_length"] else [],
+        user_model=user_model("traces"),
     output:
         traces=TRACES,
     log:
         "logs/teacher_traces.log",
-    localrule: SAME_TRACES # seconds; a language model's take their time
     cache: SAME_TRACES
+    localrule: SAME_TRACES  # seconds; a language model's take their time
     resources:
+        gpu=CUSTOMERS["traces"].gpus,
         mem_mb=memory_mb,
         runtime=runtime,
     params:
         flags=flags(
             teacher=TEACHER,
-            user=None if TRACED is IMPORTED else config["user"]["simulator"],
+            **({} if TRACED is IMPORTED else CUSTOMERS["traces"].flags),
             prompt=config["prompt"],
             tokenizer=CHECKPOINTS["base"] if config["traces"]["max_length"] else None,
             **teacher_flags(only("traces", TRACED["keys"])),
         ),
-        quiet_flags=quiet_flags(**teacher_flags(TRACED["quiet"])),
+        quiet_flags=quiet_flags(
+            **teacher_flags(TRACED["quiet"]),
+            **({} if TRACED is IMPORTED else CUSTOMERS["traces"].quiet),
+        ),
+        beside=beside_user_model("traces", "teacher_traces"),
         code=code,
     message:
         "Teacher traces: {output.traces}"
     shell:
-        f"python scripts/{TRACED['program']} --output {{output.traces}}"
+        f"{{params.beside}}python scripts/{TRACED['program']} --output {{output.traces}}"
         " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"
 
 

@@ -136,8 +136,11 @@ def fetch(folder: Path, source: str, revision: str | None) -> None:
     shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
-def check(folder: Path, source: str) -> None:
-    """A folder that later stages can load: configuration, weights, tokenizer, chat template."""
+def check(folder: Path, source: str, trained: bool = True) -> None:
+    """A folder that later stages can load: configuration, weights, tokenizer, chat template.
+
+    trained: False for a model that is only served, whose template may do as it likes.
+    """
     from transformers import AutoTokenizer
 
     from tau2_agent.chat import ChatCodec
@@ -149,7 +152,8 @@ def check(folder: Path, source: str) -> None:
         missing.append("*.safetensors")
     if missing:
         raise command.InputError(f"{source} lacks {', '.join(missing)}: not a Hugging Face model")
-    ChatCodec(AutoTokenizer.from_pretrained(folder))
+    if trained:
+        ChatCodec(AutoTokenizer.from_pretrained(folder))
 
 
 def main() -> int:
@@ -157,6 +161,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--source", default="demo", help="demo, a hub id, or a local folder")
     parser.add_argument("--revision", help="of a hub id: commit hash or tag")
+    parser.add_argument(
+        "--only-served", action="store_true", help="not to be trained: any chat template will do"
+    )
     demo = parser.add_argument_group("the demo model")
     demo.add_argument("--traces", type=Path, help="teacher traces to train the tokenizer on")
     demo.add_argument("--seed", type=int, default=0, help="of the random weights")
@@ -178,7 +185,7 @@ def main() -> int:
         make_demo(partial, args)
     else:
         fetch(partial, args.source, args.revision)
-    check(partial, args.source)
+    check(partial, args.source, trained=not args.only_served)
     if args.output.is_dir():
         shutil.rmtree(args.output)
     os.rename(partial, args.output)

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tau2_agent import user_config
+
 
 class Fault(NamedTuple):
     """A mistake: the dotted key it is about, and a sentence with the remedy."""
@@ -23,6 +25,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _length_of_training(config)
     yield from _token_budgets(config)
     yield from _teacher(config)
+    yield from (Fault(*fault) for fault in user_config.faults(config))
     if sum(config["reward"]["weights"].values()) == 0:
         yield Fault("reward.weights", "reward.weights are all 0; at least one check must count")
     if config["model"]["source"] == "demo":

@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -101,8 +101,10 @@ class SGLangServer:
         ready_timeout_s: float = 900.0,
         restarts: int = 2,
         command: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
         poll_s: float = 1.0,
     ) -> None:
+        """environment: what the server's is to have beside, or instead of, this program's."""
         self.options = options
         self.log = log
         self.port = options.port or free_ports(1)[0]
@@ -113,6 +115,7 @@ class SGLangServer:
         self.failure: str | None = None
         self.poll_s = poll_s
         self._command = list(command or server_command(options, self.port))
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._serving = asyncio.Event()
@@ -161,6 +164,7 @@ class SGLangServer:
             self._beginning = sink.tell()
             self._process = subprocess.Popen(
                 self._command,
+                env=self._environment,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -29,6 +29,8 @@ def parse_mix(value: str | Mapping[str, float]) -> dict[str, float]:
     if not shares:
         raise MixError(f"a mixture needs at least one of: {', '.join(SIMULATORS)}")
     for name, share in shares.items():
+        if isinstance(share, str):  # Snakemake's --config passes texts
+            shares[name] = share = _number(share)
         if name not in SIMULATORS:
             raise MixError(
                 f"user simulator {name!r} does not exist; choose from: {', '.join(SIMULATORS)}"
@@ -61,7 +63,11 @@ def draw(shares: Mapping[str, float], seed: int, task_id: str, sample: str) -> s
 
 def _pair(part: str) -> tuple[str, float]:
     name, given, share = part.strip().partition("=")
+    return name.strip(), _number(share) if given else 1.0
+
+
+def _number(text: str) -> float:
     try:
-        return name.strip(), float(share) if given else 1.0
+        return float(text)
     except ValueError:
-        raise MixError(f"{part.strip()!r}: the share must be a number, as in llm=0.5") from None
+        raise MixError(f"{text!r}: the share must be a number, as in llm=0.5") from None

@@ -27,10 +27,10 @@ from tau2_agent.failure_share import FailureShare
 from tau2_agent.llm import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.scripted_user import ScriptedUser
 from tau2_agent.trajectory import JobStop
+from tau2_agent.user_config import API_BASE
 from tau2_agent.user_mix import draw, mix_text, parse_mix
 
 MODEL = "gemini/gemini-2.5-flash-lite"
-API_BASE = "TAU2_USER_API_BASE"  # set by with_user_model.py; wins over the option
 
 
 def _llm_user(task: Task, llm: LLM) -> User:

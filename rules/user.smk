@@ -1,0 +1,19 @@
+# The model that plays the customer, if it is served beside the policy (user.serve) and not a local
+# folder: downloaded once, at a pinned revision.
+rule user_model:
+    output:
+        directory(USER_MODEL),
+    log:
+        "logs/user_model.log",
+    cache: True
+    localrule: True
+    params:
+        flags=flags(
+            source=config["user"]["serve"]["source"], revision=config["user"]["serve"]["revision"]
+        ),
+        code=code,
+    message:
+        "The customer's model: {output}"
+    shell:
+        "python scripts/base_model.py --output {output} --only-served {params.flags}"
+        " 2>&1 | tee {log}"

@@ -1,0 +1,125 @@
+"""Run a command beside an SGLang server that plays the customer.
+
+    python scripts/with_user_model.py --model models/x_user --gpus 1 -- python scripts/….py …
+
+The server gets the last `--gpus` of the visible GPUs and the command the others; the command finds
+the server's address in TAU2_USER_API_BASE. A server that dies is started again; when it is given
+up, the command is stopped. Signals go on to the command and its exit status is this program's. Both
+end with this program, however that ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tau2_agent import command
+from tau2_agent.backend import visible_gpus
+from tau2_agent.sglang_server import ServerError, ServerOptions, SGLangServer
+from tau2_agent.slime_job import end_with_parent
+from tau2_agent.user_config import API_BASE
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+GRACE_S = 60.0  # for the command to save its state once the server is given up
+
+
+def share_gpus(wanted: int) -> tuple[list[str], list[str]]:
+    """Return the GPUs of the server and those of the command, by the names that CUDA knows.
+
+    Raises InputError when there are too few.
+    """
+    here = visible_gpus()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(number) for number in range(here)] if listed is None else listed.split(",")
+    names = [name.strip() for name in names][:here]
+    if len(names) < wanted:
+        raise command.InputError(
+            f"--gpus {wanted}, but {len(names)} GPU(s) are visible; the customer's model needs "
+            "GPUs of its own: take user.serve away and name a provider, or use a larger machine"
+        )
+    return names[len(names) - wanted :], names[: len(names) - wanted]
+
+
+async def beside(server: SGLangServer, words: list[str], environment: dict[str, str]) -> int:
+    """Run the command while the server serves; return its exit status. Raises ServerError."""
+    loop = asyncio.get_running_loop()
+    async with server:
+        process = subprocess.Popen(
+            words,
+            env=environment,
+            start_new_session=True,  # a Ctrl-C would reach it twice
+            preexec_fn=end_with_parent,
+        )
+        try:
+            for number in FORWARDED:
+                loop.add_signal_handler(number, _forward, process, number)
+            return await server.guard(asyncio.to_thread(process.wait))
+        except ServerError:
+            print("the customer's server is given up; stopping the command", flush=True)
+            process.terminate()
+            raise
+        finally:
+            await asyncio.to_thread(_end, process)
+            for number in FORWARDED:
+                loop.remove_signal_handler(number)
+
+
+def _forward(process: subprocess.Popen[bytes], number: int) -> None:
+    if process.poll() is None:
+        process.send_signal(number)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main() -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
+    parser.add_argument("--name", default="user", help="what the server calls the model")
+    parser.add_argument("--gpus", type=int, default=1, help="of the server")
+    parser.add_argument("--log", type=Path, default=Path("logs/user_model.log"))
+    parser.add_argument("--context-length", type=int, help="tokens; none: the model's own")
+    parser.add_argument("--memory-share", type=float, default=0.85, help="of each of its GPUs")
+    parser.add_argument("--server-args", default="", help="further SGLang arguments, one string")
+    parser.add_argument("--restarts", type=int, default=2, help="of a server that died")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="after --")
+    args = parser.parse_args()
+    words = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not words:
+        parser.error("give a command after --")
+
+    theirs, ours = share_gpus(args.gpus)
+    extra = ["--served-model-name", args.name, *shlex.split(args.server_args)]
+    options = ServerOptions(
+        args.model,
+        tensor_parallel=args.gpus,
+        context_length=args.context_length,
+        memory_share=args.memory_share,
+        extra=tuple(extra),
+    )
+    server = SGLangServer(
+        options,
+        args.log,
+        restarts=args.restarts,
+        environment={"CUDA_VISIBLE_DEVICES": ",".join(theirs)},
+    )
+    print(f"the customer: {args.model} on GPU {','.join(theirs)}; log: {args.log}", flush=True)
+    environment = {**os.environ, API_BASE: f"{server.url}/v1"}
+    environment["CUDA_VISIBLE_DEVICES"] = ",".join(ours)
+    status = asyncio.run(beside(server, words, environment))
+    return status if status >= 0 else 128 - status
+
+
+if __name__ == "__main__":
+    command.run(main)
