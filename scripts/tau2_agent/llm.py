@@ -118,7 +118,7 @@ def check_model(settings: LLMSettings) -> None:
         raise LLMFailure(
             "refused", f"{settings.model} needs {names} in the environment; set it", fatal=True
         )
-    if settings.budget_usd is not None and _price(settings) is None:
+    if settings.budget_usd is not None and price_of(settings) is None:
         raise LLMFailure(
             "refused",
             f"{settings.model} has no known price, so a budget in dollars cannot be kept; give its "
@@ -145,7 +145,7 @@ class LLM:
         self._litellm = quiet_litellm()
         check_model(settings)
         self._budget = Cost(settings.budget_tokens, settings.budget_usd)
-        self._price = _price(settings)
+        self._price = price_of(settings)
         self._max_tokens = settings.max_tokens
         if self._max_tokens is None and self._budget != Cost():
             self._max_tokens = _longest_answer(settings.model)
@@ -318,7 +318,7 @@ def _key_names(model: str) -> str:
     return " or ".join(names) or f"{provider.upper()}_API_KEY"
 
 
-def _price(settings: LLMSettings) -> dict[str, float] | None:
+def price_of(settings: LLMSettings) -> dict[str, float] | None:
     """Dollars per million tokens, from the settings or from litellm's list; None: not known."""
     if settings.price is not None:
         return settings.price

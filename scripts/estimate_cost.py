@@ -1,0 +1,261 @@
+"""Say what language models will cost, before anything runs: tokens and dollars for each stage.
+
+    estimate_cost.py --config preset=qwen3-4b 'user={simulator: llm}'
+
+The configuration is the workflow's: config.yaml, --configfile, --config, presets. Lengths are those
+that earlier stages here paid for the same model (data/*.usage.json, results/), or else those of the
+scripted conversations; which of the two, and what is assumed beside, stands below the table. Stages
+that are done already are not left out: this is the price of a whole run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tau2_agent import command, configuration, costs, user_config
+from tau2_agent.backend import choose
+from tau2_agent.files import write_json
+from tau2_agent.runs import resolve_runs
+from tau2_agent.user_mix import parse_mix
+
+ROOT = Path(__file__).resolve().parents[1]
+COUNTED_TASKS = 40  # scripted conversations to count
+WIDTH = 100  # of the table in a log
+ASSUMED = (
+    "no call is made twice (retries, episodes that failed for the user's sake)",
+    "no discount for cached prompts, and no hidden reasoning tokens",
+    "episodes of a weak agent are as long as those that end well; they can be several times longer",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Episodes of one stage in which a model plays; `most` where the number is not certain."""
+
+    stage: str
+    side: str  # teacher or user
+    model: str
+    price: Mapping[str, float] | None
+    episodes: float
+    most: float
+    own_server: bool = False
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job will take; numbers are (low, high). dollars None: no price is known."""
+
+    stage: str
+    side: str
+    model: str
+    episodes: tuple[float, float]
+    calls: tuple[float, float]
+    prompt_tokens: tuple[float, float]
+    completion_tokens: tuple[float, float]
+    dollars: tuple[float, float] | None
+    lengths: str
+    measured: bool
+    own_server: bool
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = command.parser(__doc__)
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="over config.yaml")
+    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="over both")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where data/ and results/ are")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
+    args = parser.parse_args(argv)
+    runs = resolve_runs(
+        layers(args),
+        configuration.load_schema(ROOT / "schemas/config.schema.yaml"),
+        ROOT / "presets",
+        choose,
+    )
+    jobs = [job for run in runs.values() for job in jobs_of(run)]
+    estimates = [estimate(job, split, args.folder) for job, split in jobs]
+    if args.output is not None:
+        write_json(args.output, record(estimates))
+    show(estimates)
+    return 0
+
+
+def layers(args) -> list[configuration.Layer]:
+    """(file, values) of all places that configure, lowest first."""
+    files = [Path("config.yaml"), *args.configfile]
+    if not files[0].exists():
+        files[0] = ROOT / "config.yaml"
+    found = [(str(f), yaml.safe_load(f.read_text(encoding="utf-8")) or {}) for f in files]
+    given: dict[str, Any] = {}
+    for word in args.config:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise command.InputError(f"--config {word}: write KEY=VALUE, such as preset=qwen3-4b")
+        given[key] = yaml.safe_load(value)
+    return [*found, ("--config", given)]
+
+
+def jobs_of(run) -> Iterator[tuple[Job, str]]:
+    """The jobs of one run that ask a language model, each with the split of its tasks."""
+    from tau2_agent.tasks import split_ids
+
+    config = run.settings.config
+    prefix = f"{run.name}: " if run.name else ""
+
+    def user(stage: str, name: str, low: float, high: float) -> Iterator[Job]:
+        customer = user_config.customer(config, stage)
+        share = parse_mix(customer.simulator).get("llm", 0.0)
+        if share:
+            yield Job(
+                prefix + name,
+                "user",
+                user_config.model_name(config["user"]),
+                config["user"]["price"],
+                share * low,
+                share * high,
+                own_server=customer.serve is not None,
+            )
+
+    traces, grpo, evaluation = config["traces"], config["grpo"], config["evaluation"]
+    if run.owns("traces") and traces["teacher"] not in ("file", "hub"):
+        split = config["tasks"]["sft"]
+        count = len(split_ids(split))
+        paid = traces["teacher"] == "llm"
+        most = count * traces["attempts"] if paid else count
+        if paid:
+            model = Job(f"{prefix}traces", "teacher", traces["model"], traces["price"], count, most)
+            yield model, split
+        for job in user("traces", "traces", count, most):
+            yield job, split
+    if run.owns("rl"):
+        episodes = grpo["rollouts"] * grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
+        for job in user("grpo", "grpo", episodes, episodes):
+            yield job, config["tasks"]["grpo"]
+    for stage in [*evaluation["compare_with"], "rl"]:
+        if stage != "rl" and not run.owns(f"{stage} results"):
+            continue
+        for split in evaluation["splits"]:
+            count = len(split_ids(split))
+            if evaluation["num_tasks"] > 0:
+                count = min(count, evaluation["num_tasks"])
+            episodes = count * evaluation["trials"]
+            for job in user("evaluation", f"evaluate {stage} {split}", episodes, episodes):
+                yield job, split
+
+
+def estimate(job: Job, split: str, folder: Path) -> Estimate:
+    """The tokens and dollars of one job."""
+    from tau2_agent.dialogue_lengths import paid_teacher, paid_user
+    from tau2_agent.llm import LLMSettings, price_of
+
+    if job.side == "teacher":
+        lengths = paid_teacher(job.model, folder / "data")
+    else:
+        lengths = paid_user(job.model, folder / "results")
+    if lengths is None:
+        lengths = scripted_lengths(split, job.model)[job.side]
+    low, high = job.episodes, job.most
+    if lengths.attempts is not None:  # of this teacher, a task
+        low = high = min(job.most, lengths.attempts * job.episodes)
+    price = None if job.own_server else price_of(LLMSettings(job.model, price=job.price))
+    an_episode = lengths.dollars
+    if an_episode is None and price is not None:
+        an_episode = (
+            lengths.prompt_tokens * price["input"] + lengths.completion_tokens * price["output"]
+        ) / 1e6
+    return Estimate(
+        job.stage,
+        job.side,
+        job.model,
+        episodes=(low, high),
+        calls=(low * lengths.calls, high * lengths.calls),
+        prompt_tokens=(low * lengths.prompt_tokens, high * lengths.prompt_tokens),
+        completion_tokens=(low * lengths.completion_tokens, high * lengths.completion_tokens),
+        dollars=None if an_episode is None else (low * an_episode, high * an_episode),
+        lengths=lengths.source,
+        measured=lengths.measured,
+        own_server=job.own_server,
+    )
+
+
+@cache
+def scripted_lengths(split: str, model: str) -> dict[str, Any]:
+    """Lengths of scripted conversations on the first tasks of a split, for both sides."""
+    from tau2_agent.dialogue_lengths import counted
+    from tau2_agent.tasks import load_tasks
+
+    return asyncio.run(counted(load_tasks(split)[:COUNTED_TASKS], model, split))
+
+
+def total_dollars(estimates: list[Estimate]) -> tuple[float, float] | None:
+    """The sum; None if a model that is paid for has no known price."""
+    paid = [one.dollars for one in estimates if not one.own_server]
+    if any(dollars is None for dollars in paid):
+        return None
+    return sum(low for low, _ in paid), sum(high for _, high in paid)
+
+
+def record(estimates: list[Estimate]) -> dict[str, Any]:
+    """The estimate as JSON."""
+    return {
+        "stages": [asdict(one) for one in estimates],
+        "dollars": total_dollars(estimates),
+        "assumed": list(ASSUMED),
+    }
+
+
+def show(estimates: list[Estimate]) -> None:
+    """Print the table and what it rests on."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    if not estimates:
+        print("this configuration asks no language model: nothing is paid")
+        return
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("stage")
+    table.add_column("who", overflow="fold")
+    for name in ("episodes", "calls", "prompt", "completion", "dollars"):
+        table.add_column(name, justify="right")
+    for one in estimates:
+        table.add_row(
+            one.stage,
+            f"{one.side} {one.model}",
+            span(one.episodes, "{:.0f}".format),
+            span(one.calls, costs.tokens),
+            span(one.prompt_tokens, costs.tokens),
+            span(one.completion_tokens, costs.tokens),
+            "own server" if one.own_server else span(one.dollars, costs.dollars),
+        )
+    console = Console(width=None if Console().is_terminal else WIDTH)
+    console.print(table)
+    lines = [f"in all: {span(total_dollars(estimates), costs.dollars)}"]
+    for kind, measured in (("measured", True), ("not measured", False)):
+        for source in dict.fromkeys(e.lengths for e in estimates if e.measured is measured):
+            stages = dict.fromkeys(
+                f"{e.stage} ({e.side})" for e in estimates if e.lengths == source
+            )
+            lines.append(f"{kind}, lengths from {source}: {', '.join(stages)}")
+    if any(e.dollars is None and not e.own_server for e in estimates):
+        lines.append("a price that litellm does not know goes into user.price and traces.price")
+    lines += [f"assumed: {text}" for text in ASSUMED]
+    console.print("\n".join(lines), markup=False, highlight=False)
+
+
+def span(values: tuple[float, float] | None, text) -> str:
+    """Low to high, or one number where they are the same."""
+    if values is None:
+        return costs.NO_PRICE
+    low, high = map(text, values)
+    return low if low == high else f"{low}–{high}"
+
+
+if __name__ == "__main__":
+    command.run(main)
