@@ -264,6 +264,7 @@ MACHINE = {
         **only(
             "slime",
             "tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu recompute"
+            " optimizer_offload"
             " attention_backend keep_checkpoints",
         ),
         "extra_args": config["slime"]["extra_args"] or None,

@@ -62,6 +62,12 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     machine.add_argument(
         "--recompute", choices=RECOMPUTE, default="full", help="full: less memory, 1/3 more work"
     )
+    machine.add_argument(
+        "--optimizer-offload",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="Adam's states and step on the CPU: 12 bytes a parameter less on the GPUs, slower",
+    )
     machine.add_argument("--attention-backend", default="flash", help="Megatron's: flash, fused, …")
     machine.add_argument("--slime-home", help="slime's source folder, if it is not found")
     machine.add_argument("--megatron-home", help="Megatron-LM's source folder, if it is not found")
@@ -127,6 +133,9 @@ def parallel_arguments(options: argparse.Namespace) -> list[str]:
     if options.recompute == "full":
         arguments += ["--recompute-granularity", "full", "--recompute-method", "uniform"]
         arguments += ["--recompute-num-layers", "1"]
+    if options.optimizer_offload:
+        arguments += ["--optimizer-cpu-offload", "--overlap-cpu-optimizer-d2h-h2d"]
+        arguments.append("--use-precision-aware-optimizer")  # Megatron demands it here
     if options.dynamic_batches:
         arguments += ["--use-dynamic-batch-size"]
         arguments += ["--max-tokens-per-gpu", str(options.max_tokens_per_gpu)]
