@@ -1,40 +1,51 @@
 #!/bin/bash
-# The Qwen3-4B architecture with random weights under the default recipe on two GPUs: conversion,
-# SFT steps, two GRPO rollouts, and SFT steps without dynamic batches beside them.
-#   tests/gpu/qwen3_4b.sh FOLDER TOKENIZER [ROLLOUTS]
-# Optimizer states are not saved: 48 GB a checkpoint are not what is measured here.
+# The Qwen3-4B architecture with random weights under a preset's flags, full prompt and lengths:
+# conversion, SFT steps, GRPO rollouts. With "batches" as the last word, the same SFT steps also as in
+# the published recipe, a sample a micro batch, and with twice the tokens in one.
+#   tests/gpu/qwen3_4b.sh FOLDER TOKENIZER PRESET ROLLOUTS [batches]
+# SAVE_OPTIMIZER=1 also saves Adam's states, 48 GB a checkpoint.
 . "$(dirname "$0")/common.sh"
 tokenizer=$(realpath "$2")
+preset=$3 rollouts=$4 batches=${5:-}
 fresh_copy "$1"
 watch_gpus gpus.csv
 mark() { echo "$(date +%s) $1" >>times.txt; }
 mark model
 python3 tests/gpu/random_qwen3.py --size 4B --tokenizer "$tokenizer" --output random || exit 1
-overlay() {
-    python3 - "$TAU2_CONFIGFILE" <<'P'
-import sys, yaml
+python3 - "$TAU2_CONFIGFILE" >overlay.yaml <<'P'
+import os, sys, yaml
 config = yaml.safe_load(open(sys.argv[1])) if sys.argv[1] else {}
-slime = config.setdefault("slime", {})
-slime["extra_args"] = slime.get("extra_args", "") + " --no-save-optim"
+if not os.environ.get("SAVE_OPTIMIZER"):
+    slime = config.setdefault("slime", {})
+    slime["extra_args"] = slime.get("extra_args", "") + " --no-save-optim"
 print(yaml.safe_dump(config))
 P
-}
-overlay >overlay.yaml
 TAU2_CONFIGFILE=overlay.yaml
 settings=('model={"name":"random-4b","source":"random","revision":null}'
     'sft={"steps":6,"save_steps":100}'
-    "grpo={\"rollouts\":${3:-2},\"save_rollouts\":100,\"filter\":false}")
-for target in models/random-4b_torch_dist checkpoints/random-4b_sft_telecom \
-    checkpoints/random-4b_rl_telecom; do
-    mark $target
-    recipe $target --config preset=qwen3-4b "${settings[@]}" || echo "$target: failed"
-done
-mark without-dynamic-batches
-flags=$(python3 -c 'import yaml; s = yaml.safe_load(open("overlay.yaml"))["slime"]
-print("--attention-backend", s.get("attention_backend", "flash")); print("--extra-args=" + s["extra_args"])')
-python3 scripts/train_sft_slime.py --model models/random-4b --base models/random-4b_torch_dist \
-    --traces data/teacher_traces.jsonl --output checkpoints/published_sft --steps 3 \
-    --save-steps 100 --no-dynamic-batches ${flags%%$'\n'*} "${flags#*$'\n'}" >published.log 2>&1
+    "grpo={\"rollouts\":$rollouts,\"save_rollouts\":100,\"filter\":false}")
+build() {
+    mark "$1"
+    recipe "$1" --config "preset=$preset" "${settings[@]}" || echo "$1: failed"
+}
+other_batches() {
+    mark "$1"
+    local words
+    words=$(python3 -c 'import shlex, yaml; s = yaml.safe_load(open("overlay.yaml"))["slime"]
+print(shlex.join(["--attention-backend", s.get("attention_backend", "flash"),
+                  "--extra-args=" + s["extra_args"]]))')
+    eval "python3 scripts/train_sft_slime.py --model models/random-4b --gpus 2 --tensor-parallel 2 \
+        --base models/random-4b_torch_dist --traces data/teacher_traces.jsonl --max-length 16384 \
+        --weight-decay 0.01 --batch-size 8 --steps 6 --save-steps 100 --output checkpoints/$1 \
+        ${*:2} $words" >"$1.log" 2>&1 || echo "$1: failed"
+}
+build models/random-4b_torch_dist
+build checkpoints/random-4b_sft_telecom
+if [ "$batches" ]; then
+    other_batches published_sft --no-dynamic-batches
+    other_batches wide_sft --max-tokens-per-gpu 24576
+fi
+build checkpoints/random-4b_rl_telecom
 mark end
 cat times.txt
 python3 tests/gpu/report.py . | tee report.txt

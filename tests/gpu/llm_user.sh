@@ -1,0 +1,39 @@
+#!/bin/bash
+# A language model as the customer, on a GPU of its own beside the policy: SFT of the tiny preset as
+# usual, then GRPO and an evaluation in which half of the customers are a model with random weights.
+# It talks nonsense: what is shown is that the parts meet and that its failures are nobody's score.
+#   tests/gpu/llm_user.sh FOLDER TOKENIZER
+. "$(dirname "$0")/common.sh"
+tokenizer=$(realpath "$2")
+fresh_copy "$1"
+watch_gpus gpus.csv
+python3 tests/gpu/random_qwen3.py --size tiny --tokenizer "$tokenizer" --output customer || exit 1
+recipe checkpoints/gpu-smoke_sft_telecom --config preset=gpu-smoke || exit 1
+python3 - "$TAU2_CONFIGFILE" >overlay.yaml <<'P'
+import sys, yaml
+config = yaml.safe_load(open(sys.argv[1])) if sys.argv[1] else {}
+arguments = config.get("slime", {}).get("server_args", "")
+config["user"] = {
+    "simulator": {"scripted": 0.5, "llm": 0.5},
+    "temperature": 0.7,
+    "max_tokens": 64,
+    "max_failure_share": 1.0,
+    "serve": {"source": "customer", "gpus": 1,
+              "server_args": f"--tool-call-parser qwen25 {arguments}".strip()},
+}
+print(yaml.safe_dump(config))
+P
+TAU2_CONFIGFILE=overlay.yaml
+# The traces stay those of the scripted customer: a random one lets nobody solve anything.
+recipe results/eval_test.json --rerun-triggers mtime \
+    --config preset=gpu-smoke 'grpo={"rollouts":2}' 'evaluation={"compare_with":[],"num_tasks":10}'
+status=$?
+echo "status $status"
+python3 tests/gpu/report.py . | tee report.txt
+python3 - <<'P' | tee -a report.txt
+import json
+result = json.load(open("results/eval_test.json"))
+keep = ("total_tasks", "successes", "excluded", "user_errors", "ends", "user_usage")
+print({key: result.get(key) for key in keep if key in result})
+P
+exit $status
