@@ -87,7 +87,7 @@ onstart:
         except backends.BackendUnavailable as error:
             raise WorkflowError(str(error)) from None
     if workflow.is_main_process:
-        require_user_model()
+        require_language_models()
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -214,18 +214,23 @@ def code(wildcards, resources):
 CUSTOMERS = {stage: user_config.customer(config, stage) for stage in user_config.STAGES}
 
 
-def require_user_model():
+def require_language_models():
     """Fail before anything is made if a language model cannot be asked: no key, no price."""
-    asked = [customer for customer in CUSTOMERS.values() if customer.llm and not customer.serve]
+    asked = {}
+    keys = "model api_base max_tokens budget_usd budget_tokens options price"
+    if any(customer.llm and not customer.serve for customer in CUSTOMERS.values()):
+        asked["user"] = only("user", keys)
+    if config["traces"]["teacher"] == "llm" and not Path(TRACES).exists():
+        asked["traces"] = only("traces", keys)
     if not asked:
         return
     from tau2_agent.llm import LLMFailure, LLMSettings, check_model
 
-    keys = "model api_base max_tokens budget_usd budget_tokens options price"
-    try:
-        check_model(LLMSettings(**only("user", keys)))
-    except LLMFailure as failure:
-        raise WorkflowError(f"user: {failure.detail}") from None
+    for section, settings in asked.items():
+        try:
+            check_model(LLMSettings(**settings))
+        except LLMFailure as failure:
+            raise WorkflowError(f"{section}: {failure.detail}") from None
 
 
 def user_model(stage):

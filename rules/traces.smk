@@ -1,6 +1,6 @@
 # What the model is taught: conversations that solved their task, and proof that no evaluated task
 # is among the training data.
-
+import json
 
 if config["user"]["serve"] and not user_config.is_folder(config["user"]["serve"]):
 
@@ -18,21 +18,33 @@ IMPORTED = {
 TRACED = {
     "llm": {
         "program": "teacher_traces.py --tasks {input.tasks}",
-        "keys": "model temperature max_tokens attempts max_length",
+        "keys": "model temperature max_tokens options attempts max_length",
         "quiet": {
-            **only("traces", "api_base budget_usd budget_tokens concurrency"),
+            **only("traces", "api_base timeout_s budget_usd budget_tokens concurrency"),
             "price": PRICE and [PRICE["input"], PRICE["output"]],
         },
     },
     "file": IMPORTED,
     "hub": IMPORTED,
-}.get(TEACHER, {"program": "teacher_traces.py --tasks {input.tasks}", "keys": "", "quiet": {}})
+}.get(
+    TEACHER,
+    {
+        "program": "teacher_traces.py --tasks {input.tasks}",
+        # Code meets another customer each time only if that is a language model.
+        "keys": "attempts" if CUSTOMERS["traces"].llm else "",
+        "quiet": only("traces", "concurrency") if CUSTOMERS["traces"].llm else {},
+    },
+)
 
 
 def teacher_flags(values):
     """Values of the section traces under the names of flags."""
-    asked = "model temperature max_tokens api_base budget_usd budget_tokens price".split()
-    return {f"teacher_{key}" if key in asked else key: value for key, value in values.items()}
+    asked = "model temperature max_tokens options api_base timeout_s budget_usd budget_tokens price"
+    named = {f"teacher_{key}" if key in asked.split() else key: values[key] for key in values}
+    if "teacher_options" in named:
+        options = named["teacher_options"]
+        named["teacher_options"] = json.dumps(options) if options else None
+    return named
 
 
 rule teacher_traces:
@@ -55,15 +67,12 @@ rule teacher_traces:
     params:
         flags=flags(
             teacher=TEACHER,
-            **({} if TRACED is IMPORTED else CUSTOMERS["traces"].flags),
+            **CUSTOMERS["traces"].flags,
             prompt=config["prompt"],
             tokenizer=CHECKPOINTS["base"] if config["traces"]["max_length"] else None,
             **teacher_flags(only("traces", TRACED["keys"])),
         ),
-        quiet_flags=quiet_flags(
-            **teacher_flags(TRACED["quiet"]),
-            **({} if TRACED is IMPORTED else CUSTOMERS["traces"].quiet),
-        ),
+        quiet_flags=quiet_flags(**teacher_flags(TRACED["quiet"]), **CUSTOMERS["traces"].quiet),
         beside=beside_user_model("traces", "teacher_traces"),
         code=code,
     message:

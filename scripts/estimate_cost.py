@@ -127,7 +127,8 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
         split = config["tasks"]["sft"]
         count = len(split_ids(split))
         paid = traces["teacher"] == "llm"
-        most = count * traces["attempts"] if paid else count
+        # A scripted teacher has several attempts, too, at a customer who is a language model.
+        most = count * traces["attempts"]
         if paid:
             model = Job(f"{prefix}traces", "teacher", traces["model"], traces["price"], count, most)
             yield model, split

@@ -14,6 +14,7 @@ Such a teacher gets several attempts a task; its first good one is kept.
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,10 @@ def main(argv: list[str] | None = None) -> int:
     llm.add_argument("--teacher-temperature", type=float, default=0.7)
     llm.add_argument("--teacher-max-tokens", type=int, help="of an answer")
     llm.add_argument(
+        "--teacher-options", type=json.loads, default={}, help="further options of litellm, JSON"
+    )
+    llm.add_argument("--teacher-timeout-s", type=float, default=120.0, help="of one call")
+    llm.add_argument(
         "--teacher-price",
         type=float,
         nargs=2,
@@ -87,6 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.teacher == "llm" and not args.teacher_model:
         parser.error("--teacher llm needs --teacher-model")
+    if not isinstance(args.teacher_options, dict):
+        parser.error("--teacher-options must be a JSON object, such as '{\"top_p\": 0.9}'")
     if (args.tokenizer is None) != (args.max_length is None):
         parser.error("--tokenizer and --max-length go together: tokens are the model's")
 

@@ -296,6 +296,16 @@ def test_another_prompt_or_shorter_traces_cost_nothing_more(tmp_path, tokenizer,
         assert len(server.requests) == paid
 
 
+def test_further_options_reach_the_model_and_are_part_of_the_run(tmp_path) -> None:
+    with FakeOpenAI(teacher_answers) as server:
+        teacher_traces.main(arguments(tmp_path, server, count=1))
+        more = ["--teacher-options", '{"top_p": 0.5}', "--teacher-max-tokens", 99]
+        teacher_traces.main(arguments(tmp_path, server, *more, count=1))
+    assert begun(server) == 2
+    assert "top_p" not in server.requests[0]
+    assert (server.requests[-1]["top_p"], server.requests[-1]["max_tokens"]) == (0.5, 99)
+
+
 def test_another_temperature_is_another_run_and_going_back_is_free(tmp_path) -> None:
     with FakeOpenAI(teacher_answers) as server:
         teacher_traces.main(arguments(tmp_path, server, count=2))
@@ -472,6 +482,7 @@ def test_a_user_that_only_fails_stops_the_job(tmp_path, monkeypatch) -> None:
     ("options", "part"),
     [
         (["--teacher", "llm"], "--teacher llm needs --teacher-model"),
+        (["--teacher-options", "[1]"], "--teacher-options must be a JSON object"),
         (["--max-length", "10"], "--tokenizer and --max-length go together"),
     ],
 )

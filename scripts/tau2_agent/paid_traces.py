@@ -173,6 +173,8 @@ def teacher_settings(args) -> LLMSettings:
         api_base=args.teacher_api_base,
         temperature=args.teacher_temperature,
         max_tokens=args.teacher_max_tokens,
+        timeout_s=args.teacher_timeout_s,
+        options=args.teacher_options,
         concurrency=args.concurrency,
         budget_usd=args.teacher_budget_usd,
         budget_tokens=args.teacher_budget_tokens,

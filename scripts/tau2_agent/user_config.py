@@ -42,7 +42,9 @@ class Customer:
 
 
 def customer(config: Mapping[str, Any], stage: str) -> Customer:
-    """Who plays in `stage`, one of `STAGES`. Raises MixError."""
+    """Who plays in `stage`, one of `STAGES`. Nobody in traces from elsewhere. Raises MixError."""
+    if stage == "traces" and config["traces"]["teacher"] in ("file", "hub"):
+        return Customer("scripted", {}, {})
     user = config["user"]
     asked = config["evaluation"]["user"] if stage == "evaluation" else None
     simulator = mix_text(user["simulator"] if asked is None else asked)
