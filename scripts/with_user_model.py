@@ -16,7 +16,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from tau2_agent import command

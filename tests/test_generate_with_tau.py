@@ -12,11 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from fake_openai import FakeOpenAI
 from fake_sglang import FakeSGLang
 
 from tau2_agent.chat import ChatCodec
+from tau2_agent.episode import STOP
+from tau2_agent.llm import LLMSettings
+from tau2_agent.slime_log import JobLog, Start
 from tau2_agent.tasks import load_tasks
-from tau2_agent.trajectory import TokenRecord, Turn
+from tau2_agent.trajectory import JobStop, TokenRecord, Turn
 from tau2_agent.users import Users, to_settings
 from tau2_reward_shaping import tau2_reward_post_process
 
@@ -348,3 +352,56 @@ def test_spans_cut_where_the_mask_changes(hooks):
         (False, [5], [0.0]),
         (True, [6], [-3.0]),
     ]
+
+
+def customers(server, **more):
+    model = LLMSettings("openai/stand-in", api_base=server.url, retries=0, backoff_s=0.01)
+    return {"tau2_users": to_settings(Users("llm", llm=model, **more))}
+
+
+def test_a_failing_language_model_as_user_is_tried_twice_then_untrained(hooks, slime, codec):
+    turns = [talk(codec, "Please check the status bar.")]
+    with (
+        FakeSGLang(turns) as fake,
+        FakeOpenAI(behaviours=["My phone!", 500, "My phone!", 429]) as api,
+    ):
+        sample = play(hooks, fake, new_sample(slime), **customers(api))
+    assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
+    assert sample.loss_mask == [0]
+    assert (sample.metadata["end"], sample.metadata["failure"]) == ("user_error", "rate_limited")
+    assert hooks.episode_row(sample)["failure"] == "rate_limited"
+    assert len(api.requests) == 4
+
+
+def test_a_second_attempt_that_works_is_trained(hooks, slime, codec):
+    turns = [talk(codec, "Please check the status bar.")]
+    with FakeSGLang(turns) as fake, FakeOpenAI(behaviours=[500, "Hi.", STOP]) as api:
+        sample = play(hooks, fake, new_sample(slime), **customers(api))
+    check_alignment(sample)
+    assert sample.metadata["end"] == "user_stop" and sum(sample.loss_mask) > 0
+
+
+def test_no_key_ends_the_rollout_and_the_log_says_why(hooks, slime, codec, caplog):
+    with (
+        FakeSGLang([talk(codec, "Hi.")]) as fake,
+        FakeOpenAI(behaviours=[401]) as api,
+        pytest.raises(JobStop, match="OPENAI_API_KEY"),
+    ):
+        play(hooks, fake, new_sample(slime), **customers(api))
+    log = JobLog(Start("/sft"))
+    for record in caplog.records:
+        log.feed(record.getMessage())
+    assert "OPENAI_API_KEY" in log.stop
+
+
+def test_too_many_failures_of_the_user_end_the_rollout(hooks, slime, codec):
+    with FakeSGLang([talk(codec, "Hi.")]) as fake, FakeOpenAI(faults=lambda number: 400) as api:
+        more = customers(api, max_failure_share=0.5)
+
+        async def run():
+            for number in range(30):
+                sample = new_sample(slime, number)
+                await hooks.generate(arguments(fake, **more), sample, dict(PARAMETERS))
+
+        with pytest.raises(JobStop, match="20 of 20 episodes"):
+            asyncio.run(run())

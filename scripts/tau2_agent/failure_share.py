@@ -25,6 +25,7 @@ class FailureShare:
         self.kinds: Counter[str] = Counter()
         self.window: int | None = None
         self._failed: deque[bool] = deque()
+        self._last = ""
 
     def counted(self, episodes: int) -> None:
         """Add episodes of an earlier part of the job, which did not fail."""
@@ -36,15 +37,15 @@ class FailureShare:
         self._failed.append(failed)
         while self.window is not None and len(self._failed) > self.window:
             self._failed.popleft()
-        if not failed:
-            return
-        self.kinds[trajectory.failure] += 1
+        if failed:
+            self.kinds[trajectory.failure] += 1
+            self._last = trajectory.detail
         episodes, failures = len(self._failed), sum(self._failed)
         if episodes >= FEWEST and failures > self.most * episodes:
             kinds = ", ".join(f"{kind}: {count}" for kind, count in self.kinds.most_common())
             raise JobStop(
                 f"{failures} of {episodes} episodes failed because of the user simulator "
                 f"({kinds}), more than the share of {self.most:g} (user.max_failure_share). The "
-                f"last one: {trajectory.detail}. What is done is kept: mend the cause, or raise "
-                "the share, and run the same command again"
+                f"last one: {self._last}. What is done is kept: mend the cause, or raise the "
+                "share, and run the same command again"
             )

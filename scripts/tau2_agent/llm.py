@@ -90,8 +90,10 @@ def quiet_litellm() -> Any:
     GLOBAL_LOGGING_WORKER.ensure_initialized_and_enqueue = _discard
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    # It closes its clients once more at exit, in a loop that is closed.
-    warnings.filterwarnings("ignore", "coroutine 'close_litellm_async_clients' was never awaited")
+    # It closes its clients once more at exit, in a loop that is closed, and forgets a coroutine
+    # when a call is cancelled at its beginning.
+    for name in ("close_litellm_async_clients", r"\w+\.acompletion"):
+        warnings.filterwarnings("ignore", f"coroutine '{name}' was never awaited")
     return litellm
 
 
