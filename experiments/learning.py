@@ -63,14 +63,14 @@ def run(seed: int, cores: int) -> None:
     times["rl"] = cpu_seconds(work / "benchmarks/grpo.tsv")
     summary = json.loads((work / "checkpoints/demo_sft_telecom/stage.json").read_text())
     epochs = summary["fingerprint"]["hyperparameters"]["epochs"]
-    more = {"model": {"name": "control"}, "sft": {}}
-    more["sft"]["epochs"] = round(epochs * sum(times.values()) / times["sft"])
+    more = round(epochs * sum(times.values()) / times["sft"])
+    control = {"runs": {"control": {"sft": {"epochs": more}}}}
     for split, count in SPLITS.items():
         limit = {"evaluation": {"num_tasks": count}}
-        snakemake(work, seed, cores, [f"results/sft/eval_{split}.json"], **limit, **more)
-        keep(work, out, split, {"control": "sft/"})
-    times["control"] = cpu_seconds(work / "benchmarks/sft.tsv")
-    rows = times | {"epochs": epochs, "control_epochs": more["sft"]["epochs"]}
+        snakemake(work, seed, cores, [f"results/control/sft/eval_{split}.json"], **limit, **control)
+        keep(work, out, split, {"control": "control/sft/"})
+    times["control"] = cpu_seconds(work / "benchmarks/control/sft.tsv")
+    rows = times | {"epochs": epochs, "control_epochs": more}
     (out / "cpu_seconds.json").write_text(json.dumps(rows) + "\n")
 
 
