@@ -1,4 +1,6 @@
-"""Shared: a small tokenizer with Qwen3's chat template, made as the demo's is."""
+"""Shared: a small tokenizer with Qwen3's chat template, made as the demo's is; who runs what."""
+
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -9,6 +11,7 @@ from base_model import demo_tokenizer
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
+TESTS = Path(__file__).parent
 TEXT = [
     "You are a telecom support agent.",
     "Hi! How can I help you today?",
@@ -21,3 +24,25 @@ TEXT = [
 @pytest.fixture(scope="session")
 def tokenizer():
     return demo_tokenizer(TEXT * 3, vocab_size=400)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes share the tests (`./run test`): the long ones begin, costly fixtures once.
+
+    Tests of one group run in one process, in their order.
+    """
+    order = ["demo", "slurm", "pipeline", ""]
+    groups = {id(item): _group(item) for item in items}
+    for item in items:
+        if groups[id(item)]:
+            item.add_marker(pytest.mark.xdist_group(groups[id(item)]))
+    items.sort(key=lambda item: order.index(groups[id(item)]))
+
+
+def _group(item: pytest.Item) -> str:
+    if item.path == TESTS / "workflow" / "test_demo.py":
+        return "demo"
+    if item.path.parent == TESTS / "slurm":
+        return "slurm"
+    fixtures = getattr(item, "fixturenames", ())
+    return "pipeline" if {"tiny_project", "tiny_copy"} & set(fixtures) else ""
