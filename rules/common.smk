@@ -261,17 +261,23 @@ def beside_user_model(stage, job):
     return command
 
 
-# What slime's training programs are told about the machine and its records.
+NODES = config["resources"]["nodes"]
+
+
+# What training programs are told about the machine and its records.
+KEEP = only("resources", "keep_checkpoints")
 MACHINE = {
-    "cpu": {},
+    "cpu": KEEP,
     "slime": {
         "gpus": config["resources"]["gpus"],
+        "nodes": NODES if NODES > 1 else None,
         **only(
             "slime",
             "tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu recompute"
             " optimizer_offload"
-            " attention_backend keep_checkpoints",
+            " attention_backend",
         ),
+        **KEEP,
         "extra_args": config["slime"]["extra_args"] or None,
         "tracking": config["tracking"]["tool"],
         "wandb_project": config["tracking"]["project"],
@@ -281,6 +287,11 @@ MACHINE = {
 
 # --- resources -----------------------------------------------------------------------------------
 GPUS = config["resources"]["gpus"] if BACKEND == "slime" else 0
+# A training on several nodes starts srun itself, as the cluster plugin's MPI jobs do; it counts
+# GPUs over all nodes.
+TRAINING_NODES = (
+    {"nodes": NODES, "tasks": NODES, "tasks_per_gpu": 0, "mpi": "srun"} if NODES > 1 else {}
+)
 THREADS = config["resources"]["threads"] or workflow.resource_settings.cores or 8
 
 USER_GPUS = max(customer.gpus for customer in CUSTOMERS.values())

@@ -31,7 +31,8 @@ rule grpo:
         "benchmarks/grpo.tsv"
     threads: THREADS
     resources:
-        gpu=GPUS + CUSTOMERS["grpo"].gpus,
+        **TRAINING_NODES,
+        gpu=GPUS * NODES + CUSTOMERS["grpo"].gpus,
         mem_mb=memory_mb,
         runtime=runtime,
     params:

@@ -15,6 +15,7 @@ rule preflight:
             checkpoints=[CHECKPOINTS["sft"], CHECKPOINTS["rl"]],
             data=[tasks_file(config["tasks"]["grpo"]), TRACES],
             port=config["evaluation"]["sglang_port"],
+            **KEEP,
             context_length=max(
                 config["sft"]["max_length"],
                 config["grpo"]["context_length"],
@@ -23,10 +24,11 @@ rule preflight:
             **(
                 {
                     "gpus": GPUS,
+                    "nodes": NODES,
                     **only(
                         "slime",
                         "tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu"
-                        " keep_checkpoints",
+                        " optimizer_offload",
                     ),
                     "extra_args": config["slime"]["extra_args"] or None,
                 }

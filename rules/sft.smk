@@ -29,7 +29,8 @@ rule sft:
         "benchmarks/sft.tsv"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        **TRAINING_NODES,
+        gpu=GPUS * NODES,
         mem_mb=memory_mb,
         runtime=runtime,
     params:

@@ -6,6 +6,7 @@ itself before it touches a GPU. Every failure is printed with its remedy, and th
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def needs(args) -> Needs:
         context_parallel=args.context_parallel,
         max_tokens_per_gpu=args.max_tokens_per_gpu,
         keep_checkpoints=args.keep_checkpoints,
+        optimizer_offload=args.optimizer_offload,
         saves_optimizer="--no-save-optim" not in shlex.split(args.extra_args),
         stores=tuple(store for store in stores if store is not None),
         model=args.model,
@@ -72,7 +74,10 @@ def main() -> int:
     hardware.add_argument("--pipeline-parallel", type=int, default=1)
     hardware.add_argument("--context-parallel", type=int, default=1)
     hardware.add_argument("--max-tokens-per-gpu", type=int, default=0, help="of a micro batch")
-    hardware.add_argument("--keep-checkpoints", type=int, default=2)
+    hardware.add_argument("--keep-checkpoints", type=int, default=2, help="of each training")
+    hardware.add_argument(
+        "--optimizer-offload", action=argparse.BooleanOptionalAction, default=False
+    )
     hardware.add_argument("--context-length", type=int, default=0, help="longest text, in tokens")
     hardware.add_argument("--extra-args", default="", help="of both trainings, one string")
     args = parser.parse_args()

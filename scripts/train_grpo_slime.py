@@ -24,6 +24,7 @@ from tau2_agent.files import write_text
 from tau2_agent.megatron_args import model_arguments, read_config
 from tau2_agent.megatron_store import require_weights
 from tau2_agent.needs import training_needs
+from tau2_agent.ray_nodes import require_allocation
 from tau2_agent.slime_install import Install, find_install
 from tau2_agent.slime_job import sweep
 from tau2_agent.slime_log import drop_rows_from
@@ -206,8 +207,8 @@ def check(options: argparse.Namespace, tasks: int) -> None:
             f"{options.tasks} has {tasks} tasks, --prompts-per-rollout is "
             f"{options.prompts_per_rollout}; lower it"
         )
-    if options.nodes > 1 and not options.ray_address:
-        raise command.InputError("--nodes > 1 needs a running Ray: give --ray-address")
+    if not options.ray_address:
+        require_allocation(options.nodes)
     require_weights(options.sft)
 
 

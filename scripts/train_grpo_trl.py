@@ -28,7 +28,10 @@ from tau2_agent.stage import Stage, fingerprint
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
 # Options that do not decide what is trained: the paths' content is in the fingerprint by itself.
-NOT_DECISIVE = {"model", "tasks", "output", "rollouts", "save_rollouts", "episode_timeout"}
+NOT_DECISIVE = {
+    *("model", "tasks", "output", "rollouts"),
+    *("save_rollouts", "keep_checkpoints", "episode_timeout"),
+}
 
 
 class Rollouts:
@@ -225,7 +228,7 @@ def train(args, stage: Stage) -> None:
         bf16=False,
         gradient_checkpointing=False,
         save_steps=args.save_rollouts,
-        save_total_limit=2,
+        save_total_limit=args.keep_checkpoints,
         logging_steps=1,
         report_to=[],
         disable_tqdm=True,
@@ -312,6 +315,7 @@ def main() -> int:
     parser.add_argument(
         "--save-rollouts", type=int, default=10, help="rollouts between checkpoints"
     )
+    parser.add_argument("--keep-checkpoints", type=int, default=2, help="the last ones stay")
     users.add_flags(parser)
     args = parser.parse_args()
 

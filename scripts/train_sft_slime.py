@@ -22,6 +22,7 @@ from tau2_agent.files import write_jsonl
 from tau2_agent.megatron_args import model_arguments, read_config
 from tau2_agent.megatron_store import require_weights
 from tau2_agent.needs import training_needs
+from tau2_agent.ray_nodes import require_allocation
 from tau2_agent.slime_install import Install, find_install
 from tau2_agent.slime_job import sweep
 from tau2_agent.slime_masks import check_masks, slime_rows
@@ -132,8 +133,8 @@ def check(options: argparse.Namespace, traces: int) -> None:
         raise command.InputError(
             f"{options.traces} has {traces} traces, --batch-size is {options.batch_size}; lower it"
         )
-    if options.nodes > 1 and not options.ray_address:
-        raise command.InputError("--nodes > 1 needs a running Ray: give --ray-address")
+    if not options.ray_address:
+        require_allocation(options.nodes)
     require_weights(options.base)
 
 

@@ -85,7 +85,7 @@ def train(args, stage: Stage) -> None:
         bf16=False,
         gradient_checkpointing=False,
         save_steps=args.save_steps,
-        save_total_limit=2,
+        save_total_limit=args.keep_checkpoints,
         logging_steps=args.logging_steps,
         report_to=[],
         disable_tqdm=True,
@@ -139,6 +139,7 @@ def main() -> int:
     optimisation.add_argument("--adam-beta2", type=float, default=0.98)
     records = parser.add_argument_group("records")
     records.add_argument("--save-steps", type=int, default=100)
+    records.add_argument("--keep-checkpoints", type=int, default=2, help="the last ones stay")
     records.add_argument("--logging-steps", type=int, default=10)
     args = parser.parse_args()
 

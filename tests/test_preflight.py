@@ -118,7 +118,7 @@ def test_disk_counts_what_is_to_come(needs, tmp_path, monkeypatch):
     assert wanted == pytest.approx(4.022e9 * (3 * 14 + 4), rel=1e-3)
     monkeypatch.setattr(machines, "free_bytes", lambda folder: int(wanted) - 10**6)
     text = failures(needs)["disk"]
-    assert "will take 185 GB more" in text and "slime.keep_checkpoints" in text
+    assert "will take 185 GB more" in text and "resources.keep_checkpoints" in text
     # what lies there already is not to come any more
     store.mkdir(parents=True)
     (store / "iter").write_bytes(b"x" * 2 * 10**6)

@@ -137,12 +137,19 @@ def _cpu_backend(config: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _parallelism(config: Mapping[str, Any]) -> Iterator[Fault]:
-    gpus, slime, grpo = config["resources"]["gpus"], config["slime"], config["grpo"]
+    nodes, slime, grpo = config["resources"]["nodes"], config["slime"], config["grpo"]
+    gpus = config["resources"]["gpus"] * nodes
     shared = slime["tensor_parallel"] * slime["pipeline_parallel"] * slime["context_parallel"]
+    if nodes > 1 and config["user"].get("serve"):
+        yield Fault(
+            "resources.nodes",
+            "user.serve takes GPUs of one node; serve the user elsewhere (user.api_base) when "
+            f"resources.nodes is {nodes}",
+        )
     if gpus == 0 or gpus % shared:
         yield Fault(
             "resources.gpus",
-            f"resources.gpus {gpus} is no multiple of {shared}, the GPUs of one replica "
+            f"resources.gpus × nodes = {gpus} is no multiple of {shared}, the GPUs of one replica "
             "(slime.tensor_parallel × pipeline_parallel × context_parallel); change one of them",
         )
         return

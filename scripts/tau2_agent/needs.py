@@ -16,7 +16,8 @@ from tau2_agent.megatron_args import parameter_count, read_config
 
 GIB = 2**30
 # Bytes a weight takes in Megatron: bf16 weights, fp32 gradients, and Adam's three fp32 copies.
-TRAINING_BYTES = 2 + 4 + 12
+ADAM_BYTES = 12
+TRAINING_BYTES = 2 + 4 + ADAM_BYTES
 CHECKPOINT_BYTES = 2 + 12  # torch_dist with optimizer
 WEIGHTS_BYTES = 2  # bf16, in a checkpoint without optimizer and in a Hugging Face folder
 LOGIT_COPIES_BYTES = 16  # a token and a word of the vocabulary: bf16, fp32, softmax, gradient
@@ -42,6 +43,7 @@ class Needs:
     context_parallel: int = 1
     max_tokens_per_gpu: int = 0
     keep_checkpoints: int = 2
+    optimizer_offload: bool = False
     saves_optimizer: bool = True
     stores: tuple[Path, ...] = ()
     model: Path | None = None
@@ -80,6 +82,7 @@ def training_needs(
         context_parallel=options.context_parallel,
         max_tokens_per_gpu=options.max_tokens_per_gpu,
         keep_checkpoints=options.keep_checkpoints,
+        optimizer_offload=options.optimizer_offload,
         saves_optimizer="--no-save-optim" not in shlex.split(options.extra_args),
         stores=(store,),
         model=options.model,
@@ -91,7 +94,8 @@ def training_needs(
 def memory_gib(needs: Needs, config: dict[str, Any]) -> float:
     """GiB that training surely takes on each GPU: weights, gradients, Adam, logits of one batch."""
     shared = needs.tensor_parallel * needs.pipeline_parallel
-    state = parameter_count(config) * TRAINING_BYTES / shared
+    bytes_each = TRAINING_BYTES - ADAM_BYTES * needs.optimizer_offload
+    state = parameter_count(config) * bytes_each / shared
     logits = needs.max_tokens_per_gpu * config["vocab_size"] * LOGIT_COPIES_BYTES
     return (state + logits / needs.tensor_parallel) / GIB + OVERHEAD_GIB
 

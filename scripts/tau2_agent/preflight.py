@@ -151,7 +151,7 @@ def _disk(needs: Needs) -> Iterator[Finding]:
             "disk",
             f"{place}: {free / GB:.0f} GB are free, checkpoints of {weights / 1e9:.3g} billion "
             f"weights will take {wanted / GB:.0f} GB more; free some, link checkpoints/ to a "
-            "larger disk, or lower slime.keep_checkpoints",
+            "larger disk, or lower resources.keep_checkpoints",
         )
     else:
         yield Finding("ok", "disk", f"{(free or 0) / GB:.0f} GB free, {wanted / GB:.3g} GB to come")

@@ -43,7 +43,9 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     """Flags about the machine; none of them decides what is learnt."""
     machine = parser.add_argument_group("the machine")
     machine.add_argument("--gpus", type=int, default=2, help="GPUs on each node")
-    machine.add_argument("--nodes", type=int, default=1, help="more than 1 needs --ray-address")
+    machine.add_argument(
+        "--nodes", type=int, default=1, help="of the SLURM job, or of --ray-address"
+    )
     machine.add_argument("--tensor-parallel", type=int, default=2, help="GPUs that share a layer")
     machine.add_argument("--pipeline-parallel", type=int, default=1, help="GPUs in a row of layers")
     machine.add_argument("--context-parallel", type=int, default=1, help="GPUs that share a text")

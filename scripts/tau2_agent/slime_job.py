@@ -32,6 +32,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tau2_agent import ray_nodes
+from tau2_agent.machine import own_address
+
 MARKER = "TAU2_JOB"
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 SOCKET_PATH_LIMIT = 107  # bytes of a Unix socket's path; Ray puts up to 62 below its folder
@@ -49,13 +52,15 @@ class RayOptions:
     """How a job gets its Ray.
 
     address: "" starts one; "auto" or "host:port" joins a running one (`ray symmetric-run` gives
-    that on every node); "http://host:port" submits to its dashboard. gpus: on this node.
+    that on every node); "http://host:port" submits to its dashboard. gpus: on each node. nodes:
+    with more than one, of the SLURM allocation, Ray is started on all of them (ray_nodes.py).
     submit: "auto" uses `ray job submit` where the dashboard is installed, else starts the program
     as Ray's driver; "job" and "driver" ask for one of them.
     """
 
     address: str = ""
     gpus: int = 1
+    nodes: int = 1
     submit: str = "auto"
     start_timeout_s: float = 120.0
 
@@ -89,16 +94,44 @@ class Job:
         with contextlib.ExitStack() as stack:
             if self.ray.address:
                 command, extra = self._joining(self.ray.address)
+                workers = None
             else:
+                ray_nodes.require_allocation(self.ray.nodes)
                 cluster = stack.enter_context(
                     own_ray(environment, self.ray, lock=self.lock, marker=self.marker)
                 )
                 command, extra = self._joining(cluster.dashboard or cluster.address)
-            return self._follow(command, {**environment, **extra}, on_line)
+                workers = stack.enter_context(self._workers(cluster, environment))
+            status = self._follow(command, {**environment, **extra}, on_line)
+            if workers is not None and workers.lost:
+                raise JobError(workers.lost)
+            return status
 
     def stop(self, *_: object) -> None:
         """End the job soon; `run` then returns. May be called from a signal handler."""
         self.stopped = True
+        self._end_client()
+
+    def _workers(
+        self, cluster: Cluster, environment: Mapping[str, str]
+    ) -> contextlib.AbstractContextManager[ray_nodes.Workers | None]:
+        """Start Ray on the other nodes of the job, if it has any."""
+        nodes, gpus = self.ray.nodes, self.ray.gpus
+        if nodes == 1:
+            return contextlib.nullcontext()
+        return ray_nodes.other_nodes(
+            ray_nodes.workers_command(RAY, cluster.address, nodes, gpus, cpu_slots(gpus)),
+            environment,
+            address=cluster.address,
+            nodes=nodes,
+            gpus=gpus,
+            log=cluster.folder / "workers.log",
+            on_lost=self._end_client,
+            preexec=end_with_parent,
+            timeout_s=self.ray.start_timeout_s,
+        )
+
+    def _end_client(self) -> None:
         if self._client is not None and self._client.poll() is None:
             self._client.terminate()
 
@@ -155,14 +188,15 @@ def own_ray(
     submit = options.submit == "job" or (options.submit == "auto" and dashboard_installed())
     folder = _new_folder(marker)
     ports = free_ports(9)
-    address = f"{LOCAL}:{ports[0]}"
+    host = LOCAL if options.nodes == 1 else own_address()
+    address = f"{host}:{ports[0]}"
     dashboard = f"http://{LOCAL}:{ports[1]}" if submit else None
     log = folder / "start.log"
     head: subprocess.Popen[bytes] | None = None
     try:
         with open(log, "wb") as sink:
             head = subprocess.Popen(
-                ray_start_command(options.gpus, ports, folder, dashboard=submit),
+                ray_start_command(options.gpus, ports, folder, dashboard=submit, host=host),
                 env={**environment, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"},
                 stdout=sink,
                 stderr=subprocess.STDOUT,
@@ -171,7 +205,8 @@ def own_ray(
                 pass_fds=[lock] if lock is not None and lock >= 0 else [],
                 preexec_fn=end_with_parent,
             )
-        _wait_for_ray(head, [ports[0], ports[1]] if submit else [ports[0]], log, options)
+        listeners = [(host, ports[0]), *([(LOCAL, ports[1])] if submit else [])]
+        _wait_for_ray(head, listeners, log, options)
         yield Cluster(address, dashboard, folder)
     finally:
         if head is not None:
@@ -181,22 +216,20 @@ def own_ray(
 
 
 def ray_start_command(
-    gpus: int, ports: list[int], folder: Path, *, dashboard: bool = True
+    gpus: int, ports: list[int], folder: Path, *, dashboard: bool = True, host: str = LOCAL
 ) -> list[str]:
     """Return the `ray start` of a head that shares nothing with another one on this machine.
 
-    ports: nine free ones; worker ports are left to the system. The CPU count is a number for Ray's
-    scheduler, not a limit: slime asks for one a GPU and a few for its manager, on machines with
-    fewer cores too.
+    ports: nine free ones; worker ports are left to the system. host: the address that it listens
+    on; other nodes need one that they can reach.
     """
-    cpus = max(len(os.sched_getaffinity(0)), gpus + 4)
     return [
         *RAY,
         "start",
         "--head",
         "--block",
         "--disable-usage-stats",
-        f"--node-ip-address={LOCAL}",
+        f"--node-ip-address={host}",
         f"--port={ports[0]}",
         f"--include-dashboard={'true' if dashboard else 'false'}",
         f"--dashboard-host={LOCAL}",
@@ -212,8 +245,16 @@ def ray_start_command(
         "--max-worker-port=0",
         f"--temp-dir={folder}",
         f"--num-gpus={gpus}",
-        f"--num-cpus={cpus}",
+        f"--num-cpus={cpu_slots(gpus)}",
     ]
+
+
+def cpu_slots(gpus: int) -> int:
+    """Return the CPU count of a node for Ray's scheduler; it limits nothing.
+
+    slime asks for one a GPU and a few for its manager, on machines with fewer cores too.
+    """
+    return max(len(os.sched_getaffinity(0)), gpus + 4)
 
 
 def dashboard_installed() -> bool:
@@ -293,10 +334,13 @@ def _lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
 
 
 def _wait_for_ray(
-    head: subprocess.Popen[bytes], ports: list[int], log: Path, options: RayOptions
+    head: subprocess.Popen[bytes],
+    listeners: list[tuple[str, int]],
+    log: Path,
+    options: RayOptions,
 ) -> None:
     deadline = time.monotonic() + options.start_timeout_s
-    while not all(_listens(port) for port in ports):
+    while not all(map(_listens, listeners)):
         if head.poll() is not None or time.monotonic() > deadline:
             why = "ended" if head.poll() is not None else f"took over {options.start_timeout_s:g} s"
             text = log.read_text(encoding="utf-8", errors="replace")[-2000:]
@@ -304,10 +348,10 @@ def _wait_for_ray(
         time.sleep(0.5)
 
 
-def _listens(port: int) -> bool:
+def _listens(place: tuple[str, int]) -> bool:
     with contextlib.closing(socket.socket()) as probe:
         probe.settimeout(1.0)
-        return probe.connect_ex((LOCAL, port)) == 0
+        return probe.connect_ex(place) == 0
 
 
 def _end(process: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:

@@ -106,7 +106,9 @@ class Training:
             command=[python, str(self.install.train_program), *self.command],
             environment=job_environment(self.install, self.options),
             marker=str(folder),
-            ray=RayOptions(address=self.options.ray_address, gpus=self.options.gpus),
+            ray=RayOptions(
+                self.options.ray_address, gpus=self.options.gpus, nodes=self.options.nodes
+            ),
             lock=stage.lock_descriptor,
         )
         stage.on_stop = job.stop

@@ -70,7 +70,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def _fault(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint, None if nothing. Reads headers, not weights."""
+    """What is wrong with a checkpoint, None if nothing. Of weights, only the header is read."""
     try:
         state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         if state["global_step"] != int(checkpoint.name[11:]):
@@ -79,8 +79,13 @@ def _fault(checkpoint: Path) -> str | None:
             weights.keys()
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         return f"{type(error).__name__}: {error}"
-    for name in ("optimizer.pt", "scheduler.pt"):
-        if not zipfile.is_zipfile(checkpoint / name):
+    random_states = sorted(path.name for path in checkpoint.glob("rng_state*.pth"))
+    for name in ("optimizer.pt", "scheduler.pt", *random_states):
+        try:
+            with zipfile.ZipFile(checkpoint / name) as archive:
+                if archive.testzip() is not None:
+                    return f"{name} is damaged"
+        except (OSError, zipfile.BadZipFile):
             return f"{name} is missing or cut"
     return None
 

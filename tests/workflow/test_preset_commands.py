@@ -18,7 +18,14 @@ from tau2_agent.sglang_server import ServerOptions, server_command
 
 pytestmark = pytest.mark.workflow
 GOLDEN = Path(__file__).parents[1] / "golden" / "presets"
-PRESETS = ["gpu-smoke", "qwen3-4b-1gpu", "qwen3-4b", "qwen3-4b-4gpu", "qwen3-4b-8gpu"]
+PRESETS = [
+    "gpu-smoke",
+    "qwen3-4b-1gpu",
+    "qwen3-4b",
+    "qwen3-4b-4gpu",
+    "qwen3-4b-8gpu",
+    "qwen3-4b-2x8gpu",
+]
 
 
 def slime_arguments(words):
