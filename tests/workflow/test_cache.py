@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from project_copy import TINY as VALUES
+from project_copy import copy_repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -13,9 +15,6 @@ TINY = ("--cores", "1", "--configfile", "tiny.yaml", "--cache", *CACHED, "--")
 
 @pytest.fixture
 def two_copies(tmp_path, monkeypatch):
-    from conftest import TINY as values
-    from conftest import copy_repository
-
     cache = tmp_path / "cache"
     cache.mkdir()
     monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(cache))
@@ -23,7 +22,7 @@ def two_copies(tmp_path, monkeypatch):
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         copies.append(copy_repository(tmp_path / name))
-        (tmp_path / name / "tiny.yaml").write_text(values.read_text())
+        (tmp_path / name / "tiny.yaml").write_text(VALUES.read_text())
     return copies
 
 

@@ -1,0 +1,87 @@
+"""A copy of the repository, and Snakemake in it as a user would run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("Snakefile", "config.yaml", "rules", "schemas", "presets", "slurm", "scripts")
+TINY = ROOT / "tests" / "workflow" / "tiny.yaml"
+
+
+@dataclass
+class Outcome:
+    """What a Snakemake run did: exit status, everything printed, seconds of CPU."""
+
+    status: int
+    text: str
+    cpu_seconds: float
+
+    @property
+    def jobs(self) -> dict[str, int]:
+        """Rule -> number of jobs, from the first table of jobs; empty if there was none to do."""
+        table = re.search(r"^job +count\n[- ]+\n(.*?)^total ", self.text, re.M | re.S)
+        if table is None:
+            return {}
+        rows = [line.split() for line in table[1].splitlines()]
+        return {rule: int(count) for rule, count in rows if rule != "all"}
+
+
+@dataclass
+class Project:
+    """A copy of the repository."""
+
+    folder: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", *arguments]
+
+    def start(self, *arguments: str, **more) -> subprocess.Popen:
+        """Start Snakemake in a session of its own, so that its whole group can be killed."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **more,
+        )
+
+    def run(self, *arguments: str, timeout: float = 600) -> Outcome:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        process = self.start(*arguments)
+        try:
+            text, _ = process.communicate(timeout=timeout)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Outcome(process.returncode, text, used)
+
+    def dry_run(self, *arguments: str) -> Outcome:
+        return self.run("-n", *arguments)
+
+    def write_config(self, text: str) -> None:
+        (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def copy_repository(folder: Path) -> Project:
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy2(source, folder / name)
+    return Project(folder)
