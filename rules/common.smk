@@ -1,4 +1,5 @@
 # What the rules share: the checked configuration, the backend, file names, flags.
+import json
 import os
 import shlex
 import sys
@@ -214,14 +215,20 @@ def code(wildcards, resources):
 CUSTOMERS = {stage: user_config.customer(config, stage) for stage in user_config.STAGES}
 
 
-def require_language_models():
-    """Fail before anything is made if a language model cannot be asked: no key, no price."""
+def language_models():
+    """Section -> settings of the language models that will be asked, without any key."""
     asked = {}
     keys = "model api_base max_tokens budget_usd budget_tokens options price"
     if any(customer.llm and not customer.serve for customer in CUSTOMERS.values()):
         asked["user"] = only("user", keys)
     if config["traces"]["teacher"] == "llm" and not Path(TRACES).exists():
         asked["traces"] = only("traces", keys)
+    return asked
+
+
+def require_language_models():
+    """Fail before anything is made if a language model cannot be asked: no key, no price."""
+    asked = language_models()
     if not asked:
         return
     from tau2_agent.llm import LLMFailure, LLMSettings, check_model

@@ -15,6 +15,8 @@ rule preflight:
             checkpoints=[CHECKPOINTS["sft"], CHECKPOINTS["rl"]],
             data=[tasks_file(config["tasks"]["grpo"]), TRACES],
             port=config["evaluation"]["sglang_port"],
+            ask=[f"{section}={json.dumps(one)}" for section, one in language_models().items()]
+            or None,
             **KEEP,
             context_length=max(
                 config["sft"]["max_length"],

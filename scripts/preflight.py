@@ -7,6 +7,7 @@ itself before it touches a GPU. Every failure is printed with its remedy, and th
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from pathlib import Path
 
@@ -67,6 +68,13 @@ def main() -> int:
     )
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="JSON-lines files")
     parser.add_argument("--port", type=int, help="of an SGLang server that runs already")
+    parser.add_argument(
+        "--ask",
+        nargs="*",
+        default=[],
+        metavar="SECTION=JSON",
+        help="language models that get one real request; keys come from the environment",
+    )
     hardware = parser.add_argument_group("the machine")
     hardware.add_argument("--gpus", type=int, default=0, help="on each node")
     hardware.add_argument("--nodes", type=int, default=1)
@@ -83,6 +91,13 @@ def main() -> int:
     args = parser.parse_args()
 
     found = list(findings(needs(args), machine.look()))
+    if args.ask:
+        from tau2_agent.llm import LLMSettings
+        from tau2_agent.model_request import model_findings
+
+        asked = (word.split("=", 1) for word in args.ask)
+        models = {section: LLMSettings(**json.loads(values)) for section, values in asked}
+        found += model_findings(models)
     show(found)
     failed = sum(finding.level == "failure" for finding in found)
     print(f"{len(found)} checks, {failed} failed" + ("" if failed else ": the run may begin"))

@@ -210,7 +210,7 @@ def test_texts_of_the_command_line() -> None:
         ),
         (
             {"preset": "qwen3-4b", "resources": {"gpus": 3}},
-            ["resources.gpus 3 is no multiple of 2", "slime.tensor_parallel"],
+            ["resources.gpus × nodes = 3 is no multiple of 2", "slime.tensor_parallel"],
         ),
         (
             {"preset": "qwen3-4b-8gpu", "sft": {"batch_size": 6}},

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_openai import FakeOpenAI
 from test_megatron_args import config
 
 from tau2_agent import machine as machines
@@ -246,3 +247,19 @@ def test_the_program_fails_and_its_last_words_are_the_failures(tmp_path):
     assert result.returncode == 1
     assert result.stdout.splitlines()[-2].startswith("FAILURE")
     assert "Traceback" not in result.stderr
+
+
+def test_a_language_model_is_asked_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "planted-key")
+    with FakeOpenAI(answer=lambda request: "ready", behaviours=["ready", 401]) as server:
+        asked = json.dumps({"model": "openai/some", "api_base": server.url})
+        flags = ["--backend", "cpu", "--model", str(tmp_path / "none"), "--ask", f"user={asked}"]
+        good, bad = run(*flags), run(*flags)
+        assert len(server.requests) == 2
+    assert good.returncode == 0 and "user.model openai/some answers in" in good.stdout
+    assert bad.returncode == 1 and "user.model openai/some does not answer" in bad.stdout
+    closed = run(*flags)
+    assert closed.returncode == 1 and "does not answer" in closed.stdout
+    for result in (good, bad, closed):
+        assert "planted-key" not in result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
