@@ -65,6 +65,7 @@ def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1):
         tracking="none",
         ray_address="",
         gpus=1,
+        nodes=1,
         keep_checkpoints=keep,
     )
     with Stage(options.output, {"lr": 1}, {"rollouts": rollouts}) as stage:
