@@ -180,6 +180,16 @@ def only(section, keys):
     return {key: config[section][key] for key in keys.split()}
 
 
+def teacher_flags(values):
+    """Values of the section traces under the names of flags."""
+    asked = "model temperature max_tokens options api_base timeout_s budget_usd budget_tokens price"
+    named = {f"teacher_{key}" if key in asked.split() else key: values[key] for key in values}
+    if "teacher_options" in named:
+        options = named["teacher_options"]
+        named["teacher_options"] = json.dumps(options) if options else None
+    return named
+
+
 # Of action, communicate and assertion checks, as the programs take them.
 PARTIAL_WEIGHTS = ",".join(
     str(config["reward"]["weights"][check]) for check in ("action", "communicate", "assertion")

@@ -1,7 +1,5 @@
 # What the model is taught: conversations that solved their task, and proof that no evaluated task
 # is among the training data.
-import json
-
 if config["user"]["serve"] and not user_config.is_folder(config["user"]["serve"]):
 
     include: "user.smk"
@@ -35,16 +33,6 @@ TRACED = {
         "quiet": only("traces", "concurrency") if CUSTOMERS["traces"].llm else {},
     },
 )
-
-
-def teacher_flags(values):
-    """Values of the section traces under the names of flags."""
-    asked = "model temperature max_tokens options api_base timeout_s budget_usd budget_tokens price"
-    named = {f"teacher_{key}" if key in asked.split() else key: values[key] for key in values}
-    if "teacher_options" in named:
-        options = named["teacher_options"]
-        named["teacher_options"] = json.dumps(options) if options else None
-    return named
 
 
 rule teacher_traces:
