@@ -1,7 +1,7 @@
 """A job on two nodes: Ray comes up on both, the job sees all GPUs, a lost node ends it clearly.
 
-Runs where `ray` is installed (slime's container, or `pip install ray[default]`); what it starts is the
-project's own job, on two virtual nodes with pretend GPUs.
+Runs where `ray` is installed (slime's container, or `pip install ray[default]`); what it starts is
+the project's own job, on two virtual nodes with pretend GPUs.
 """
 
 from __future__ import annotations
