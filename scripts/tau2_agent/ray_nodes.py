@@ -31,6 +31,10 @@ COUNT = (
 )
 
 
+# What srun must know of its job. The rest describes the batch step, and would add to its options.
+KEPT = {"SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CONF", "SLURM_CLUSTER_NAME"}
+
+
 class NodesError(RuntimeError):
     """The other nodes of a job did not come, or one of them was lost."""
 
@@ -107,10 +111,15 @@ def other_nodes(
     on_lost: called once, from another thread, when the workers end before that. Raises NodesError
     when the job does not have all its nodes and GPUs after `timeout_s` seconds.
     """
+    inherited = {
+        name: value
+        for name, value in environment.items()
+        if name in KEPT or not name.startswith(("SLURM_", "SRUN_"))
+    }
     with open(log, "wb") as sink:
         process = subprocess.Popen(
             command,
-            env=environment,
+            env=inherited,
             stdout=sink,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
