@@ -89,12 +89,15 @@ class Stopper(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        last, seen = 0, set()
+        began: dict[int, int] = {}  # trainer -> the last step that was saved when it began
+        seen = set()
         while True:
             time.sleep(0.05)
             step = max(self.project.checkpoints(self.target), default=0)
             trainer = self.project.trainer(self.target)
-            if step > last and trainer and trainer not in seen:
+            if not trainer or trainer in seen:
+                continue
+            if step > began.setdefault(trainer, step):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(trainer, signal.SIGSTOP)
                     seen.add(trainer)
