@@ -98,7 +98,7 @@ STAGES = {
         "checkpoints/.store/demo_rl_telecom-*/checkpoint-*/trainer_state.json",
         "rollouts",
         lambda folder: last_step(folder, "demo_rl_telecom"),
-        r"resumed at rollout (\d+)|resumed at step (\d+)",
+        r"resumed its own run at rollout (\d+)",
         "checkpoints",
     ),
     "evaluation": Stage(
@@ -301,7 +301,7 @@ def describe(
         notes.append("waits for the one that still trains")
     match = re.search(stage.resumed, text) if stage.resumed else None
     if match:
-        step = int(next(group for group in match.groups() if group))
+        step = int(match[1])
         lost = max(0, reached - step)
         outcome = f"goes on at {step} of the {reached} {stage.unit} done"
         return {"outcome": "; ".join([outcome, *notes]), "lost": f"{lost} {stage.unit}"}
@@ -326,11 +326,17 @@ def finished_pipeline(folder: Path) -> None:
 
 
 def write_page(table: list[dict[str, str]]) -> None:
-    """Put the table between the marks of docs/crashes.md."""
+    """Put the table between the marks of docs/crashes.md; other stages keep their rows."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
+    old, _, after = rest.partition(MARKS[1])
+    columns = ("stage", "fault", "outcome", "lost")
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in old.splitlines()]
+    kept = [dict(zip(columns, row, strict=True)) for row in cells if row[0] in STAGES]
+    ran = {row["stage"] for row in table}
+    rows = [*table, *(row for row in kept if row["stage"] not in ran)]
+    rows.sort(key=lambda row: list(STAGES).index(row["stage"]))  # stable: faults keep their order
     lines = ["| stage | fault | the same command again | lost |", "| --- | --- | --- | --- |"]
-    lines += [f"| {r['stage']} | {r['fault']} | {r['outcome']} | {r['lost']} |" for r in table]
+    lines += [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
     text = "\n".join([f"{before}{MARKS[0]}", "", *lines, "", f"{MARKS[1]}{after}"])
     PAGE.write_text(text, encoding="utf-8")
 

@@ -156,7 +156,14 @@ def test_sft_asked_to_stop_loses_nothing(made, tmp_path):
     assert difference(tmp_path / "sft", made / "sft") < 1e-5
 
 
-@pytest.mark.parametrize("name", ["optimizer.pt", "model.safetensors", "trainer_state.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors",
+        pytest.param("optimizer.pt", marks=pytest.mark.long),
+        pytest.param("trainer_state.json", marks=pytest.mark.long),
+    ],
+)
 def test_a_cut_checkpoint_is_set_aside_and_the_one_before_is_used(made, tmp_path, name):
     flags = sft_flags(made, tmp_path / "sft")
     interrupt(signal.SIGKILL, r"^step 32/", "train_sft_trl.py", *flags)

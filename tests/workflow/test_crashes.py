@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "experiments"))
 
 from crash_matrix import run_cell
 
-pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.mark.parametrize(
