@@ -95,14 +95,14 @@ async def served_model(jobs, codec, settings, args, write) -> None:
     from tau2_agent.needs import Needs
     from tau2_agent.policy import SGLangPolicy
     from tau2_agent.preflight import require
-    from tau2_agent.sglang_server import PatientPolicy, SGLangServer
+    from tau2_agent.sglang_server import ForeignPolicy, PatientPolicy, SGLangServer
 
     async with contextlib.AsyncExitStack() as stack:
         if args.sglang_port:
             policy = SGLangPolicy(f"http://127.0.0.1:{args.sglang_port}", codec.stop_ids)
             stack.push_async_callback(policy.close)
             await policy.check()
-            await play_all(jobs, policy, codec, settings, args, write)
+            await play_all(jobs, ForeignPolicy(policy), codec, settings, args, write)
             return
         require(Needs("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
         log = args.output_path.with_suffix(".sglang.log")

@@ -7,7 +7,8 @@ import pytest
 from fake_sglang import FakeSGLang
 
 from tau2_agent.policy import Sampling, SGLangPolicy
-from tau2_agent.trajectory import PolicyFailure
+from tau2_agent.sglang_server import ForeignPolicy
+from tau2_agent.trajectory import JobStop, PolicyFailure
 
 SAMPLING = Sampling(max_new_tokens=8)
 
@@ -100,3 +101,26 @@ def test_many_at_once():
 
         turns = asyncio.run(run())
     assert all(turn.token_ids == [4, 7] for turn in turns)
+
+
+def ask_foreign(fake):
+    async def run():
+        policy = SGLangPolicy(fake.url, (7, 8), attempts=2, timeout_s=5.0, max_wait_s=0.05)
+        try:
+            return await ForeignPolicy(policy).generate([1, 2, 3], SAMPLING, "session-1")
+        finally:
+            await policy.close()
+
+    return asyncio.run(run())
+
+
+def test_a_foreign_server_that_is_gone_ends_the_job_and_says_what_to_do():
+    with FakeSGLang([[4, 7]]) as fake:
+        assert ask_foreign(fake).token_ids == [4, 7]
+    with pytest.raises(JobStop, match=r"no SGLang server answers .* same command goes on"):
+        ask_foreign(fake)
+
+
+def test_a_foreign_server_that_lives_and_fails_costs_the_episode_only():
+    with FakeSGLang(["500"]) as fake, pytest.raises(PolicyFailure, match="500"):
+        ask_foreign(fake)

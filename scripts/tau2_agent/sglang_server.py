@@ -28,9 +28,9 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from tau2_agent.policy import Policy, Sampling
+from tau2_agent.policy import Policy, Sampling, SGLangPolicy
 from tau2_agent.slime_job import end_with_parent, free_ports
-from tau2_agent.trajectory import Turn
+from tau2_agent.trajectory import JobStop, PolicyFailure, Turn
 
 Result = TypeVar("Result")
 
@@ -85,6 +85,27 @@ class PatientPolicy:
         """See `policy.Policy.generate`."""
         await self.server.until_ready()
         return await self.policy.generate(prompt, sampling, session)
+
+
+class ForeignPolicy:
+    """A policy behind a server that somebody else runs: nobody will start it anew.
+
+    A request that failed is the episode's trouble; a server that is gone ends the job.
+    """
+
+    def __init__(self, policy: SGLangPolicy) -> None:
+        self.policy = policy
+
+    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
+        """See `policy.Policy.generate`. Raises JobStop when no server answers any more."""
+        try:
+            return await self.policy.generate(prompt, sampling, session)
+        except PolicyFailure:
+            try:
+                await self.policy.check()
+            except PolicyFailure as gone:
+                raise JobStop(f"{gone}. The same command goes on where it stopped") from None
+            raise
 
 
 class SGLangServer:

@@ -54,7 +54,7 @@ class UserFailure(Exception):
 
 
 class JobStop(Exception):
-    """No further episode can count: no key, budget spent, or the user simulator fails too often.
+    """No further episode can count: no key, budget spent, no server, a user simulator that fails.
 
     Ends the job, not only the episode. What is done is kept; the message says what to do.
     """
