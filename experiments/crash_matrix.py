@@ -289,6 +289,8 @@ def describe(
     stage: Stage, fault: str, reached: int, first: str, status: int, text: str
 ) -> dict[str, str]:
     """The table's words for what happened."""
+    if status != 0 and "another program is writing this file" in text:
+        return {"outcome": "refused in one line while the first one still writes", "lost": "0"}
     if status != 0:
         return {"outcome": f"FAILED: {text.strip().splitlines()[-1][:80]}", "lost": "?"}
     notes = []
@@ -326,15 +328,16 @@ def finished_pipeline(folder: Path) -> None:
 
 
 def write_page(table: list[dict[str, str]]) -> None:
-    """Put the table between the marks of docs/crashes.md; other stages keep their rows."""
+    """Put the table between the marks of docs/crashes.md; other cells keep their rows."""
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(MARKS[0])
     old, _, after = rest.partition(MARKS[1])
     columns = ("stage", "fault", "outcome", "lost")
     cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in old.splitlines()]
     kept = [dict(zip(columns, row, strict=True)) for row in cells if row[0] in STAGES]
-    ran = {row["stage"] for row in table}
-    rows = [*table, *(row for row in kept if row["stage"] not in ran)]
-    rows.sort(key=lambda row: list(STAGES).index(row["stage"]))  # stable: faults keep their order
+    ran = {(row["stage"], row["fault"]) for row in table}
+    rows = [*table, *(row for row in kept if (row["stage"], row["fault"]) not in ran)]
+    stages, faults = list(STAGES), list(FAULTS)
+    rows.sort(key=lambda row: (stages.index(row["stage"]), faults.index(row["fault"])))
     lines = ["| stage | fault | the same command again | lost |", "| --- | --- | --- | --- |"]
     lines += [f"| {' | '.join(row[column] for column in columns)} |" for row in rows]
     text = "\n".join([f"{before}{MARKS[0]}", "", *lines, "", f"{MARKS[1]}{after}"])
