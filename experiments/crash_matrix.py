@@ -306,6 +306,8 @@ def describe(
         step = int(match[1])
         lost = max(0, reached - step)
         outcome = f"goes on at {step} of the {reached} {stage.unit} done"
+        if step > reached:  # the program outlived Snakemake
+            outcome = "finished meanwhile, kept"
         return {"outcome": "; ".join([outcome, *notes]), "lost": f"{lost} {stage.unit}"}
     if "already trained with these settings" in text or "Nothing to be done" in text:
         return {"outcome": "; ".join(["finished meanwhile, kept", *notes]), "lost": "0"}
