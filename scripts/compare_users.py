@@ -27,6 +27,7 @@ from tau2_agent.baselines import AGENTS, make_agent
 from tau2_agent.episode import Limits, run_episode
 from tau2_agent.episode_log import EpisodeLog, read_rows
 from tau2_agent.files import write_json
+from tau2_agent.intervals import figure
 from tau2_agent.results import project_commit, read_summary, tasks_sha256, versions
 from tau2_agent.tasks import load_tasks
 
@@ -208,16 +209,6 @@ def show(agreement: Agreement) -> None:
         markup=False,
         highlight=False,
     )
-
-
-def figure(value: float | None, interval: Any = None, sign: str = "", digits: int = 3) -> str:
-    """A number with its interval; "-" for none."""
-    if value is None:
-        return "-"
-    text = f"{value:{sign}.{digits}f}"
-    if interval is not None:
-        text += f" [{interval.low:{sign}.2f}, {interval.high:{sign}.2f}]"
-    return text
 
 
 if __name__ == "__main__":

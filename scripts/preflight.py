@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 
 from tau2_agent import command, machine
-from tau2_agent.needs import Needs
+from tau2_agent.needs import Needs, hardware
 from tau2_agent.preflight import Finding, findings
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
@@ -34,15 +33,7 @@ def needs(args) -> Needs:
     stores = map(open_store, args.checkpoints)
     return Needs(
         backend=args.backend,
-        gpus=args.gpus,
-        nodes=args.nodes,
-        tensor_parallel=args.tensor_parallel,
-        pipeline_parallel=args.pipeline_parallel,
-        context_parallel=args.context_parallel,
-        max_tokens_per_gpu=args.max_tokens_per_gpu,
-        keep_checkpoints=args.keep_checkpoints,
-        optimizer_offload=args.optimizer_offload,
-        saves_optimizer="--no-save-optim" not in shlex.split(args.extra_args),
+        **hardware(args),
         stores=tuple(store for store in stores if store is not None),
         model=args.model,
         source=args.source,

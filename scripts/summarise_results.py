@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tau2_agent import command
 from tau2_agent.files import write_text
-from tau2_agent.intervals import Difference, Interval, paired_difference
+from tau2_agent.intervals import Difference, figure, paired_difference
 from tau2_agent.results import EvaluationSummary, read_summary, task_values
 
 STAGES = ["base", "sft", "rl"]
@@ -175,11 +175,11 @@ def show_rows(rows: Sequence[Row]) -> None:
             s.stage,
             *([run] if several else []),
             str(sum(task.counted > 0 for task in s.tasks)),
-            _figure(s.pass_at_1, s.pass_at_1_interval),
-            _figure(gain and gain.mean, gain and gain.interval, sign="+"),
-            _figure(s.avg_reward),
-            _figure(s.avg_partial_score),
-            _figure(s.avg_steps, digits=1),
+            figure(s.pass_at_1, s.pass_at_1_interval),
+            figure(gain and gain.mean, gain and gain.interval, sign="+"),
+            figure(s.avg_reward),
+            figure(s.avg_partial_score),
+            figure(s.avg_steps, digits=1),
             str(s.excluded),
         )
         last = s.split
@@ -188,17 +188,6 @@ def show_rows(rows: Sequence[Row]) -> None:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
-
-
-def _figure(
-    value: float | None, interval: Interval | None = None, sign: str = "", digits: int = 3
-) -> str:
-    if value is None:
-        return "-"
-    text = f"{value:{sign}.{digits}f}"
-    if interval is not None:
-        text += f" [{interval.low:{sign}.2f}, {interval.high:{sign}.2f}]"
-    return text
 
 
 if __name__ == "__main__":

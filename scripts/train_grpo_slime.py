@@ -244,27 +244,29 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
         stage.finish({"stage": "grpo", **summary, "user_usage": usage})
 
 
-def main() -> int:
-    options = parse()
-    install = find_install(options.slime_home, options.megatron_home)
-    decisive = (
+def decisive(options: argparse.Namespace) -> dict[str, Any]:
+    """All options that decide the weights."""
+    names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
         "max_new_tokens context_length max_steps filter max_dropped_groups alpha weights std lr "
         "lr_schedule weight_decay adam_beta2 updates clip clip_high kl entropy"
     )
     if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
-        decisive += " rollouts"
+        names += " rollouts"
     asked = users.from_options(options, options.seed)
-    mark = fingerprint(
-        {"sft": options.sft, "tasks": options.tasks},
-        {
-            "backend": "slime",
-            **{name: getattr(options, name) for name in decisive.split()},
-            "user": asked.simulator,
-            **({"llm": asked.decisive()} if asked.needs_llm else {}),
-            "extra": slime_command.decisive(slime_command.extra_arguments(options)),
-        },
-    )
+    return {
+        "backend": "slime",
+        **{name: getattr(options, name) for name in names.split()},
+        "user": asked.simulator,
+        **({"llm": asked.decisive()} if asked.needs_llm else {}),
+        "extra": slime_command.decisive(slime_command.extra_arguments(options)),
+    }
+
+
+def main() -> int:
+    options = parse()
+    install = find_install(options.slime_home, options.megatron_home)
+    mark = fingerprint({"sft": options.sft, "tasks": options.tasks}, decisive(options))
     with Stage(options.output, mark, {"rollouts": options.rollouts}) as stage:
         if not stage.finished:
             train(options, install, stage)

@@ -269,7 +269,7 @@ def three_weights(text: str) -> tuple[float, float, float]:
     return action, communicate, assertion
 
 
-def main() -> int:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = command.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="SFT checkpoint to start from")
     parser.add_argument("--tasks", type=Path, required=True, help="task file to draw prompts from")
@@ -317,9 +317,11 @@ def main() -> int:
     )
     parser.add_argument("--keep-checkpoints", type=int, default=2, help="the last ones stay")
     users.add_flags(parser)
-    args = parser.parse_args()
+    return parser.parse_args(arguments)
 
-    # All that decides the weights, in the order of --help.
+
+def decisive(args) -> dict[str, Any]:
+    """All options that decide the weights, in the order of --help."""
     decides = {
         key: value
         for key, value in vars(args).items()
@@ -329,7 +331,12 @@ def main() -> int:
     decides |= {"user": asked.simulator, **({"llm": asked.decisive()} if asked.needs_llm else {})}
     if args.lr_schedule != "constant":  # else more rollouts continue the same run
         decides["rollouts"] = args.rollouts
-    mark = fingerprint({"model": args.model, "tasks": args.tasks}, decides)
+    return decides
+
+
+def main() -> int:
+    args = parse()
+    mark = fingerprint({"model": args.model, "tasks": args.tasks}, decisive(args))
     with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:
         if not stage.finished:
             train(args, stage)

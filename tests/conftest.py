@@ -26,6 +26,31 @@ def tokenizer():
     return demo_tokenizer(TEXT * 3, vocab_size=400)
 
 
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory, tokenizer):
+    """Folder of a random Qwen3 of a few thousand weights, with that tokenizer. Read only."""
+    import torch
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several processes share the tests (`./run test`): the long ones begin, costly fixtures once.
 

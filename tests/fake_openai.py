@@ -247,7 +247,7 @@ class Customer:
         new: list[Any] = []
         for message in [*talk, None]:
             if message is None or message["role"] == "assistant":
-                reply = _now(user.reply(new))
+                reply = now(user.reply(new))
                 new = []
             elif message["role"] == "tool":
                 call = message["tool_call_id"]
@@ -261,7 +261,7 @@ class Customer:
         return calls(*((call.name, call.arguments) for call in reply.tool_calls))
 
 
-def _now(coroutine: Any) -> Any:
+def now(coroutine: Any) -> Any:
     """The result of a coroutine that never waits."""
     try:
         coroutine.send(None)

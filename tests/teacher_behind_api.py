@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fake_openai import calls, says
+from fake_openai import calls, now, says
 from tau2.data_model.message import AssistantMessage, ToolMessage, UserMessage
 
 from tau2_agent.teacher import ScriptedTeacher
@@ -17,7 +17,7 @@ def teacher_answers(request: dict[str, Any]) -> dict[str, Any]:
     begun = False
     for message in [*request["messages"][1:], None]:
         if message is None or (message["role"] == "assistant" and begun):
-            answer = _result(teacher.act(new))
+            answer = now(teacher.act(new))
             new = []
         elif message["role"] == "assistant":  # the greeting
             new.append(AssistantMessage(role="assistant", content=message["content"]))
@@ -36,12 +36,3 @@ def teacher_answers(request: dict[str, Any]) -> dict[str, Any]:
     if not answer.is_tool_call():
         return says(answer.content)
     return calls(*((call.name, call.arguments) for call in answer.tool_calls))
-
-
-def _result(coroutine: Any) -> Any:
-    """The result of a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("it waits")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from fake_openai import Customer, FakeOpenAI, says
-from transformers import Qwen3Config, Qwen3ForCausalLM
 
 import compare_users
 from tau2_agent import users
@@ -199,26 +198,8 @@ def test_failures_are_counted_by_kind_and_left_out(tmp_path, monkeypatch) -> Non
         run(tmp_path, *TASKS, *side)
 
 
-@pytest.fixture
-def checkpoint(tmp_path, tokenizer):
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        num_key_value_heads=1,
-        head_dim=16,
-        max_position_embeddings=256,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(tmp_path / "model")
-    tokenizer.save_pretrained(tmp_path / "model")
-    return tmp_path / "model"
-
-
-def test_a_checkpoint_and_two_evaluations(tmp_path, checkpoint) -> None:
-    options = ["--checkpoint", checkpoint, "--backend", "cpu", "--prompt", "short"]
+def test_a_checkpoint_and_two_evaluations(tmp_path, random_model) -> None:
+    options = ["--checkpoint", random_model, "--backend", "cpu", "--prompt", "short"]
     options += ["--context-length", 200, "--max-new-tokens", 4, "--num-tasks", 4]
     with FakeOpenAI(Customer(load_tasks("extra_dev")[:4])) as server:
         both = run(tmp_path, *options, *llm_side(server))

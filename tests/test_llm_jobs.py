@@ -30,30 +30,6 @@ RARE = min(
 RARE_COUNT = sum(str(task.user_scenario) == RARE for task in TASKS)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory, tokenizer):
-    """A random Qwen3 of a few thousand weights."""
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 def start(folder, program, *words, key=None, **environment):
     inherited = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     keys = {"OPENAI_API_KEY": key} if key else {}
@@ -133,10 +109,10 @@ def break_protocol(request):
     return Customer(TASKS)(request)
 
 
-def test_a_key_is_found_nowhere(run, model, tmp_path):
+def test_a_key_is_found_nowhere(run, random_model, tmp_path):
     faults = {3: 500, 5: (429, {"Retry-After": "0"}), 8: "half", 11: "nonsense", 13: "drop"}
     with FakeOpenAI(Customer(TASKS), faults=faults.get, authorize=KEY) as server:
-        text = finish(start(tmp_path, *evaluation(model, server), key=KEY))
+        text = finish(start(tmp_path, *evaluation(random_model, server), key=KEY))
     summary = json.loads((tmp_path / "results/eval.json").read_text())
     assert (summary["evaluated"], summary["excluded"], summary["user_errors"]) == (20, 0, {})
     usage = summary["user_usage"]
@@ -145,28 +121,28 @@ def test_a_key_is_found_nowhere(run, model, tmp_path):
     assert summary["manifest"]["user_settings"]["model"] == "openai/stand-in"
 
     with FakeOpenAI(Customer(TASKS), authorize="another") as server:  # repeats what it was given
-        words = evaluation(model, server, "--seed", "1")
+        words = evaluation(random_model, server, "--seed", "1")
         refused = finish(start(tmp_path, *words, key=KEY), status=2)
     assert "Is OPENAI_API_KEY right" in refused and len(server.requests) <= 8
     with FakeOpenAI(faults=lambda number: 400) as server:
-        failed = run(*evaluation(model, server, "--seed", "2"), status=2, key=KEY)
+        failed = run(*evaluation(random_model, server, "--seed", "2"), status=2, key=KEY)
     assert "20 of 20 episodes failed because of the user simulator (refused: 20)" in failed
     assert KEY not in text + refused + failed
     assert KEY.encode() not in everything(tmp_path)
 
 
-def test_without_a_key_nothing_is_begun(run, model, tmp_path):
+def test_without_a_key_nothing_is_begun(run, random_model, tmp_path):
     with FakeOpenAI() as server:
-        words = evaluation(model, server, "--user-model", "gemini/gemini-2.5-flash-lite")
+        words = evaluation(random_model, server, "--user-model", "gemini/gemini-2.5-flash-lite")
         at = words.index("--user-api-base")
         text = run(*words[:at], *words[at + 2 :], status=2)
     assert "needs GEMINI_API_KEY" in text
     assert not rows(tmp_path)
 
 
-def test_a_killed_evaluation_pays_nothing_twice(run, model, tmp_path):
+def test_a_killed_evaluation_pays_nothing_twice(run, random_model, tmp_path):
     with FakeOpenAI(Customer(TASKS), faults=lambda number: ("slow", 0.1)) as server:
-        process = start(tmp_path, *evaluation(model, server))
+        process = start(tmp_path, *evaluation(random_model, server))
         while len(rows(tmp_path)) < 5:
             assert process.poll() is None, process.stdout.read()
         os.killpg(process.pid, signal.SIGKILL)
@@ -175,7 +151,7 @@ def test_a_killed_evaluation_pays_nothing_twice(run, model, tmp_path):
     paid = Ledger(tmp_path / "results/eval.user_calls.jsonl", kept[0]["run"]).calls
     assert 5 <= len(kept) < 20
     with FakeOpenAI(Customer(TASKS)) as server:
-        text = run(*evaluation(model, server))
+        text = run(*evaluation(random_model, server))
     assert f"{len(kept)} episodes of 20 are done already" in text
     after = rows(tmp_path)
     assert after[: len(kept)] == kept and len(after) == 20
@@ -187,29 +163,29 @@ def test_a_killed_evaluation_pays_nothing_twice(run, model, tmp_path):
     assert summary["user_usage"]["calls"] == paid + asked
 
 
-def test_a_budget_stops_cleanly_and_a_larger_one_continues(run, model, tmp_path):
+def test_a_budget_stops_cleanly_and_a_larger_one_continues(run, random_model, tmp_path):
     budget = ("--user-max-tokens", "300", "--user-budget-tokens")
     with FakeOpenAI(Customer(TASKS)) as server:
-        text = run(*evaluation(model, server, *budget, "150000"), status=2)
+        text = run(*evaluation(random_model, server, *budget, "150000"), status=2)
         assert "budget of 150000 tokens" in text and "run the same command again" in text
         assert not (tmp_path / "results/eval.json").exists()
         kept = rows(tmp_path)
         ledger = Ledger(tmp_path / "results/eval.user_calls.jsonl", kept[0]["run"])
         assert ledger.tokens <= 150000 and kept and not any(row["reward"] is None for row in kept)
         asked = len(server.requests)
-        run(*evaluation(model, server, *budget, "150000"), status=2)
+        run(*evaluation(random_model, server, *budget, "150000"), status=2)
         assert len(server.requests) - asked <= 2  # nothing is left to be spent
-        run(*evaluation(model, server, *budget, "5000000"))
+        run(*evaluation(random_model, server, *budget, "5000000"))
     assert rows(tmp_path)[: len(kept)] == kept
     summary = json.loads((tmp_path / "results/eval.json").read_text())
     assert summary["evaluated"] == 20
     assert summary["user_usage"]["calls"] == server.answered
 
 
-def test_a_failing_customer_is_excluded_and_counted(run, model, tmp_path):
+def test_a_failing_customer_is_excluded_and_counted(run, random_model, tmp_path):
     share = f"{RARE_COUNT / 20:.3f}"
     with FakeOpenAI(break_protocol) as server:
-        words = evaluation(model, server, "--user-max-failure-share", share)
+        words = evaluation(random_model, server, "--user-max-failure-share", share)
         text = run(*words)
     summary = json.loads((tmp_path / "results/eval.json").read_text())
     assert summary["user_errors"] == {"broke_protocol": RARE_COUNT}
@@ -241,9 +217,11 @@ def task_file(tmp_path):
     return path
 
 
-def test_grpo_plays_a_failed_episode_again_and_leaves_it_untrained(run, model, task_file, tmp_path):
+def test_grpo_plays_a_failed_episode_again_and_leaves_it_untrained(
+    run, random_model, task_file, tmp_path
+):
     with FakeOpenAI(break_protocol) as server:
-        words = grpo(model, task_file, server, "rl", "--user-max-failure-share", "1")
+        words = grpo(random_model, task_file, server, "rl", "--user-max-failure-share", "1")
         text = run(*words)
     done = [json.loads(line) for line in (tmp_path / "rl/rollouts.jsonl").read_text().splitlines()]
     assert len(done) == 24
@@ -258,13 +236,13 @@ def test_grpo_plays_a_failed_episode_again_and_leaves_it_untrained(run, model, t
     assert usage["calls"] == server.answered
 
 
-def test_grpo_stops_at_the_budget_and_goes_on(run, model, task_file, tmp_path):
+def test_grpo_stops_at_the_budget_and_goes_on(run, random_model, task_file, tmp_path):
     budget = ("--user-max-tokens", "300", "--user-budget-tokens")
     with FakeOpenAI(Customer(TASKS)) as server:
-        words = grpo(model, task_file, server, "rl", *budget, "150000")
+        words = grpo(random_model, task_file, server, "rl", *budget, "150000")
         text = run(*words, status=2)
         assert "budget of 150000 tokens" in text and "rollout 0" in text
-        text = run(*grpo(model, task_file, server, "rl", *budget, "9000000"))
+        text = run(*grpo(random_model, task_file, server, "rl", *budget, "9000000"))
     assert "resumed its own run at rollout" in text
     (ledger,) = tmp_path.glob("rl/user_calls.jsonl")
     assert Ledger(ledger).calls == server.answered

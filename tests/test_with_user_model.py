@@ -196,22 +196,11 @@ def test_killed_it_leaves_nobody(here):
     assert gone(child) and gone(starts(here)[0]["pid"])
 
 
-def test_an_evaluation_needs_no_key(here, tmp_path, tokenizer):
+def test_an_evaluation_needs_no_key(here, random_model):
     """The whole of it: a policy on the CPU, its customer behind the server."""
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "head_dim": 8}
-    config = Qwen3Config(
-        vocab_size=len(tokenizer), num_attention_heads=2, num_key_value_heads=2,
-        eos_token_id=tokenizer.eos_token_id, **sizes,
-    )  # fmt: skip
-    Qwen3ForCausalLM(config).save_pretrained(here / "policy")
-    tokenizer.save_pretrained(here / "policy")
     status, text = finish(
         start(
-            *(sys.executable, PROGRAM.parent / "evaluate_tau2.py", "--checkpoint", "policy"),
+            *(sys.executable, PROGRAM.parent / "evaluate_tau2.py", "--checkpoint", random_model),
             *("--output-path", "results/eval.json", "--backend", "cpu", "--task-split", "small"),
             *("--num-tasks", "4", "--prompt", "short", "--context-length", "400"),
             *("--max-new-tokens", "12", "--user", "llm", "--user-model", "openai/a/b@c"),

@@ -37,6 +37,18 @@ class Difference(BaseModel):
     unpaired: int  # tasks that only one side has, in any seed; they are left out
 
 
+def figure(
+    value: float | None, interval: Interval | None = None, sign: str = "", digits: int = 3
+) -> str:
+    """A number for a table, its interval in brackets; "-" for None. sign: "+" shows it always."""
+    if value is None:
+        return "-"
+    text = f"{value:{sign}.{digits}f}"
+    if interval is not None:
+        text += f" [{interval.low:{sign}.2f}, {interval.high:{sign}.2f}]"
+    return text
+
+
 def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
     """Wilson's score interval of a rate of n independent trials (Wilson 1927). Needs n > 0.
 

@@ -66,6 +66,16 @@ class Needs:
         return float(match[1]) * 1e9 if match else None
 
 
+def hardware(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of Needs that options about the machine have under the same names."""
+    names = (
+        "gpus nodes tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu "
+        "keep_checkpoints optimizer_offload"
+    )
+    saves = "--no-save-optim" not in shlex.split(options.extra_args)
+    return {name: getattr(options, name) for name in names.split()} | {"saves_optimizer": saves}
+
+
 def training_needs(
     options: argparse.Namespace, store: Path, data: Path, context_length: int
 ) -> Needs:
@@ -75,15 +85,7 @@ def training_needs(
     """
     return Needs(
         backend="slime",
-        gpus=options.gpus,
-        nodes=options.nodes,
-        tensor_parallel=options.tensor_parallel,
-        pipeline_parallel=options.pipeline_parallel,
-        context_parallel=options.context_parallel,
-        max_tokens_per_gpu=options.max_tokens_per_gpu,
-        keep_checkpoints=options.keep_checkpoints,
-        optimizer_offload=options.optimizer_offload,
-        saves_optimizer="--no-save-optim" not in shlex.split(options.extra_args),
+        **hardware(options),
         stores=(store,),
         model=options.model,
         data=(data,),

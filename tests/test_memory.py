@@ -1,0 +1,36 @@
+"""Freed memory stays with the process: counted in page faults, which do not depend on time."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+PROGRAM = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from tau2_agent.memory import keep_freed_memory
+if sys.argv[2] == "keep":
+    keep_freed_memory()
+def work():
+    torch.empty(9 * 2**20).fill_(1.0)  # 36 MB
+for _ in range(20):  # small blocks between the large ones cost some rounds at first
+    work()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    work()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def faults(word: str) -> int:
+    words = [sys.executable, "-c", PROGRAM, str(SCRIPTS), word]
+    return int(subprocess.check_output(words, text=True))
+
+
+def test_the_pages_of_a_freed_tensor_are_used_again() -> None:
+    pages = 10 * 36 * 2**20 // resource.getpagesize()
+    assert faults("keep") < pages / 100
+    # What is spared: without it each tensor comes in fresh pages, large ones at the most.
+    assert faults("not") > 10 * faults("keep")
