@@ -366,7 +366,7 @@ def from_hub(url, tmp_path, *arguments):
     command += ["--output", str(tmp_path / "traces.jsonl"), "--prompt", "short", *arguments]
     # The address is read when the library is imported, hence another process.
     environment = {**os.environ, "HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "hf")}
-    environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"HF_HUB_DISABLE_TELEMETRY": "1"}
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 

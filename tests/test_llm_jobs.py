@@ -8,19 +8,17 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from fake_openai import Customer, FakeOpenAI, calls
+from programs import Program
 
 from tau2_agent import command
 from tau2_agent.ledger import Ledger
 from tau2_agent.tasks import load_tasks
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
 KEY = "sk-planted-0123456789abcdef"
 TASKS = load_tasks("small")  # 20
 RARE = min(
@@ -30,18 +28,10 @@ RARE = min(
 RARE_COUNT = sum(str(task.user_scenario) == RARE for task in TASKS)
 
 
-def start(folder, program, *words, key=None, **environment):
-    inherited = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    keys = {"OPENAI_API_KEY": key} if key else {}
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPTS / program), *map(str, words)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**inherited, **keys, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1", **environment},
-    )
+def start(folder, program, *words, key):
+    environment = {name: value for name, value in os.environ.items() if "_API_KEY" not in name}
+    environment |= {"OPENAI_API_KEY": key} if key else {}
+    return Program(program, *words, folder=folder, environment=environment)
 
 
 def finish(process, status=0):
@@ -142,7 +132,7 @@ def test_without_a_key_nothing_is_begun(run, random_model, tmp_path):
 
 def test_a_killed_evaluation_pays_nothing_twice(run, random_model, tmp_path):
     with FakeOpenAI(Customer(TASKS), faults=lambda number: ("slow", 0.1)) as server:
-        process = start(tmp_path, *evaluation(random_model, server))
+        process = start(tmp_path, *evaluation(random_model, server), key=None)
         while len(rows(tmp_path)) < 5:
             assert process.poll() is None, process.stdout.read()
         os.killpg(process.pid, signal.SIGKILL)

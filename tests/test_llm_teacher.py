@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_openai import Customer, FakeOpenAI, calls, says
+from programs import Program
 from teacher_behind_api import teacher_answers
 
 import teacher_traces
@@ -380,17 +379,15 @@ def test_kill_9_and_again_pays_for_nothing_twice(tmp_path) -> None:
         return teacher_answers(request)
 
     with FakeOpenAI(answer) as server:
-        command = [sys.executable, str(ROOT / "scripts" / "teacher_traces.py")]
-        command += arguments(tmp_path, server, "--concurrency", 3, count=12)
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = ["teacher_traces.py", *arguments(tmp_path, server, "--concurrency", 3, count=12)]
         done = []
         for _ in range(2):
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+            process = Program(*command)
             assert process.wait() == -signal.SIGKILL
             assert not (tmp_path / "traces.jsonl").exists()
             rows = (tmp_path / "traces.attempts.jsonl").read_bytes().splitlines(keepends=True)
             done.append(sum(row.endswith(b"\n") for row in rows))
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        process = Program(*command)
         text, _ = process.communicate()
         assert process.returncode == 0, text
     assert 0 < done[0] < done[1] < 12

@@ -4,14 +4,11 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from programs import Program
 from safetensors.torch import load_file
 
-SCRIPTS = Path(__file__).parent.parent / "scripts"
 SFT = [
     "--prompt",
     "short",
@@ -42,19 +39,8 @@ GRPO = [
 ]
 
 
-def start(program, *args):
-    return subprocess.Popen(
-        [sys.executable, SCRIPTS / program, *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
 def run(program, *args, status=0):
-    process = start(program, *args)
+    process = Program(program, *args)
     text, _ = process.communicate(timeout=240)
     assert process.returncode == status, text
     return text
@@ -62,7 +48,7 @@ def run(program, *args, status=0):
 
 def interrupt(number, pattern, program, *args):
     """Send a signal to the program's whole group at the first line that matches."""
-    process = start(program, *args)
+    process = Program(program, *args)
     lines = []
     for line in process.stdout:
         lines.append(line)

@@ -55,7 +55,6 @@ class Cluster:
             **os.environ,
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}:{SYSTEM_PATH}",
             "SLURM_CONF": str(self.conf),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def __enter__(self) -> Cluster:

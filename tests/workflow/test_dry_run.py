@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,22 @@ def test_slime_shows_every_stage_without_a_gpu(project) -> None:
     assert "preset: qwen3-4b" in outcome.text
 
 
+def cpu_seconds(project, *arguments: str) -> float:
+    """The lesser of two: other programs on the machine are not the workflow's fault."""
+    used = []
+    for _ in range(2):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert project.run(*arguments).status == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(used)
+
+
 @pytest.mark.parametrize("config", ["backend=cpu", "backend=slime"])
 def test_dry_run_is_quick(project, config: str) -> None:
-    # Seconds of CPU: other programs on the machine are not the workflow's fault.
-    assert project.dry_run("--config", config).cpu_seconds < 4
+    """Under two seconds where it was measured; most of them are Snakemake's own start."""
+    start = cpu_seconds(project, "--version")
+    assert cpu_seconds(project, "-n", "--config", config) < 2 * start
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "presets").glob("*.yaml")))
@@ -92,7 +105,9 @@ def test_jobs_find_the_python_that_runs_snakemake(project) -> None:
     path = os.environ.pop("PATH")
     os.environ["PATH"] = "/usr/bin:/bin"
     try:
-        text = project.run("data/telecom_test_tasks.jsonl", "--cores", "1").text
+        text = project.run(
+            "data/telecom_test_tasks.jsonl", "--cores", "1", "--latency-wait", "0"
+        ).text
     finally:
         os.environ["PATH"] = path
     assert str(Path(project.command()[0]).parent / "python") in text
