@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -133,18 +134,34 @@ def test_rows_of_other_weights_or_settings_are_set_aside(tmp_path):
         log.append(row("b", 1.0))
     assert [r.reward for r in read_rows(path)] == [1.0, 1.0]
     assert [r.reward for r in read_rows(tmp_path / "rows.jsonl.second")] == [0.0]
-    with pytest.raises(ResultsError, match="another program"), EpisodeLog(path, "second"):
-        EpisodeLog(path, "second")
 
 
-def test_two_evaluations_do_not_write_one_file(tmp_path):
+def test_evaluations_of_one_file_wait_for_each_other(tmp_path, capfd):
+    """Two of another run wait for the first: each gets what the one before it left."""
     path = tmp_path / "rows.jsonl"
-    with (
-        EpisodeLog(path, "run"),
-        pytest.raises(ResultsError, match="another program is writing"),
-    ):
-        EpisodeLog(path, "run")
-    EpisodeLog(path, "run").close()
+    missing = []
+
+    def second():
+        with EpisodeLog(path, "second") as log:
+            missing.append(len(log.missing(["a", "b"])))
+            log.append(row("ab"[len(log.rows)]))
+
+    waiting = [threading.Thread(target=second) for _ in range(2)]
+    with EpisodeLog(path, "first") as log:
+        log.append(row("a"))
+        said = ""
+        for thread in waiting:
+            thread.start()
+        while said.count("another program writes it; waiting") < 2:
+            said += capfd.readouterr().err
+        assert missing == []
+        log.append(row("b"))
+    for thread in waiting:
+        thread.join(30)
+    assert missing == [2, 1]
+    assert [r.task_id for r in read_rows(path)] == ["a", "b"]
+    assert [r.run for r in read_rows(tmp_path / "rows.jsonl.first")] == ["first", "first"]
+    assert "it ended; waited" in capfd.readouterr().err
 
 
 def test_full_disk_is_an_error_and_costs_one_row(tmp_path, monkeypatch):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from tau2_agent import locks
 from tau2_agent.results import EpisodeRow, ResultsError, first_problem
 
 
@@ -22,7 +22,7 @@ class EpisodeLog:
 
     Opening the file keeps the rows of the same `run` (its fingerprint) and drops a last line that
     a kill cut in half. Rows of another run are set aside as FILE.<run>, and come back when that run
-    does. One process at a time: another one gets a ResultsError. Use it as a context manager.
+    does. One process at a time: another one waits, and finds the rows. Use it as a context manager.
 
     row_type: EpisodeRow, or a kind of it. durable: a row is on the disk when `append` returns, so
     that not even a power cut loses what was paid for.
@@ -52,7 +52,7 @@ class EpisodeLog:
                 rows = read_rows(self.path, row_type)
             os.ftruncate(self._handle, self.path.read_bytes().rfind(b"\n") + 1)
         except BaseException:
-            with contextlib.suppress(OSError):  # closed already, when the new file is locked
+            with contextlib.suppress(OSError):  # closed already, when the new one did not open
                 os.close(self._handle)
             raise
         self.rows = {(row.task_id, row.trial): row for row in rows}
@@ -91,15 +91,22 @@ class EpisodeLog:
         self._handle = self._open()
 
     def _open(self) -> int:
-        handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while True:
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                locks.hold(handle, self.path, "writes it")
+                if self._is(handle):
+                    return handle
+            except BaseException:
+                os.close(handle)
+                raise
             os.close(handle)
-            raise ResultsError(
-                f"{self.path}: another program is writing this file; wait for it or stop it"
-            ) from None
-        return handle
+
+    def _is(self, handle: int) -> bool:
+        """Whether the open file is still the one of this name: another run may set it aside."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(handle), os.stat(self.path))
+        return False
 
 
 def read_rows(path: Path | str, row_type: type[EpisodeRow] = EpisodeRow) -> list[EpisodeRow]:

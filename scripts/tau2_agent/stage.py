@@ -23,8 +23,6 @@ removing old stores (a person decides).
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -39,6 +37,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from tau2_agent import locks
 from tau2_agent.files import (
     DONE_FILE,
     content_hash,
@@ -49,7 +48,6 @@ from tau2_agent.files import (
 
 STAGE_FILE = "stage.json"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # SLURM sends one of them before it kills
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class StageError(RuntimeError):
@@ -183,30 +181,11 @@ class Stage:
         raise StageError(f"{self.target}: the trainer ended without finishing the stage")
 
     def _lock(self) -> None:
-        """Take the target's lock, waiting for whoever holds it.
-
-        The lock is the kernel's, on an open file: it goes with its holder's death, even by kill -9.
-        """
+        """Take the target's lock, waiting for whoever holds it."""
         path = self.store_root / f"{self.target.name}.lock"
         self.lock_descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(self.lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self.lock_descriptor, 200, 0).decode(errors="replace").strip()
-            _say(
-                f"{self.target}: another program trains it ({holder or 'unknown'}); waiting for "
-                "it to end. Stop that one if it is not wanted."
-            )
-            began = time.monotonic()
-            fcntl.flock(self.lock_descriptor, fcntl.LOCK_EX)
-            _say(f"{self.target}: it ended; waited {time.monotonic() - began:.0f} s")
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            _say(
-                f"warning: the file system of {self.store_root} has no locks ({error.strerror}): "
-                "make sure that only one program trains there"
-            )
+        holder = os.pread(self.lock_descriptor, 200, 0).decode(errors="replace").strip()
+        locks.hold(self.lock_descriptor, self.target, f"trains it ({holder or 'unknown'})")
         holder = f"process {os.getpid()} on {socket.gethostname()} since {_now()}"
         os.ftruncate(self.lock_descriptor, 0)
         os.pwrite(self.lock_descriptor, holder.encode(), 0)
