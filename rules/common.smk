@@ -52,7 +52,7 @@ def configuration_layers():
     """(file, values) of all places that configure, lowest first."""
     files = [Path("config.yaml"), *map(Path, workflow.config_settings.configfiles)]
     layers = [(os.path.relpath(file), yaml.safe_load(file.read_text()) or {}) for file in files]
-    return [*layers, ("--config", dict(workflow.config_settings.config))]
+    return [*layers, (configuration.COMMAND_LINE, dict(workflow.config_settings.config))]
 
 
 def choose_backend(wanted, wanted_by):

@@ -160,6 +160,18 @@ def test_texts_of_the_command_line() -> None:
     assert config["sft"]["epochs"] == 4 and isinstance(config["sft"]["epochs"], int)
 
 
+def test_options_of_the_command_line_are_read_as_yaml_those_of_a_file_stay() -> None:
+    texts = {"top_p": "0.9", "n": "2", "seed": "null", "extra": {"think": "false", "stop": ["5"]}}
+    broken = {"a": "[x", "b": "a: b: c", "c": "2026-11-22", "d": "low"}
+    read = {"top_p": 0.9, "n": 2, "seed": None, "extra": {"think": False, "stop": [5]}}
+    config = settle({}, {}, {"user": {"options": texts | broken}}).config
+    assert config["user"]["options"] == read | broken
+    assert settle({"user": {"options": texts}}).config["user"]["options"] == texts
+    # Everywhere else the schema says what is meant.
+    revision = {"model": {"name": "x", "source": "a/b", "revision": "123"}}
+    assert settle({}, {}, revision).config["model"]["revision"] == "123"
+
+
 # --- mistakes ------------------------------------------------------------------------------------
 
 

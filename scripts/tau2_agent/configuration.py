@@ -10,6 +10,7 @@ each start of Snakemake.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from tau2_agent.backend import Backend, choose
 from tau2_agent.config_checks import Fault, cross_checks
 
 DEFAULT_PRESETS = {"cpu": "demo", "slime": "qwen3-4b"}
+COMMAND_LINE = "--config"  # the layer of that name has texts for numbers
 TYPE_WORDS = {
     "number": "a number, such as 0.1 or 1.0e-6",
     "integer": "a whole number",
@@ -69,6 +71,9 @@ def resolve(
     choose_backend: (wanted, wanted by whom) -> Backend. Raises ConfigError.
     """
     layers = [(name, _without_empty_sections(values, schema)) for name, values in layers]
+    layers = [
+        (name, _options_read(values) if name == COMMAND_LINE else values) for name, values in layers
+    ]
     config = merge(*(values for _, values in layers))
     preset, wanted = config.get("preset", "auto"), config.get("backend", "auto")
     _check_values({"preset": preset, "backend": wanted}, layers, schema, partial=True)
@@ -155,6 +160,28 @@ def coerce(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> An
         if number.is_integer():
             return int(number)
     return value
+
+
+def _options_read(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the texts of `options` as YAML; for all else the schema says what is meant."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: read(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [read(item) for item in value]
+        meant = value
+        if isinstance(value, str):
+            with contextlib.suppress(yaml.YAMLError):
+                meant = yaml.safe_load(value)
+        return meant if meant is None or isinstance(meant, (bool, int, float)) else value
+
+    return {
+        key: (read(value) if key == "options" else _options_read(value))
+        if isinstance(value, Mapping)
+        else value
+        for key, value in values.items()
+    }
 
 
 def fill_defaults(
