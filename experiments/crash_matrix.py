@@ -7,8 +7,9 @@ goes to docs/crashes.md, between its marks.
     python experiments/crash_matrix.py                       (all; half an hour on 2 idle cores)
     python experiments/crash_matrix.py --stages sft --faults "kill -9 of the program"
 
-Full disks are small tmpfs mounts, which takes root. Left out: faults of GPUs (tests/gpu), clusters
-(tests/slurm), and user simulators behind an API (tests/test_llm_user.py).
+Full disks are small tmpfs mounts, which takes root. The server that dies is the one behind which a
+stand-in plays the customer; it is back when the command is run again. Left out: faults of GPUs
+(tests/gpu) and of clusters (tests/slurm).
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
+from fake_openai import Customer, FakeOpenAI  # noqa: E402
 from project_copy import TINY, Project, copy_repository  # noqa: E402
 
 PAGE = ROOT / "docs/crashes.md"
@@ -73,9 +75,10 @@ def last_step(folder: Path, target: str) -> int:
     return max(steps)
 
 
-def rows(folder: Path) -> int:
-    path = folder / "results/base/eval_test.episodes.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def rows(path: Path) -> int:
+    """Finished episodes or attempts in a file that grows by them; excluded ones are not."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return sum('"failure":null' in line for line in lines)
 
 
 STAGES = {
@@ -107,9 +110,29 @@ STAGES = {
         ("evaluation={num_tasks: 40, concurrency: 4}",),
         "results/base/eval_test.episodes.jsonl",
         "episodes",
-        rows,
+        lambda folder: rows(folder / "results/base/eval_test.episodes.jsonl"),
         r"(\d+) episodes of \d+ are done already",
         "results",
+    ),
+}
+
+# The same stages with a customer behind a server; URL stands for its address.
+BEHIND = "model: openai/stand-in, api_base: URL, retries: 1"
+SERVED = {
+    "traces": replace(
+        STAGES["traces"],
+        config=(f"user={{simulator: llm, {BEHIND}}}",),
+        store="data/teacher_traces.attempts.jsonl",
+        unit="attempts",
+        done=lambda folder: rows(folder / "data/teacher_traces.attempts.jsonl"),
+        resumed=r"(\d+) attempts are done already",
+    ),
+    "GRPO": replace(
+        STAGES["GRPO"], config=(*STAGES["GRPO"].config, f"user={{simulator: llm, {BEHIND}}}")
+    ),
+    "evaluation": replace(
+        STAGES["evaluation"],
+        config=("evaluation={num_tasks: 40, concurrency: 4, user: llm}", f"user={{{BEHIND}}}"),
     ),
 }
 
@@ -117,8 +140,11 @@ STAGES = {
 class Cell:
     """One stage in one fault: a copy of the pipeline, and the Snakemake that runs in it."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
-        self.stage, self.project, self.folder = stage, Project(folder), folder
+    def __init__(self, stage: Stage, folder: Path, server: FakeOpenAI | None = None) -> None:
+        self.stage, self.project, self.folder, self.server = stage, Project(folder), folder, server
+        if server is not None:
+            config = tuple(words.replace("URL", f"'{server.url}'") for words in stage.config)
+            stage = replace(stage, config=config)
         self.command = [stage.target, *ARGUMENTS, "--rerun-incomplete"]
         if not stage.config:
             self.command += ["--forcerun", "teacher_traces"]
@@ -226,6 +252,13 @@ def fill_disk(cell: Cell) -> None:
     filler.unlink()
 
 
+def stop_server(cell: Cell) -> None:
+    """The customer's server is gone until the command is run again."""
+    cell.wait_for_the_middle()
+    cell.server.__exit__(None)
+    cell.end()
+
+
 def corrupt(cell: Cell) -> None:
     """The newest checkpoint's weights are cut in half after a kill; there is one before it."""
     stage = cell.stage
@@ -248,19 +281,31 @@ FAULTS: dict[str, Callable[[Cell], None]] = {
     "kill -9 of Snakemake alone": kill_snakemake,
     "SIGTERM with a grace period": terminate,
     "disk full": fill_disk,
+    "server dead in the middle": stop_server,
     "last checkpoint cut in half": corrupt,
 }
 
 
-def applies(stage: Stage, fault: str) -> bool:
-    if fault == "disk full":
-        return bool(stage.mount)
-    return fault != "last checkpoint cut in half" or "checkpoint" in stage.store
+def applies(name: str, fault: str) -> bool:
+    stage = STAGES[name]
+    return {
+        "disk full": bool(stage.mount),
+        "server dead in the middle": name in SERVED,
+        "last checkpoint cut in half": "checkpoint" in stage.store,
+    }.get(fault, True)
+
+
+def customer(port: int = 0) -> FakeOpenAI:
+    from tau2_agent.tasks import load_tasks
+
+    answer = Customer([*load_tasks("train"), *load_tasks("test")])
+    return FakeOpenAI(answer, port=port).__enter__()
 
 
 def run_cell(name: str, fault: str, finished: Path, folder: Path) -> dict[str, str]:
     """One cell of the table. A cell that ends in no usable state says so in words."""
-    stage = STAGES[name]
+    served = fault == "server dead in the middle"
+    stage = (SERVED if served else STAGES)[name]
     shutil.copytree(finished, folder, symlinks=True)
     mounted = fault == "disk full"
     if mounted:
@@ -273,12 +318,15 @@ def run_cell(name: str, fault: str, finished: Path, folder: Path) -> dict[str, s
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
         shutil.copytree(aside, place, symlinks=True, dirs_exist_ok=True)
     try:
-        cell = Cell(stage, folder)
+        cell = Cell(stage, folder, customer() if served else None)
         cell.start()
         FAULTS[fault](cell)
         reached = cell.units()
         first_words = cell.words()
+        again = customer(cell.server.port) if served else None
         status, text = cell.again()
+        if again is not None:
+            again.__exit__(None)
     finally:
         if mounted:
             subprocess.run(["umount", "--lazy", str(place)], check=False)
@@ -289,18 +337,19 @@ def describe(
     stage: Stage, fault: str, reached: int, first: str, status: int, text: str
 ) -> dict[str, str]:
     """The table's words for what happened."""
-    if status != 0 and "another program is writing this file" in text:
-        return {"outcome": "refused in one line while the first one still writes", "lost": "0"}
     if status != 0:
         return {"outcome": f"FAILED: {text.strip().splitlines()[-1][:80]}", "lost": "?"}
     notes = []
     if fault == "disk full":
         clear = "no space left on this disk" in first and "Traceback" not in first
         notes.append("one clear line" if clear else "an error without a remedy")
+    if fault == "server dead in the middle":
+        clear = "user simulator" in first and "Traceback" not in first
+        notes.append("one clear line" if clear else "an error without a remedy")
     if "not whole" in text:
         notes.append("the cut one is set aside")
-    if "another program trains it" in text:
-        notes.append("waits for the one that still trains")
+    if re.search("another program (trains|writes) it", text):
+        notes.append("waits for the one that still works")
     match = re.search(stage.resumed, text) if stage.resumed else None
     if match:
         step = int(match[1])
@@ -360,7 +409,7 @@ def main() -> int:
         table = []
         for name in args.stages:
             for fault in args.faults:
-                if not applies(STAGES[name], fault):
+                if not applies(name, fault):
                     continue
                 folder = Path(scratch) / f"cell-{len(table)}"
                 row = {"stage": name, "fault": fault}
