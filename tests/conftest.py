@@ -70,4 +70,5 @@ def _group(item: pytest.Item) -> str:
     if item.path.parent == TESTS / "slurm":
         return "slurm"
     fixtures = getattr(item, "fixturenames", ())
-    return "pipeline" if {"tiny_project", "tiny_copy"} & set(fixtures) else ""
+    made_once = {"tiny_project", "tiny_copy", "made"}
+    return "pipeline" if made_once & set(fixtures) else ""

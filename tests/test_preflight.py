@@ -3,13 +3,12 @@
 import json
 import os
 import resource
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_openai import FakeOpenAI
+from programs import Program
 from test_megatron_args import config
 
 from tau2_agent import machine as machines
@@ -224,29 +223,29 @@ def test_a_folder_that_is_not_there_yet_has_the_disk_above_it(tmp_path):
 
 
 def run(*flags, **environment):
-    command = [sys.executable, str(ROOT / "scripts/preflight.py"), *flags]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}
-    )
+    """Exit status and everything printed."""
+    process = Program("preflight.py", *flags, environment={**os.environ, **environment})
+    text, _ = process.communicate(timeout=120)
+    return process.returncode, text
 
 
 def test_the_program_passes_where_the_demo_runs(tmp_path):
     flags = ["--model", str(tmp_path / "none"), "--checkpoints", str(tmp_path / "sft")]
-    result = run("--backend", "cpu", *flags)
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert "0 failed" in result.stdout
+    status, text = run("--backend", "cpu", *flags)
+    assert status == 0, text
+    assert "0 failed" in text
 
 
 def test_the_program_fails_and_its_last_words_are_the_failures(tmp_path):
-    result = run(
+    status, text = run(
         *("--backend", "slime", "--gpus", "2", "--model", str(tmp_path / "none")),
         CUDA_VISIBLE_DEVICES="",
         SLIME_HOME=str(STAND_IN),
         MEGATRON_HOME=str(STAND_IN),
     )
-    assert result.returncode == 1
-    assert result.stdout.splitlines()[-2].startswith("FAILURE")
-    assert "Traceback" not in result.stderr
+    assert status == 1
+    assert text.splitlines()[-2].startswith("FAILURE")
+    assert "Traceback" not in text
 
 
 def test_a_language_model_is_asked_once(tmp_path, monkeypatch):
@@ -254,12 +253,12 @@ def test_a_language_model_is_asked_once(tmp_path, monkeypatch):
     with FakeOpenAI(answer=lambda request: "ready", behaviours=["ready", 401]) as server:
         asked = json.dumps({"model": "openai/some", "api_base": server.url})
         flags = ["--backend", "cpu", "--model", str(tmp_path / "none"), "--ask", f"user={asked}"]
-        good, bad = run(*flags), run(*flags)
+        status, text = run(*flags)
+        assert status == 0 and "user.model openai/some answers in" in text
+        status, more = run(*flags)
+        assert status == 1 and "user.model openai/some does not answer" in more
         assert len(server.requests) == 2
-    assert good.returncode == 0 and "user.model openai/some answers in" in good.stdout
-    assert bad.returncode == 1 and "user.model openai/some does not answer" in bad.stdout
-    closed = run(*flags)
-    assert closed.returncode == 1 and "does not answer" in closed.stdout
-    for result in (good, bad, closed):
-        assert "planted-key" not in result.stdout + result.stderr
-        assert "Traceback" not in result.stderr
+    status, closed = run(*flags)
+    assert status == 1 and "does not answer" in closed
+    assert "planted-key" not in text + more + closed
+    assert "Traceback" not in text + more + closed
