@@ -2,7 +2,7 @@
 
 Everything lies in one folder; nothing of /etc is read or written. Two nodes of the one machine with
 four pretend GPUs each: device files that are /dev/zero. Needs root and Debian's packages slurmctld,
-slurmd, slurm-client and munge.
+slurmd, slurm-client and munge; with an accounting database slurmdbd and mariadb-server too.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ import time
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
+ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
+ACCOUNT = "lab"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NODES = ("n1", "n2")
 GPUS = 4  # a node
 
 
-def missing() -> str:
+def missing(accounting: bool = False) -> str:
     """Why no cluster can be started here, "" if one can."""
     if os.getuid() != 0:
         return "slurmd runs jobs of users, which only root may"
-    absent = [name for name in PROGRAMS if shutil.which(name, path=SYSTEM_PATH) is None]
+    programs = PROGRAMS + (ACCOUNTING if accounting else ())
+    absent = [name for name in programs if shutil.which(name, path=SYSTEM_PATH) is None]
     return f"not installed: {', '.join(absent)}" if absent else ""
 
 
@@ -39,10 +42,14 @@ def free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """The daemons and how to ask them. `environment` is what its clients need."""
+    """The daemons and how to ask them. `environment` is what its clients need.
 
-    def __init__(self, folder: Path) -> None:
+    accounting: keep jobs in a database, and take none without an account.
+    """
+
+    def __init__(self, folder: Path, accounting: bool = False) -> None:
         self.folder = folder
+        self.accounting = accounting
         self.conf = folder / "slurm.conf"
         self.daemons: list[subprocess.Popen] = []
         (folder / "bin").mkdir(parents=True)
@@ -106,11 +113,34 @@ class Cluster:
             *(f"--log-file={self.folder}/munged.log", f"--seed-file={self.folder}/munged.seed"),
         )
         self._wait(lambda: (self.folder / "munge.sock").exists(), "munged")
+        if self.accounting:
+            self._start_database()
         self._daemon("slurmctld", "-D", "-c", "-f", str(self.conf))
         for node in NODES:
             self._daemon("slurmd", "-D", "-c", "-f", str(self.conf), "-N", node)
         ready = ("sinfo", "--noheader", "--Node", "--format=%T")
         self._wait(lambda: self.ask(*ready, check=False).split() == ["idle"] * len(NODES), "nodes")
+
+    def _start_database(self) -> None:
+        """MariaDB, slurmdbd, and in it this cluster with one account."""
+        data, socket_file = self.folder / "database", self.folder / "database.sock"
+        install = ("mariadb-install-db", "--user=root", f"--datadir={data}")
+        self.ask(*install, "--auth-root-authentication-method=normal", "--skip-test-db")
+        self._daemon(
+            *("mariadbd", "--no-defaults", "--user=root", f"--datadir={data}"),
+            *(f"--port={self.ports['database']}", "--bind-address=127.0.0.1"),
+            *(f"--socket={socket_file}", f"--pid-file={self.folder}/database.pid"),
+        )
+        self._wait(socket_file.exists, "mariadbd")
+        self._daemon("slurmdbd", "-D")
+        register = ("sacctmgr", "--immediate", "add", "cluster", "test")
+        self._wait(lambda: self.succeeds(*register), "slurmdbd")
+        self.ask("sacctmgr", "--immediate", "add", "account", ACCOUNT)
+        self.ask("sacctmgr", "--immediate", "add", "user", "root", f"account={ACCOUNT}")
+
+    def succeeds(self, *command: str) -> bool:
+        """Whether one of SLURM's programs ends well."""
+        return subprocess.run(command, env=self.environment, capture_output=True).returncode == 0
 
     def _daemon(self, *command: str) -> None:
         with open(self.folder / f"{command[0]}.out", "ab") as sink:
@@ -131,8 +161,18 @@ class Cluster:
 
     def _configure(self) -> None:
         host = socket.gethostname()
-        controller, *ports = free_ports(1 + len(NODES))
+        controller, database, accounts, *ports = free_ports(3 + len(NODES))
+        self.ports = {"database": database}
         folder = self.folder
+        storage = ["AccountingStorageType=accounting_storage/none"]
+        if self.accounting:
+            storage = [
+                "AccountingStorageType=accounting_storage/slurmdbd",
+                "AccountingStorageHost=127.0.0.1",
+                f"AccountingStoragePort={accounts}",
+                "AccountingStorageEnforce=associations",
+            ]
+            self._configure_database(database, accounts)
         lines = [
             "ClusterName=test",
             f"SlurmctldHost={host}(127.0.0.1)",
@@ -146,7 +186,7 @@ class Cluster:
             "ProctrackType=proctrack/linuxproc",
             "TaskPlugin=task/none",
             "JobAcctGatherType=jobacct_gather/none",
-            "AccountingStorageType=accounting_storage/none",
+            *storage,
             "SelectType=select/cons_tres",
             "SelectTypeParameters=CR_Core_Memory",
             "GresTypes=gpu",
@@ -176,3 +216,22 @@ class Cluster:
         lines.append(f"PartitionName=gpu Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE")
         self.conf.write_text("\n".join(lines) + "\n")
         (folder / "gres.conf").write_text("\n".join(gres) + "\n")
+
+    def _configure_database(self, database: int, accounts: int) -> None:
+        conf = self.folder / "slurmdbd.conf"  # found beside slurm.conf
+        lines = [
+            "AuthType=auth/munge",
+            f"AuthInfo={self.folder}/munge.sock",
+            "DbdHost=localhost",
+            "DbdAddr=127.0.0.1",
+            f"DbdPort={accounts}",
+            "SlurmUser=root",
+            "StorageType=accounting_storage/mysql",
+            "StorageHost=127.0.0.1",
+            f"StoragePort={database}",
+            "StorageUser=root",
+            f"LogFile={self.folder}/slurmdbd.log",
+            f"PidFile={self.folder}/slurmdbd.pid",
+        ]
+        conf.write_text("\n".join(lines) + "\n")
+        conf.chmod(0o600)
