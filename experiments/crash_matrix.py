@@ -78,7 +78,7 @@ def last_step(folder: Path, target: str) -> int:
 def rows(path: Path) -> int:
     """Finished episodes or attempts in a file that grows by them; excluded ones are not."""
     lines = path.read_text().splitlines() if path.exists() else []
-    return sum('"failure":null' in line for line in lines)
+    return sum('"failure":""' in line for line in lines)
 
 
 STAGES = {

@@ -2,7 +2,7 @@
 
 Everything lies in one folder; nothing of /etc is read or written. Two nodes of the one machine with
 four pretend GPUs each: device files that are /dev/zero. Needs root and Debian's packages slurmctld,
-slurmd, slurm-client and munge; with an accounting database slurmdbd and mariadb-server too.
+slurmd, slurm-client and munge; with an accounting database slurmdbd and mariadb-server-core too.
 """
 
 from __future__ import annotations
@@ -170,6 +170,7 @@ class Cluster:
                 "AccountingStorageType=accounting_storage/slurmdbd",
                 "AccountingStorageHost=127.0.0.1",
                 f"AccountingStoragePort={accounts}",
+                f"AccountingStoragePass={folder}/munge.sock",
                 "AccountingStorageEnforce=associations",
             ]
             self._configure_database(database, accounts)
@@ -221,7 +222,7 @@ class Cluster:
         conf = self.folder / "slurmdbd.conf"  # found beside slurm.conf
         lines = [
             "AuthType=auth/munge",
-            f"AuthInfo={self.folder}/munge.sock",
+            f"AuthInfo=socket={self.folder}/munge.sock",
             "DbdHost=localhost",
             "DbdAddr=127.0.0.1",
             f"DbdPort={accounts}",
