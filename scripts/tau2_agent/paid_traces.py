@@ -73,9 +73,9 @@ def paid_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]
 
     path = args.output.with_suffix(".attempts.jsonl")
     with EpisodeLog(path, run, row_type=Attempt, durable=True) as log:
-        if log.rows:
-            print(f"{len(log.rows)} attempts are done already", flush=True)
-            users.failures.counted(sum(not row.excluded for row in log.rows.values()))
+        if done := sum(not row.excluded for row in log.rows.values()):
+            print(f"{done} attempts are done already", flush=True)
+            users.failures.counted(done)
         try:
             asyncio.run(play(log))
         finally:
