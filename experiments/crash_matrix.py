@@ -82,8 +82,12 @@ def rows(path: Path) -> int:
 
 
 STAGES = {
-    "traces": Stage("data/teacher_traces.jsonl", "teacher_traces.py", (), "", "traces"),
-    "base model": Stage("models/demo", "base_model.py", ("seed=7",), "models/demo.partial", "–"),
+    "traces": Stage(
+        "data/teacher_traces.jsonl", "teacher_traces.py", (), "", "traces", mount="data"
+    ),
+    "base model": Stage(
+        "models/demo", "base_model.py", ("seed=7",), "models/demo.partial", "–", mount="models"
+    ),
     "SFT": Stage(
         "checkpoints/demo_sft_telecom",
         "train_sft_trl.py",
