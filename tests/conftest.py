@@ -61,7 +61,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if groups[id(item)]:
             item.add_marker(pytest.mark.xdist_group(groups[id(item)]))
-    items.sort(key=lambda item: order.index(groups[id(item)]))
+    # Of the rest the slow ones come first, or one process would end long after the others.
+    items.sort(
+        key=lambda item: (
+            order.index(groups[id(item)]),
+            groups[id(item)] == "" and item.get_closest_marker("slow") is None,
+        )
+    )
 
 
 def _group(item: pytest.Item) -> str:

@@ -23,6 +23,7 @@ class ClusterProject(Project):
     def __init__(self, folder: Path, cluster: Cluster) -> None:
         super().__init__(folder)
         self.cluster = cluster
+        self.environment = {**cluster.environment}
         self.running: list[subprocess.Popen] = []
 
     def start(self, *arguments: str, **more) -> subprocess.Popen:
@@ -30,7 +31,7 @@ class ClusterProject(Project):
         process = subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
-            env=self.cluster.environment,
+            env=self.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -12,6 +12,7 @@ import signal
 
 import pytest
 from cluster_project import Stopper
+from fake_apptainer import add_to_container, install
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.slurm]
 
@@ -90,6 +91,22 @@ def test_gpu_jobs_get_exactly_the_gpus_they_ask_for(limited, gpu_project) -> Non
     # Side by side on one node, they share none.
     side_by_side = [seen["convert_checkpoint"], seen["evaluate_tau2"]]
     assert len(set(side_by_side)) == 2
+
+
+def test_jobs_run_in_the_container(gpu_project, tmp_path) -> None:
+    """What the flag does to a job on a node; apptainer itself is a stand-in."""
+    started = install(tmp_path / "bin", gpu_project.environment)
+    used = add_to_container(gpu_project.folder)
+    (gpu_project.folder / "scripts/evaluate_tau2.py").write_text(SEES_GPUS)
+    config = ("--config", "preset=gpu-smoke", "resources={gpus: 1, threads: 1, memory_gb: 1}")
+    container = ("--sdm", "apptainer", "--apptainer-args=--nv")
+    target = "results/base/eval_test.json"
+    gpu_project.finish(gpu_project.start(target, *PROFILE, *container, *config))
+    evaluations = [line for line in started.read_text().splitlines() if "evaluate_tau2.py" in line]
+    assert len(evaluations) == 1 and " --nv " in evaluations[0]
+    node, gpus = (gpu_project.folder / "seen/evaluate_tau2").read_text().split()
+    assert node in ("n1", "n2") and len(gpus.split(",")) == 1
+    assert used.exists()
 
 
 def test_interrupted_training_resumes(limited, project, wait_until) -> None:

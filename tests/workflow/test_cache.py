@@ -44,19 +44,14 @@ def test_the_second_copy_makes_nothing_expensive(two_copies) -> None:
     assert weights[0].read_bytes() == weights[1].read_bytes()
     assert weights[0].resolve() == weights[1].resolve()
 
-    # Another seed is another model; the traces are the same.
-    third = other.run("--config", "seed=1", *TINY, TARGET)
-    assert third.status == 0, third.text
-    assert made(third) == {"base_model"}
-
-    # So are other programs: their text is in no shell command.
+    # Other programs make another model: their text is in no shell command.
     program = other.folder / "scripts/base_model.py"
     program.write_text(program.read_text() + "\n# changed\n")
-    assert other.dry_run("--config", "seed=1", *TINY, TARGET).jobs == {}  # no reason to rerun
+    assert other.dry_run(*TINY, TARGET).jobs == {}  # no reason to rerun
     (other.folder / TARGET / "model.safetensors").unlink()
-    fourth = other.run("--forceall", *TINY, TARGET)
-    assert fourth.status == 0, fourth.text
-    assert made(fourth) == set(CACHED)
+    third = other.run("--forceall", *TINY, TARGET)
+    assert third.status == 0, third.text
+    assert made(third) == set(CACHED)
 
 
 @pytest.mark.parametrize(

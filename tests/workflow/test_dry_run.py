@@ -40,21 +40,18 @@ def test_slime_shows_every_stage_without_a_gpu(project) -> None:
 
 
 def cpu_seconds(project, *arguments: str) -> float:
-    """The lesser of two: other programs on the machine are not the workflow's fault."""
-    used = []
-    for _ in range(2):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert project.run(*arguments).status == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return min(used)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert project.run(*arguments).status == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize("config", ["backend=cpu", "backend=slime"])
 def test_dry_run_is_quick(project, config: str) -> None:
     """Under two seconds where it was measured; most of them are Snakemake's own start."""
     start = cpu_seconds(project, "--version")
-    assert cpu_seconds(project, "-n", "--config", config) < 2 * start
+    # Once more if need be: other programs on the machine are not the workflow's fault.
+    assert any(cpu_seconds(project, "-n", "--config", config) < 2 * start for _ in range(3))
 
 
 @pytest.mark.parametrize("preset", sorted(path.stem for path in (ROOT / "presets").glob("*.yaml")))
