@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from test_megatron_args import config
 
@@ -118,9 +119,11 @@ def test_the_program_killed_in_the_middle_leaves_no_target(tmp_path, model):
     while not (tmp_path / "converted.partial" / "environment.json").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    (tool,) = psutil.Process(killed.pid).children()
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     assert not (tmp_path / "converted").exists()
+    tool.wait(30)  # an orphan would write into the next one's folder
     again = program(tmp_path, *flags)
     text, _ = again.communicate(timeout=60)
     assert again.returncode == 0, text

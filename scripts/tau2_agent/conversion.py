@@ -17,7 +17,7 @@ from tau2_agent import megatron_store as store
 from tau2_agent.files import DISK_FULL_TEXTS, disk_full_message
 from tau2_agent.megatron_args import check_against_slime, model_arguments, read_config
 from tau2_agent.slime_install import Install
-from tau2_agent.slime_job import free_ports
+from tau2_agent.slime_job import end_with_parent, free_ports
 
 
 class ConversionError(RuntimeError):
@@ -121,7 +121,12 @@ def _run(command: list[str], install: Install, partial: Path) -> None:
     }
     tail: deque[str] = deque(maxlen=30)
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=end_with_parent,  # an orphan would write into the next conversion's folder
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
