@@ -19,7 +19,7 @@ config["user"] = {
     "max_tokens": 64,
     "max_failure_share": 1.0,
     "serve": {"source": "customer", "gpus": 1,
-              "server_args": f"--tool-call-parser qwen25 {arguments}".strip()},
+              "server_args": f"--tool-call-parser qwen25 --mem-fraction-static 0.2 {arguments}".strip()},
 }
 print(yaml.safe_dump(config))
 P

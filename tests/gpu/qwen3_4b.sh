@@ -1,7 +1,7 @@
 #!/bin/bash
 # The Qwen3-4B architecture with random weights under a preset's flags, full prompt and lengths:
-# conversion, SFT steps, GRPO rollouts. With "batches" as the last word, the same SFT steps also as in
-# the published recipe, a sample a micro batch, and with twice the tokens in one.
+# conversion, SFT steps, GRPO rollouts. With "batches" as the last word, SFT and GRPO also as in the
+# published recipe (a sample a micro batch, four updates a rollout), and SFT with twice the tokens in one.
 #   tests/gpu/qwen3_4b.sh FOLDER TOKENIZER PRESET ROLLOUTS [batches]
 # SAVE_OPTIMIZER=1 also saves Adam's states, 48 GB a checkpoint.
 . "$(dirname "$0")/common.sh"
@@ -28,24 +28,32 @@ build() {
     mark "$1"
     recipe "$1" --config "preset=$preset" "${settings[@]}" || echo "$1: failed"
 }
-other_batches() {
+# A stage by hand: its name, its program and flags. The overlay's flags are the stack's.
+by_hand() {
     mark "$1"
     local words
     words=$(python3 -c 'import shlex, yaml; s = yaml.safe_load(open("overlay.yaml"))["slime"]
 print(shlex.join(["--attention-backend", s.get("attention_backend", "flash"),
                   "--extra-args=" + s["extra_args"]]))')
-    eval "python3 scripts/train_sft_slime.py --model models/random-4b --gpus 2 --tensor-parallel 2 \
-        --base models/random-4b_torch_dist --traces data/teacher_traces.jsonl --max-length 16384 \
-        --weight-decay 0.01 --batch-size 8 --steps 6 --save-steps 100 --output checkpoints/$1 \
-        ${*:2} $words" >"$1.log" 2>&1 || echo "$1: failed"
+    eval "python3 scripts/${*:2} --model models/random-4b --gpus 2 --tensor-parallel 2 \
+        --output checkpoints/$1 $words" >"$1.log" 2>&1 || echo "$1: failed"
 }
+sft="train_sft_slime.py --base models/random-4b_torch_dist --traces data/teacher_traces.jsonl \
+    --max-length 16384 --weight-decay 0.01 --batch-size 8 --steps 6 --save-steps 100"
+grpo="train_grpo_slime.py --sft checkpoints/random-4b_sft_telecom --tasks data/telecom_train_tasks.jsonl \
+    --rollouts $rollouts --save-rollouts 100 --no-filter"
 build models/random-4b_torch_dist
 build checkpoints/random-4b_sft_telecom
 if [ "$batches" ]; then
-    other_batches published_sft --no-dynamic-batches
-    other_batches wide_sft --max-tokens-per-gpu 24576
+    by_hand published_sft $sft --no-dynamic-batches
+    by_hand wide_sft $sft --max-tokens-per-gpu 24576
 fi
 build checkpoints/random-4b_rl_telecom
+if [ "$batches" ]; then
+    by_hand published_rl $grpo --no-dynamic-batches --updates 4 $(python3 -c 'import yaml
+s = yaml.safe_load(open("overlay.yaml"))["slime"]
+print("--router-policy", s.get("router_policy", "consistent_hashing"))')
+fi
 mark end
 cat times.txt
 python3 tests/gpu/report.py . | tee report.txt
