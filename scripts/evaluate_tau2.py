@@ -50,7 +50,8 @@ async def play_each(jobs, episode, customers, args, write) -> None:
     episode: (task, session, sample) -> Trajectory. Raises JobStop.
     """
     from tau2_agent.results import episode_row
-    from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, JobStop
+    from tau2_agent.together import together
+    from tau2_agent.trajectory import INFRASTRUCTURE_ENDS
 
     gate = asyncio.Semaphore(args.concurrency)
 
@@ -67,11 +68,7 @@ async def play_each(jobs, episode, customers, args, write) -> None:
 
     # A mistake of this program in one episode ends all of them: nothing is scored by accident.
     try:
-        async with asyncio.TaskGroup() as group:
-            for task, trial in jobs:
-                group.create_task(one(task, trial))
-    except* JobStop as stops:
-        raise stops.exceptions[0] from None
+        await together(one(task, trial) for task, trial in jobs)
     finally:
         await customers.close()
 

@@ -81,19 +81,16 @@ class Rollouts:
         }
 
     async def _play_all(self, task_ids: list[str], policy: Any, step: int) -> list[dict[str, Any]]:
-        from tau2_agent.trajectory import JobStop
+        from tau2_agent.together import together
 
+        names = [f"{step}/{number}" for number in range(len(task_ids))]
         try:
-            async with asyncio.TaskGroup() as group:
-                playing = [
-                    group.create_task(self._play(task_id, f"{step}/{i}", policy))
-                    for i, task_id in enumerate(task_ids)
-                ]
-        except* JobStop as stops:
-            raise stops.exceptions[0] from None
+            return await together(
+                self._play(task_id, name, policy)
+                for task_id, name in zip(task_ids, names, strict=True)
+            )
         finally:
             await self.settings.users.close()
-        return [task.result() for task in playing]
 
     async def _play(self, task_id: str, name: str, policy: Any) -> dict[str, Any]:
         from tau2_agent.play import play

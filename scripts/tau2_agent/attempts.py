@@ -20,6 +20,7 @@ from tau2.data_model.message import AssistantMessage, Message, ToolMessage, User
 from tau2_agent.environment import prompt_tools, system_prompt
 from tau2_agent.episode_log import EpisodeLog
 from tau2_agent.results import EpisodeRow
+from tau2_agent.together import together
 from tau2_agent.trajectory import JobStop, agent_view, as_chat
 
 PLAYS = 3  # of an attempt that the infrastructure ends
@@ -99,9 +100,7 @@ async def attempt_all(
         tell(task_id, False)
 
     # A mistake of this program in one episode ends all of them.
-    async with asyncio.TaskGroup() as group:
-        for task_id in task_ids:
-            group.create_task(one(task_id))
+    await together(one(task_id) for task_id in task_ids)
     if stops:
         raise stops[0]
 
