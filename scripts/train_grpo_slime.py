@@ -235,6 +235,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
         samples=options.samples_per_prompt,
         updates_per_rollout=options.updates,
         done=done,
+        engines=not options.ray_address,  # of another Ray they may be elsewhere
     )
     drop_rows_from(folder / ROLLOUTS, 0 if done is None else done + 1)
     summary = training.run(stage, sys.executable)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
 import shutil
@@ -73,6 +75,20 @@ class Project:
 
     def write_config(self, text: str) -> None:
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def whole_checkpoints(folder: Path, target: str) -> list[Path]:
+    """A target's checkpoints on the CPU, by step. The trainer writes trainer_state.json last."""
+
+    def is_whole(state: Path) -> bool:
+        with contextlib.suppress(OSError, ValueError):
+            return bool(json.loads(state.read_text()))
+        return False
+
+    stores = (folder / "checkpoints/.store").glob(f"{target}-*")
+    states = [path for store in stores for path in store.glob("checkpoint-*/trainer_state.json")]
+    found = [path.parent for path in states if is_whole(path)]
+    return sorted(found, key=lambda path: int(path.name[11:]))
 
 
 def copy_repository(folder: Path) -> Project:

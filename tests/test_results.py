@@ -11,13 +11,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from replays import gold_calls, play
 
 import summarise_results
-from tau2_agent import episode_log, intervals, results
+from tau2_agent import episode_log, intervals, locks, results
 from tau2_agent.episode_log import EpisodeLog, read_rows
 from tau2_agent.results import EpisodeRow, Manifest, ResultsError, summarise
 from tau2_agent.tasks import load_tasks
@@ -136,10 +137,32 @@ def test_rows_of_other_weights_or_settings_are_set_aside(tmp_path):
     assert [r.reward for r in read_rows(tmp_path / "rows.jsonl.second")] == [0.0]
 
 
-def test_evaluations_of_one_file_wait_for_each_other(tmp_path, capfd):
+def test_who_is_overtaken_while_it_sets_rows_aside_finds_what_the_other_left(tmp_path, monkeypatch):
+    """The lock is on the file that goes: the new one may be another's first."""
+    path = tmp_path / "rows.jsonl"
+    with EpisodeLog(path, "first") as log:
+        log.append(row("a"))
+    opened, overtaken = EpisodeLog._open, []
+
+    def overtake(self):
+        if path.exists() or overtaken:
+            return opened(self)
+        overtaken.append(True)
+        with EpisodeLog(path, "second") as other:
+            other.append(row("b"))
+        return opened(self)
+
+    monkeypatch.setattr(EpisodeLog, "_open", overtake)
+    with EpisodeLog(path, "second") as log:
+        assert log.missing(["a", "b"]) == [("a", 0)]
+    assert overtaken == [True]
+
+
+def test_evaluations_of_one_file_wait_for_each_other(tmp_path, monkeypatch):
     """Two of another run wait for the first: each gets what the one before it left."""
     path = tmp_path / "rows.jsonl"
-    missing = []
+    missing, said = [], []
+    monkeypatch.setattr(locks, "_say", said.append)  # a captured stream may lose a thread's words
 
     def second():
         with EpisodeLog(path, "second") as log:
@@ -149,11 +172,12 @@ def test_evaluations_of_one_file_wait_for_each_other(tmp_path, capfd):
     waiting = [threading.Thread(target=second) for _ in range(2)]
     with EpisodeLog(path, "first") as log:
         log.append(row("a"))
-        said = ""
         for thread in waiting:
             thread.start()
-        while said.count("another program writes it; waiting") < 2:
-            said += capfd.readouterr().err
+        deadline = time.monotonic() + 60
+        while len(said) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert ["another program writes it; waiting" in text for text in said] == [True, True]
         assert missing == []
         log.append(row("b"))
     for thread in waiting:
@@ -161,7 +185,7 @@ def test_evaluations_of_one_file_wait_for_each_other(tmp_path, capfd):
     assert missing == [2, 1]
     assert [r.task_id for r in read_rows(path)] == ["a", "b"]
     assert [r.run for r in read_rows(tmp_path / "rows.jsonl.first")] == ["first", "first"]
-    assert "it ended; waited" in capfd.readouterr().err
+    assert any("it ended; waited" in text for text in said)
 
 
 def test_full_disk_is_an_error_and_costs_one_row(tmp_path, monkeypatch):

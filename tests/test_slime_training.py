@@ -57,7 +57,7 @@ def checkpoint(folder, iteration):
     return folder
 
 
-def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1):
+def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1, engines=False):
     """One run of a stage; returns it. Raises what the programs would raise."""
     options = argparse.Namespace(
         model=model,
@@ -86,6 +86,7 @@ def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1):
             samples=4,
             updates_per_rollout=steps,
             done=done,
+            engines=engines,
         )
         stage.finish(training.run(stage, sys.executable))
     return stage
@@ -104,6 +105,25 @@ def test_begins_with_the_former_stages_weights_and_rollout_0(tmp_path, model, we
     assert rows(stage)[0]["loss"] == 2.0 and rows(stage)[0]["grad_norm"] is None
     assert stage.summary["first_loss"] == 2.0 and stage.summary["final_loss"] == 0.5
     assert marked_processes(str(stage.folder.resolve())) == []
+
+
+@pytest.mark.parametrize("engines", [True, False])
+def test_engines_start_one_job_after_another(tmp_path, model, weights, monkeypatch, engines):
+    """The turn begins before the job, and ends when the trainers are up: before any rollout."""
+    events = []
+
+    class Turn:
+        def wait(self, given_up):
+            assert not given_up()
+            events.append("wait")
+
+        def over(self):
+            trained = list((tmp_path / "out").glob(".store/rl-*/metrics.jsonl"))
+            events.append("late" if trained else "over")
+
+    monkeypatch.setattr(slime_training, "EngineStart", Turn)
+    train(tmp_path, model, weights, engines=engines)
+    assert events[:2] == (["wait", "over"] if engines else ["over", "over"])
 
 
 def test_the_target_is_a_checkpoint_and_a_model(tmp_path, model, weights):

@@ -41,15 +41,15 @@ class EpisodeLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = self._open()
         try:
-            rows = read_rows(self.path, row_type)
-            if other := next((row.run for row in rows if row.run != run), None):
-                os.replace(self.path, self._aside(other))
-                self._reopen()
-                rows = []
-            if not rows and self._aside(run).exists():
-                os.replace(self._aside(run), self.path)
-                self._reopen()
+            while True:
                 rows = read_rows(self.path, row_type)
+                if other := next((row.run for row in rows if row.run != run), None):
+                    os.replace(self.path, self._aside(other))
+                elif not rows and self._aside(run).exists():
+                    os.replace(self._aside(run), self.path)
+                else:
+                    break
+                self._reopen()  # another process may have the new file first: look again
             os.ftruncate(self._handle, self.path.read_bytes().rfind(b"\n") + 1)
         except BaseException:
             with contextlib.suppress(OSError):  # closed already, when the new one did not open

@@ -174,6 +174,7 @@ def tracking_arguments(options: argparse.Namespace, stage: str) -> list[str]:
     if options.tracking == "wandb":
         return [
             "--use-wandb",
+            "--disable-wandb-random-suffix",  # made by a function that wandb no longer has
             *("--wandb-mode", options.wandb_mode),
             *("--wandb-project", options.wandb_project),
             *("--wandb-group", f"{options.output.name}-{stage}"),

@@ -13,11 +13,13 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from tau2_agent import megatron_store as store
 from tau2_agent.conversion import to_huggingface
+from tau2_agent.engine_start import EngineStart
 from tau2_agent.slime_command import job_environment
 from tau2_agent.slime_install import Install
 from tau2_agent.slime_job import Job, RayOptions
@@ -50,7 +52,7 @@ class Training:
     command: slime's arguments, without the program. weights: the folder that a first start takes
     its weights from. prompts, per_rollout, samples: lines of the data file, prompts a rollout,
     samples a prompt; they tell where the data source stood after a kill. done: the last rollout
-    that the stage's folder holds, from `last_rollout`.
+    that the stage's folder holds, from `last_rollout`. engines: the job starts SGLang's.
     """
 
     install: Install
@@ -63,6 +65,7 @@ class Training:
     samples: int = 1
     updates_per_rollout: int = 1
     done: int | None = None
+    engines: bool = False
 
     def run(self, stage: Stage, python: str) -> dict[str, Any]:
         """Train to the end inside `stage`, export, and return the summary.
@@ -111,16 +114,24 @@ class Training:
             ),
             lock=stage.lock_descriptor,
         )
+        turn = EngineStart()
+        if self.engines:
+            turn.wait(lambda: stage.stop_requested)
+            if stage.stop_requested:
+                turn.over()
+                return
         stage.on_stop = job.stop
         copy = _next_log(folder / "logs")
         keep = self.options.keep_checkpoints
         try:
             with open(copy, "w", encoding="utf-8") as sink:
                 sink.write(json.dumps(job.command) + "\n")
-                status = job.run(_reader(log, sink, lambda: store.prune(folder, keep)))
+                prune = partial(store.prune, folder, keep)
+                status = job.run(_reader(log, sink, loaded=turn.over, saved=prune))
         finally:
             stage.on_stop = None
             log.close()
+            turn.over()
         if not stage.stop_requested:
             self._check_outcome(folder, status, log, copy)
 
@@ -150,18 +161,23 @@ class Training:
         store.lift_export(folder, last)
 
 
-def _reader(log: JobLog, sink: TextIO, prune: Callable[[], Any]) -> Callable[[str], None]:
-    saved = 0
+def _reader(
+    log: JobLog, sink: TextIO, *, loaded: Callable[[], Any], saved: Callable[[], Any]
+) -> Callable[[str], None]:
+    """Shows, keeps and checks each line. loaded: the trainers, which slime starts last, are up."""
+    checkpoints = 0
 
     def read(line: str) -> None:
-        nonlocal saved
+        nonlocal checkpoints
         print(line, flush=True)
         sink.write(line + "\n")
         sink.flush()
         log.feed(line)
-        if len(log.saved) > saved:
-            saved = len(log.saved)
-            prune()
+        if log.loaded:
+            loaded()
+        if len(log.saved) > checkpoints:
+            checkpoints = len(log.saved)
+            saved()
 
     return read
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 from cluster import Cluster
-from project_copy import TINY, Project, copy_repository
+from project_copy import TINY, Project, copy_repository, whole_checkpoints
 
 
 class ClusterProject(Project):
@@ -57,10 +57,8 @@ class ClusterProject(Project):
         return max(found, key=lambda job: int(job["id"]), default=None)
 
     def checkpoints(self, target: str) -> list[int]:
-        """Steps of the checkpoints that lie in the target's store."""
-        stores = (self.folder / "checkpoints/.store").glob(f"{target}-*")
-        states = [p for s in stores for p in s.glob("checkpoint-*/trainer_state.json")]
-        return sorted(int(path.parent.name[11:]) for path in states)
+        """Steps of the whole checkpoints in the target's store."""
+        return [int(path.name[11:]) for path in whole_checkpoints(self.folder, target)]
 
     def trainer(self, target: str) -> int:
         """The process that holds the target's lock, 0 if none lives."""

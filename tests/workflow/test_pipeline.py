@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from project_copy import whole_checkpoints
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -169,11 +170,6 @@ def trainer_process(folder: Path, target: str) -> int | None:
     return int(holder[1]) if holder else None
 
 
-def checkpoints(folder: Path, target: str) -> list[Path]:
-    stores = (folder / "checkpoints/.store").glob(f"{target}-*")
-    return [path for store in stores for path in store.glob("checkpoint-*/trainer_state.json")]
-
-
 def alive(process: int | None) -> bool:
     if process is None:
         return False
@@ -184,9 +180,9 @@ def alive(process: int | None) -> bool:
 def kill_in_the_middle(project, wait_until, target: str, everything: bool, config: str) -> None:
     """Run until the trainer saved a checkpoint, then kill -9 it, or all of Snakemake."""
     snakemake = project.start(f"checkpoints/{target}", *TINY, "--config", config)
-    before = set(checkpoints(project.folder, target))
+    before = set(whole_checkpoints(project.folder, target))
     try:
-        wait_until(lambda: set(checkpoints(project.folder, target)) - before, "a checkpoint")
+        wait_until(lambda: set(whole_checkpoints(project.folder, target)) - before, "a checkpoint")
         trainer = trainer_process(project.folder, target)
         assert alive(trainer)
         os.kill(trainer, signal.SIGKILL)
