@@ -4,6 +4,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from tiny_model import tiny_qwen3
 
 from base_model import demo_tokenizer
 
@@ -12,6 +13,7 @@ hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
 TESTS = Path(__file__).parent
+SLOW_TEST_S = 1500  # the demo alone takes 5 minutes, more on a busy machine
 TEXT = [
     "You are a telecom support agent.",
     "Hi! How can I help you today?",
@@ -29,23 +31,9 @@ def tokenizer():
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory, tokenizer):
     """Folder of a random Qwen3 of a few thousand weights, with that tokenizer. Read only."""
-    import torch
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
     folder = tmp_path_factory.mktemp("model")
-    torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
+    model = tiny_qwen3(len(tokenizer), eos_token_id=tokenizer.eos_token_id)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -61,6 +49,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if groups[id(item)]:
             item.add_marker(pytest.mark.xdist_group(groups[id(item)]))
+        if groups[id(item)] or item.get_closest_marker("slow") or item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(SLOW_TEST_S))
     # Of the rest the slow ones come first, or one process would end long after the others.
     items.sort(
         key=lambda item: (

@@ -2,20 +2,27 @@
 
 Importing TRL takes six seconds of CPU and Snakemake two, more than what most tests do with them.
 The server of `multiprocessing` imports them once, and each program is a fork of it, with memory, a
-process group, signals and an exit status of its own: `kill -9` hits it as any other. What users
-start is a fresh interpreter: tests/workflow starts the stages so.
+process group, signals and an exit status of its own: `kill -9` hits it as any other. `run_here` is
+for programs whose end alone is of interest. What users start is a fresh interpreter: tests/workflow
+starts the stages so.
 """
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
+
+from tau2_agent import command
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 LIBRARIES = [
@@ -30,7 +37,7 @@ _context.set_forkserver_preload(LIBRARIES)
 
 
 class Program:
-    """What of subprocess.Popen the tests use: pid, stdout, poll, wait, communicate, returncode.
+    """What of subprocess.Popen the tests use: its streams, signals, waiting and exit status.
 
     program: a file of scripts/, or "snakemake". Its standard error goes to its standard output.
     """
@@ -59,6 +66,12 @@ class Program:
     def poll(self) -> int | None:
         return self.returncode
 
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
     def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
         if self.returncode is None:
@@ -75,6 +88,15 @@ class Program:
         self.wait()
         timer.cancel()
         return text, None
+
+
+def run_here(monkeypatch, capfd, program: str, *words: object) -> tuple[int, str]:
+    """Run a program in this process: its exit status, and everything it printed."""
+    monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        command.run(importlib.import_module(program.removesuffix(".py")).main)
+    return ended.value.code, "".join(capfd.readouterr())
 
 
 def _run(pipe, program: str, words: list[str], folder: Path, environment: dict[str, str]) -> None:

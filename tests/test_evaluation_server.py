@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 
-import pytest
 from fake_sglang import FakeSGLang
+from programs import run_here
 
-import evaluate_tau2
-from tau2_agent import command
 from tau2_agent.episode_log import read_rows
-
-
-def evaluate(monkeypatch, capfd, *words) -> tuple[int, str]:
-    """Run the program in this process; its exit status and everything it printed."""
-    monkeypatch.setattr(sys, "argv", ["evaluate_tau2.py", *map(str, words)])
-    capfd.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        command.run(evaluate_tau2.main)
-    return ended.value.code, "".join(capfd.readouterr())
 
 
 def test_a_server_that_stops_ends_the_evaluation_and_keeps_what_is_done(
@@ -40,7 +28,7 @@ def test_a_server_that_stops_ends_the_evaluation_and_keeps_what_is_done(
             threading.Thread(target=server.__exit__).start()
 
     server.respond = stop_after_six
-    status, text = evaluate(monkeypatch, capfd, *words)
+    status, text = run_here(monkeypatch, capfd, "evaluate_tau2.py", *words)
     assert status not in (0, None), text
     assert f"no SGLang server answers at {server.url}" in text
     assert "The same command goes on where it stopped" in text and "Traceback" not in text
@@ -50,7 +38,7 @@ def test_a_server_that_stops_ends_the_evaluation_and_keeps_what_is_done(
 
     with FakeSGLang([[tokenizer.eos_token_id]]) as again:
         words[words.index(server.port)] = again.port
-        status, text = evaluate(monkeypatch, capfd, *words)
+        status, text = run_here(monkeypatch, capfd, "evaluate_tau2.py", *words)
     assert status in (0, None), text
     assert f"{len(kept)} episodes of 40 are done already" in text
     assert len(again.requests) == 40 - len(kept)

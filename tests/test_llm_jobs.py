@@ -3,19 +3,17 @@
 The policy is a tiny random model on the CPU: what it says is of no interest here.
 """
 
-import importlib
 import json
 import os
 import re
 import signal
-import sys
+import time
 from collections import Counter
 
 import pytest
 from fake_openai import Customer, FakeOpenAI, calls
-from programs import Program
+from programs import Program, run_here
 
-from tau2_agent import command
 from tau2_agent.ledger import Ledger
 from tau2_agent.tasks import load_tasks
 
@@ -47,16 +45,12 @@ def run(monkeypatch, tmp_path, capfd):
 
     def run(program, *words, status=0, key=None):
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
         for name in [name for name in os.environ if name.endswith("_API_KEY")]:
             monkeypatch.delenv(name)
         if key:
             monkeypatch.setenv("OPENAI_API_KEY", key)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command.run(importlib.import_module(program.removesuffix(".py")).main)
-        text = "".join(capfd.readouterr())
-        assert ended.value.code == status, text
+        ended, text = run_here(monkeypatch, capfd, program, *words)
+        assert ended == status, text
         return text
 
     return run
@@ -135,6 +129,7 @@ def test_a_killed_evaluation_pays_nothing_twice(run, random_model, tmp_path):
         process = start(tmp_path, *evaluation(random_model, server), key=None)
         while len(rows(tmp_path)) < 5:
             assert process.poll() is None, process.stdout.read()
+            time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     kept = rows(tmp_path)

@@ -4,10 +4,8 @@ import asyncio
 import random
 
 import pytest
-import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from tiny_model import tiny_qwen3
 
-from tau2_agent.local_policy import LocalPolicy
 from tau2_agent.policy import Sampling
 
 STOP = 7
@@ -15,22 +13,25 @@ STOP = 7
 
 @pytest.fixture(scope="module")
 def model():
-    torch.manual_seed(0)
-    config = Qwen3Config(
+    return tiny_qwen3(
         vocab_size=40,
         hidden_size=32,
         intermediate_size=48,
         num_hidden_layers=2,
         num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        tie_word_embeddings=True,
         initializer_range=0.6,  # far from uniform, so that greedy choices are not ties
-    )
-    return Qwen3ForCausalLM(config).eval()
+    ).eval()
+
+
+def local_policy(*arguments, **more):
+    from tau2_agent.local_policy import LocalPolicy  # seconds, which collecting tests must not cost
+
+    return LocalPolicy(*arguments, **more)
 
 
 def reference_log_probs(model, prompt, sampled, temperature=1.0):
+    import torch
+
     with torch.inference_mode():
         logits = model(torch.tensor([prompt + sampled])).logits[0, len(prompt) - 1 : -1].float()
     return torch.log_softmax(logits / temperature, -1)
@@ -50,7 +51,7 @@ async def conversation(policy, name, turns, sampling, rng, length_of):
 @pytest.mark.parametrize("temperature", [0.0, 0.7])
 def test_ragged_batches_equal_single_forwards(model, temperature):
     rng = random.Random(1)
-    policy = LocalPolicy(model, (STOP,), seed=3, max_batch=5)
+    policy = local_policy(model, (STOP,), seed=3, max_batch=5)
     sampling = Sampling(temperature=temperature, max_new_tokens=6)
 
     async def run():
@@ -81,7 +82,7 @@ def test_a_session_draws_the_same_whatever_else_is_in_the_batch(model):
     sampling = Sampling(temperature=1.0, max_new_tokens=8)
 
     async def run(names):
-        policy = LocalPolicy(model, (STOP,), seed=5)
+        policy = local_policy(model, (STOP,), seed=5)
         turns = await asyncio.gather(
             *(policy.generate([9, 10 + i, 11], sampling, f"s{i}") for i in names)
         )
@@ -91,7 +92,9 @@ def test_a_session_draws_the_same_whatever_else_is_in_the_batch(model):
 
 
 def test_sampling_follows_the_distribution(model):
-    policy = LocalPolicy(model, (STOP,), seed=0, max_batch=2000)
+    import torch
+
+    policy = local_policy(model, (STOP,), seed=0, max_batch=2000)
     sampling = Sampling(temperature=1.0, max_new_tokens=1)
 
     async def run():
@@ -110,7 +113,7 @@ def test_sampling_follows_the_distribution(model):
 def test_a_broken_batch_is_a_policy_failure_not_a_hang(model):
     from tau2_agent.trajectory import PolicyFailure
 
-    policy = LocalPolicy(model, (STOP,))
+    policy = local_policy(model, (STOP,))
 
     async def run():
         with pytest.raises(PolicyFailure):

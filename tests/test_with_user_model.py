@@ -6,17 +6,16 @@ SGLang and nvidia-smi are stand-ins: programs of the same names, found first.
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from programs import SCRIPTS, Program
 
 from tau2_agent.tasks import load_tasks
 
 TESTS = Path(__file__).parent
-PROGRAM = TESTS.parent / "scripts/with_user_model.py"
 # `python -m sglang.launch_server`: plays the customer, or dies when a file says so.
 SERVER = """
 import json, os, sys, threading, time
@@ -60,12 +59,7 @@ def here(tmp_path, monkeypatch):
 
 def start(*words, gpus=1, more=()):
     options = ["--model", ".", "--name", "a/b@c", "--gpus", str(gpus), *more]
-    return subprocess.Popen(
-        [sys.executable, str(PROGRAM), *options, "--", *map(str, words)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return Program("with_user_model.py", *options, "--", *words)
 
 
 def finish(process):
@@ -203,7 +197,7 @@ def test_an_evaluation_needs_no_key(here, random_model):
     """The whole of it: a policy on the CPU, its customer behind the server."""
     status, text = finish(
         start(
-            *(sys.executable, PROGRAM.parent / "evaluate_tau2.py", "--checkpoint", random_model),
+            *(sys.executable, SCRIPTS / "evaluate_tau2.py", "--checkpoint", random_model),
             *("--output-path", "results/eval.json", "--backend", "cpu", "--task-split", "small"),
             *("--num-tasks", "4", "--prompt", "short", "--context-length", "400"),
             *("--max-new-tokens", "12", "--user", "llm", "--user-model", "openai/a/b@c"),
