@@ -24,9 +24,14 @@ TAU2_CONFIGFILE=overlay.yaml
 settings=('model={"name":"random-4b","source":"random","revision":null}'
     'sft={"steps":6,"save_steps":100}'
     "grpo={\"rollouts\":$rollouts,\"save_rollouts\":100,\"filter\":false}")
+status=0
+failed() {
+    echo "$1: failed"
+    status=1
+}
 build() {
     mark "$1"
-    recipe "$1" --config "preset=$preset" "${settings[@]}" || echo "$1: failed"
+    recipe "$1" --config "preset=$preset" "${settings[@]}" || failed "$1"
 }
 # A stage by hand: its name, its program and flags. The overlay's flags are the stack's.
 by_hand() {
@@ -36,7 +41,9 @@ by_hand() {
 print(shlex.join(["--attention-backend", s.get("attention_backend", "flash"),
                   "--extra-args=" + s["extra_args"]]))')
     eval "python3 scripts/${*:2} --model models/random-4b --gpus 2 --tensor-parallel 2 \
-        --output checkpoints/$1 $words" >"$1.log" 2>&1 || echo "$1: failed"
+        --output checkpoints/$1 $words" >"$1.log" 2>&1 || failed "$1"
+    # Only its numbers are of interest; its weights are 16 GB.
+    rm -rf checkpoints/.store/"$1"-*/{iter_*,hf,*.safetensors}
 }
 sft="train_sft_slime.py --base models/random-4b_torch_dist --traces data/teacher_traces.jsonl \
     --max-length 16384 --weight-decay 0.01 --batch-size 8 --steps 6 --save-steps 100"
@@ -57,3 +64,4 @@ fi
 mark end
 cat times.txt
 python3 tests/gpu/report.py . | tee report.txt
+exit $status
