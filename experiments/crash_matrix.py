@@ -4,8 +4,8 @@ Each cell starts Snakemake in a copy of the finished tiny pipeline, waits until 
 something, injects the fault, runs the same command again, and looks at what was kept. The table
 goes to docs/crashes.md, between its marks.
 
-    python experiments/crash_matrix.py                       (all; half an hour on 2 idle cores)
-    python experiments/crash_matrix.py --stages sft --faults "kill -9 of the program"
+    python experiments/crash_matrix.py                       (every cell)
+    python experiments/crash_matrix.py --stages SFT --faults "kill -9 of the program"
 
 Full disks are small tmpfs mounts, which takes root. The server that dies is the one behind which a
 stand-in plays the customer; it is back when the command is run again. Left out: faults of GPUs
@@ -352,8 +352,8 @@ def describe(
         notes.append("one clear line" if clear else "an error without a remedy")
     if "not whole" in text:
         notes.append("the cut one is set aside")
-    if re.search("another program (trains|writes) it", text):
-        notes.append("waits for the one that still works")
+    if other := re.search("another program (trains|writes) it", text):
+        notes.append(f"waits for the one that still {other[1]}")
     match = re.search(stage.resumed, text) if stage.resumed else None
     if match:
         step = int(match[1])

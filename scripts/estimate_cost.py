@@ -98,7 +98,7 @@ def layers(args) -> list[configuration.Layer]:
         if not equals:
             raise command.InputError(f"--config {word}: write KEY=VALUE, such as preset=qwen3-4b")
         given[key] = yaml.safe_load(value)
-    return [*found, ("--config", given)]
+    return [*found, (configuration.COMMAND_LINE, given)]
 
 
 def jobs_of(run) -> Iterator[tuple[Job, str]]:

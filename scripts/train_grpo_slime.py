@@ -254,12 +254,10 @@ def decisive(options: argparse.Namespace) -> dict[str, Any]:
     )
     if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
         names += " rollouts"
-    asked = users.from_options(options, options.seed)
     return {
         "backend": "slime",
         **{name: getattr(options, name) for name in names.split()},
-        "user": asked.simulator,
-        **({"llm": asked.decisive()} if asked.needs_llm else {}),
+        **users.from_options(options, options.seed).fingerprint(),
         "extra": slime_command.decisive(slime_command.extra_arguments(options)),
     }
 

@@ -324,8 +324,7 @@ def decisive(args) -> dict[str, Any]:
         for key, value in vars(args).items()
         if key not in NOT_DECISIVE and not key.startswith("user_")
     }
-    asked = users.from_options(args, args.seed)
-    decides |= {"user": asked.simulator, **({"llm": asked.decisive()} if asked.needs_llm else {})}
+    decides |= users.from_options(args, args.seed).fingerprint()
     if args.lr_schedule != "constant":  # else more rollouts continue the same run
         decides["rollouts"] = args.rollouts
     return decides

@@ -1,5 +1,6 @@
 """Shared: a small tokenizer with Qwen3's chat template, made as the demo's is; who runs what."""
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,7 @@ hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
 TESTS = Path(__file__).parent
+GIVE_WAY = 5  # niceness: a third of a busy processor
 SLOW_TEST_S = 1500  # the demo alone takes 5 minutes, more on a busy machine
 TEXT = [
     "You are a telecom support agent.",
@@ -58,6 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             groups[id(item)] == "" and item.get_closest_marker("slow") is None,
         )
     )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The demo takes longest, so everything else gives way to it, and what it starts does too."""
+    if os.environ.get("PYTEST_XDIST_WORKER") and _group(item) != "demo" and os.nice(0) < GIVE_WAY:
+        os.nice(GIVE_WAY)
 
 
 def _group(item: pytest.Item) -> str:

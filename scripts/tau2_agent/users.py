@@ -119,6 +119,10 @@ class Users:
         names = ("model", "temperature", "max_tokens", "options")
         return {name: getattr(self.llm, name) for name in names}
 
+    def fingerprint(self) -> dict[str, Any]:
+        """What of the customers is part of a training's identity; its seed is the training's."""
+        return {"user": self.simulator, **({"llm": self.decisive()} if self.needs_llm else {})}
+
 
 def add_flags(parser: argparse.ArgumentParser, name: str = "user") -> None:
     """Add the options that `from_options` reads, as --NAME and --NAME-…"""

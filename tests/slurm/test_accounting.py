@@ -21,7 +21,7 @@ def project(tmp_path):
         project.end()
 
 
-def test_jobs_are_accounted_for(project) -> None:
+def test_jobs_are_accounted_for(project, wait_until) -> None:
     (project.folder / "scripts/evaluate_tau2.py").write_text(SEES_GPUS)
     profile = project.folder / "slurm/config.yaml"
     account = f"slurm_account: {clusters.ACCOUNT}"
@@ -30,4 +30,5 @@ def test_jobs_are_accounted_for(project) -> None:
     project.finish(project.start("results/base/eval_test.json", *PROFILE, *config))
     assert (project.folder / "results/base/eval_test.json").exists()
     asked = ("sacct", "--noheader", "--allocations", "--parsable2", "--format=Account,State")
-    assert project.cluster.ask(*asked) == f"{clusters.ACCOUNT}|COMPLETED"
+    wanted = f"{clusters.ACCOUNT}|COMPLETED"  # the database hears of it a moment later
+    wait_until(lambda: project.cluster.ask(*asked) == wanted, "the job's account")
