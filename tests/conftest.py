@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Tests of one group run in one process, in their order.
     """
-    order = ["demo", "slurm", "pipeline", ""]
+    order = ["demo", "slurm", "pipeline", "more slurm", "training", ""]
     groups = {id(item): _group(item) for item in items}
     for item in items:
         if groups[id(item)]:
@@ -69,10 +69,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    if item.path == TESTS / "workflow" / "test_demo.py":
+    fixtures = set(getattr(item, "fixturenames", ()))
+    # Quick tests behind the demo: a process whose last two tests have begun is given another group,
+    # which would wait for the demo.
+    if item.path.name in ("test_demo.py", "test_preset_commands.py"):
         return "demo"
     if item.path.parent == TESTS / "slurm":
-        return "slurm"
-    fixtures = getattr(item, "fixturenames", ())
-    made_once = {"tiny_project", "tiny_copy", "made"}
-    return "pipeline" if made_once & set(fixtures) else ""
+        return "slurm" if fixtures & {"limited", "gpu_project"} else "more slurm"
+    if "made" in fixtures:
+        return "training"
+    return "pipeline" if fixtures & {"tiny_project", "tiny_copy"} else ""
