@@ -1,6 +1,5 @@
 """Shared: a small tokenizer with Qwen3's chat template, made as the demo's is; who runs what."""
 
-import os
 from pathlib import Path
 
 import hypothesis
@@ -14,7 +13,6 @@ hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
 
 TESTS = Path(__file__).parent
-GIVE_WAY = 5  # niceness: a third of a busy processor
 SLOW_TEST_S = 1500  # the demo alone takes 5 minutes, more on a busy machine
 TEXT = [
     "You are a telecom support agent.",
@@ -62,20 +60,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """The demo takes longest, so everything else gives way to it, and what it starts does too."""
-    if os.environ.get("PYTEST_XDIST_WORKER") and _group(item) != "demo" and os.nice(0) < GIVE_WAY:
-        os.nice(GIVE_WAY)
-
-
 def _group(item: pytest.Item) -> str:
     fixtures = set(getattr(item, "fixturenames", ()))
-    # Quick tests behind the demo: a process whose last two tests have begun is given another group,
-    # which would wait for the demo.
+    # Quick tests behind the demo: a process with two tests left is given another group, which would
+    # wait for the demo.
     if item.path.name in ("test_demo.py", "test_preset_commands.py"):
         return "demo"
     if item.path.parent == TESTS / "slurm":
-        return "slurm" if fixtures & {"limited", "gpu_project"} else "more slurm"
+        return "slurm" if "limited" in fixtures else "more slurm"
     if "made" in fixtures:
         return "training"
     return "pipeline" if fixtures & {"tiny_project", "tiny_copy"} else ""

@@ -25,7 +25,8 @@ def project(tmp_path_factory, cluster):
 
 
 @pytest.fixture
-def gpu_project(tmp_path, cluster):
+def own_project(tmp_path, cluster):
+    """A copy of the repository for one test."""
     project = copy_for(tmp_path, cluster)
     yield project
     project.end()

@@ -43,7 +43,7 @@ else:
 # Longer than the two minutes of grace before a time limit, or the signal would come at once.
 MINUTES = 12
 TRAINING = (
-    *(f"checkpoints/{SFT}", *TINY, "--config", "sft={epochs: 12, save_steps: 4}"),
+    *(f"checkpoints/{SFT}", *TINY, "--config", "sft={epochs: 5, save_steps: 4}"),
     f"resources={{hours: {MINUTES / 60}, threads: 1}}",
 )
 PATIENCE = 900  # seconds; a busy machine is no failure
@@ -74,14 +74,14 @@ def limited(project):
     return training, job
 
 
-def test_gpu_jobs_get_exactly_the_gpus_they_ask_for(limited, gpu_project) -> None:
+def test_gpu_jobs_get_exactly_the_gpus_they_ask_for(limited, own_project) -> None:
     for name in ("convert_checkpoint", "train_sft_slime", "evaluate_tau2"):
-        (gpu_project.folder / "scripts" / f"{name}.py").write_text(SEES_GPUS)
+        (own_project.folder / "scripts" / f"{name}.py").write_text(SEES_GPUS)
     config = ("--config", "preset=gpu-smoke", "resources={gpus: 2, threads: 1, memory_gb: 1}")
     targets = ("checkpoints/gpu-smoke_sft_telecom", "results/base/eval_test.json")
-    text = gpu_project.finish(gpu_project.start(*targets, *PROFILE, *config))
+    text = own_project.finish(own_project.start(*targets, *PROFILE, *config))
     assert "backend: slime" in text
-    seen = {path.name: path.read_text() for path in (gpu_project.folder / "seen").iterdir()}
+    seen = {path.name: path.read_text() for path in (own_project.folder / "seen").iterdir()}
     gpus = {name: words.split()[1].split(",") for name, words in seen.items()}
     assert {name: len(found) for name, found in gpus.items()} == {
         "convert_checkpoint": 1,
@@ -93,18 +93,18 @@ def test_gpu_jobs_get_exactly_the_gpus_they_ask_for(limited, gpu_project) -> Non
     assert len(set(side_by_side)) == 2
 
 
-def test_jobs_run_in_the_container(gpu_project, tmp_path) -> None:
+def test_jobs_run_in_the_container(limited, own_project, tmp_path) -> None:
     """What the flag does to a job on a node; apptainer itself is a stand-in."""
-    started = install(tmp_path / "bin", gpu_project.environment)
-    used = add_to_container(gpu_project.folder)
-    (gpu_project.folder / "scripts/evaluate_tau2.py").write_text(SEES_GPUS)
+    started = install(tmp_path / "bin", own_project.environment)
+    used = add_to_container(own_project.folder)
+    (own_project.folder / "scripts/evaluate_tau2.py").write_text(SEES_GPUS)
     config = ("--config", "preset=gpu-smoke", "resources={gpus: 1, threads: 1, memory_gb: 1}")
     container = ("--sdm", "apptainer", "--apptainer-args=--nv")
     target = "results/base/eval_test.json"
-    gpu_project.finish(gpu_project.start(target, *PROFILE, *container, *config))
+    own_project.finish(own_project.start(target, *PROFILE, *container, *config))
     evaluations = [line for line in started.read_text().splitlines() if "evaluate_tau2.py" in line]
     assert len(evaluations) == 1 and " --nv " in evaluations[0]
-    node, gpus = (gpu_project.folder / "seen/evaluate_tau2").read_text().split()
+    node, gpus = (own_project.folder / "seen/evaluate_tau2").read_text().split()
     assert node in ("n1", "n2") and len(gpus.split(",")) == 1
     assert used.exists()
 
@@ -144,7 +144,7 @@ def test_interrupted_training_resumes(limited, project, wait_until) -> None:
     assert len(json.loads((store / "stage.json").read_text())["starts"]) == 4
     assert "already trained with these settings" in log.read_text()
     done = json.loads((store / "done.json").read_text())["summary"]
-    assert done["steps"] == 120
+    assert done["steps"] == 50
     # No start went on before the checkpoint of the one before it. Each interruption wakes a
     # standing process and sends SIGTERM: it may have saved once more.
     assert saved == sorted(set(saved))
@@ -154,7 +154,8 @@ def test_interrupted_training_resumes(limited, project, wait_until) -> None:
     assert steps == sorted(set(steps))  # each step counted once
 
 
-def test_the_whole_pipeline(project) -> None:
+def test_the_whole_pipeline(own_project) -> None:
+    project = own_project
     text = project.finish(project.start(*TINY))
     assert "backend: cpu" in text
     assert (project.folder / "results/summary.csv").exists()
