@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+import tau2_mock
+import teacher_traces
+from tau2_agent.files import read_jsonl
 from tau2_agent.slime_install import MASK_FIX, SCRIPTS, Install
 from tau2_agent.slime_masks import MaskMismatch, check_masks, slime_rows
 
@@ -49,15 +52,12 @@ def test_slimes_plugin_contracts_hold_for_our_hooks():
 
 
 @pytest.fixture(scope="module")
-def traces():
-    import asyncio
-    from argparse import Namespace
-
-    from tau2_agent.tasks import load_tasks
-    from teacher_traces import all_traces
-
-    arguments = Namespace(teacher="scripted", user="scripted", prompt="short")
-    return asyncio.run(all_traces([task.id for task in load_tasks("small")], arguments))
+def traces(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("traces")
+    tau2_mock.main(["--local_dir", str(folder), "--split", "small"])
+    files = ["--tasks", folder / "telecom_small_tasks.jsonl", "--output", folder / "traces.jsonl"]
+    teacher_traces.main([*map(str, files), "--prompt", "short"])
+    return list(read_jsonl(folder / "traces.jsonl"))
 
 
 def with_two_calls(row):

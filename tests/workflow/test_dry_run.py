@@ -49,7 +49,7 @@ def cpu_seconds(project, *arguments: str) -> float:
 @pytest.mark.parametrize("config", ["backend=cpu", "backend=slime"])
 def test_dry_run_is_quick(project, config: str) -> None:
     """Under two seconds where it was measured; most of them are Snakemake's own start."""
-    start = cpu_seconds(project, "--version")
+    start = min(cpu_seconds(project, "--version") for _ in range(2))  # the first may compile
     # Once more if need be: other programs on the machine are not the workflow's fault.
     assert any(cpu_seconds(project, "-n", "--config", config) < 2 * start for _ in range(3))
 
