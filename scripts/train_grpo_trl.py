@@ -83,11 +83,10 @@ class Rollouts:
     async def _play_all(self, task_ids: list[str], policy: Any, step: int) -> list[dict[str, Any]]:
         from tau2_agent.together import together
 
-        names = [f"{step}/{number}" for number in range(len(task_ids))]
         try:
             return await together(
-                self._play(task_id, name, policy)
-                for task_id, name in zip(task_ids, names, strict=True)
+                self._play(task_id, f"{step}/{number}", policy)
+                for number, task_id in enumerate(task_ids)
             )
         finally:
             await self.settings.users.close()

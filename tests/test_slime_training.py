@@ -124,6 +124,7 @@ def test_engines_start_one_job_after_another(tmp_path, model, weights, monkeypat
     monkeypatch.setattr(slime_training, "EngineStart", Turn)
     train(tmp_path, model, weights, engines=engines)
     assert events[:2] == (["wait", "over"] if engines else ["over", "over"])
+    assert ("wait" in events) == engines
 
 
 def test_the_target_is_a_checkpoint_and_a_model(tmp_path, model, weights):

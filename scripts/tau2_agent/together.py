@@ -24,6 +24,6 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         stops, mistakes = errors.split(JobStop)
         if stops is None or mistakes is not None:
             raise
-        # not `except*`: until Python 3.11.4 what it raises can arrive in a group again
+        # not `except*`: on Python 3.11.2, Debian 12's, what it raises arrives in a group again
         raise stops.exceptions[0] from None
     return [task.result() for task in tasks]

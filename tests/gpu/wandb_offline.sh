@@ -9,5 +9,5 @@ echo "status $status"
 for file in $(find . -name 'run-*.wandb'); do
     echo "$file: $(stat -c %s "$file") bytes, $(grep -aoE 'train/(loss|grad_norm)' "$file" | sort | uniq -c | xargs)"
 done | tee report.txt
-[ -s report.txt ] || { echo "no W&B file"; exit 1; }
+grep -q train/loss report.txt || { echo "no loss in any W&B file"; exit 1; }
 exit $status

@@ -155,12 +155,11 @@ def test_interrupted_training_resumes(limited, project, wait_until) -> None:
 
 
 def test_the_whole_pipeline(own_project) -> None:
-    project = own_project
-    text = project.finish(project.start(*TINY))
+    text = own_project.finish(own_project.start(*TINY))
     assert "backend: cpu" in text
-    assert (project.folder / "results/summary.csv").exists()
-    submitted = {job["comment"].split("_wildcards")[0] for job in project.cluster.jobs()}
+    assert (own_project.folder / "results/summary.csv").exists()
+    submitted = {job["comment"].split("_wildcards")[0] for job in own_project.cluster.jobs()}
     expected = {"rule_sft", "rule_grpo", "rule_evaluate", "rule_evaluate_base", "rule_evaluate_sft"}
     assert submitted >= expected
     assert not submitted & {f"rule_{rule}" for rule in LOCAL}
-    assert "Nothing to be done" in project.finish(project.start(*TINY))
+    assert "Nothing to be done" in own_project.finish(own_project.start(*TINY))
