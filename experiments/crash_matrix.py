@@ -300,7 +300,7 @@ def applies(name: str, fault: str) -> bool:
 
 
 def customer(port: int = 0) -> FakeOpenAI:
-    from tau2_agent.tasks import load_tasks
+    from tau2_agent.benchmark.tasks import load_tasks
 
     answer = Customer([*load_tasks("train"), *load_tasks("test")])
     return FakeOpenAI(answer, port=port).__enter__()

@@ -82,11 +82,11 @@ def keep(work: Path, out: Path, split: str, places: dict[str, str]) -> None:
 
 def baselines(split: str, count: int) -> dict[str, float]:
     """pass@1 of the scripted agents on the same tasks and against the same user."""
-    from tau2_agent.baselines import BASELINES, make_agent
-    from tau2_agent.episode import run_episode
-    from tau2_agent.scoring import score
-    from tau2_agent.tasks import load_tasks
-    from tau2_agent.users import make_user
+    from tau2_agent.benchmark.tasks import load_tasks
+    from tau2_agent.reward.scoring import score
+    from tau2_agent.rollout.episode import run_episode
+    from tau2_agent.teachers.baselines import BASELINES, make_agent
+    from tau2_agent.users.registry import make_user
 
     tasks = load_tasks(split)[: count if count > 0 else None]
 
@@ -102,8 +102,8 @@ def baselines(split: str, count: int) -> dict[str, float]:
 
 def table() -> str:
     """Markdown: pass@1 of scripts and stages, and GRPO's gains with 95 % intervals."""
-    from tau2_agent.intervals import paired_difference
-    from tau2_agent.results import read_summary, task_values
+    from tau2_agent.evaluation.results import read_summary, task_values
+    from tau2_agent.evaluation.statistics import paired_difference
 
     seeds = sorted(path for path in RUNS.glob("seed*") if (path / "cpu_seconds.json").exists())
     columns: dict[str, dict[str, str]] = {}

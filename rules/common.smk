@@ -11,10 +11,11 @@ from snakemake.exceptions import WorkflowError
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from tau2_agent import backend as backends
-from tau2_agent import configuration, user_config
+from tau2_agent.config import backend as backends
+from tau2_agent.config import resolve as configuration
+from tau2_agent.config import user_options as user_config
 from tau2_agent.files import code_digest
-from tau2_agent.runs import PLAIN, Run, resolve_runs
+from tau2_agent.config.sweeps import PLAIN, Run, resolve_runs
 
 # --- where jobs run ------------------------------------------------------------------------------
 # A cluster executor sets a number of jobs (nodes). In a dry run `-j` does so too, hence the second
@@ -241,7 +242,7 @@ def require_language_models():
     asked = language_models()
     if not asked:
         return
-    from tau2_agent.llm import LLMFailure, LLMSettings, check_model
+    from tau2_agent.llm.client import LLMFailure, LLMSettings, check_model
 
     for section, settings in asked.items():
         try:

@@ -1,5 +1,5 @@
 # Supervised fine-tuning on the teacher traces. The backend decides the program and its flags; the
-# files are the same. An interrupted job continues: see tau2_agent/stage.py.
+# files are the same. An interrupted job continues: see tau2_agent/training/resumable.py.
 SFT = {
     "cpu": {
         "program": "train_sft_trl.py --model {input.model}",

@@ -18,7 +18,7 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
-from tau2_agent import command
+from tau2_agent import cli as command
 from tau2_agent.files import read_jsonl
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -81,7 +81,7 @@ def make_demo(folder: Path, args) -> None:
     import torch
     from transformers import GenerationConfig, Qwen3Config, Qwen3ForCausalLM
 
-    from tau2_agent.environment import SHORT_SYSTEM_PROMPT
+    from tau2_agent.benchmark.environment import SHORT_SYSTEM_PROMPT
 
     texts = training_texts(args.traces, SHORT_SYSTEM_PROMPT)
     tokenizer = demo_tokenizer(texts, args.vocab_size)
@@ -143,7 +143,7 @@ def check(folder: Path, source: str, trained: bool = True) -> None:
     """
     from transformers import AutoTokenizer
 
-    from tau2_agent.chat import ChatCodec
+    from tau2_agent.rollout.chat_template import ChatCodec
 
     missing = [
         name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command
+from tau2_agent import cli as command
+from tau2_agent.benchmark.tasks import Leak, find_leaks, read_task_file, split_ids
 from tau2_agent.files import write_json
-from tau2_agent.tasks import Leak, find_leaks, read_task_file, split_ids
 
 SHOWN = 20  # ids of each side in the report and in the message
 

@@ -7,8 +7,8 @@
 The options of the customer are there twice: --user-a and --user-a-model as --user-b and
 --user-b-model, and so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl,
 so a comparison that was stopped goes on where it was. OUTPUT has rewards and their agreement, what
-the simulators did not understand, lengths, ends, failures and cost; tau2_agent/agreement.py says
-how it is computed.
+the simulators did not understand, lengths, ends, failures and cost; how it is computed says
+tau2_agent/evaluation/user_agreement.py.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import evaluate_tau2
-from tau2_agent import command, users
-from tau2_agent.agreement import Agreement, Side, compare, summarise_side
-from tau2_agent.baselines import AGENTS, make_agent
-from tau2_agent.episode import Limits, run_episode
-from tau2_agent.episode_log import EpisodeLog, read_rows
+from tau2_agent import cli as command
+from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.evaluation.results import project_commit, read_summary, tasks_sha256, versions
+from tau2_agent.evaluation.statistics import figure
+from tau2_agent.evaluation.user_agreement import Agreement, Side, compare, summarise_side
 from tau2_agent.files import write_json
-from tau2_agent.intervals import figure
-from tau2_agent.results import project_commit, read_summary, tasks_sha256, versions
-from tau2_agent.tasks import load_tasks
+from tau2_agent.records.episode_log import EpisodeLog, read_rows
+from tau2_agent.rollout.episode import Limits, run_episode
+from tau2_agent.teachers.baselines import AGENTS, make_agent
+from tau2_agent.users import registry as users
 
 SIDES = ("a", "b")
 WIDTH = 100  # of the table in a log

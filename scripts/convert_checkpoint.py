@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tau2_agent import command
-from tau2_agent.conversion import to_huggingface, to_megatron
-from tau2_agent.needs import Needs
-from tau2_agent.preflight import require
-from tau2_agent.slime_command import extra_arguments
-from tau2_agent.slime_install import find_install
+from tau2_agent import cli as command
+from tau2_agent.preflight.checks import require
+from tau2_agent.preflight.requirements import Needs
+from tau2_agent.training.slime.arguments import extra_arguments
+from tau2_agent.training.slime.conversion import to_huggingface, to_megatron
+from tau2_agent.training.slime.install import find_install
 
 
 def main() -> int:

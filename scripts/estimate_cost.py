@@ -19,11 +19,14 @@ from typing import Any
 
 import yaml
 
-from tau2_agent import command, configuration, costs, user_config
-from tau2_agent.backend import choose
+from tau2_agent import cli as command
+from tau2_agent.config import resolve as configuration
+from tau2_agent.config import user_options as user_config
+from tau2_agent.config.backend import choose
+from tau2_agent.config.sweeps import resolve_runs
 from tau2_agent.files import write_json
-from tau2_agent.runs import resolve_runs
-from tau2_agent.user_mix import parse_mix
+from tau2_agent.llm import costs
+from tau2_agent.users.mixture import parse_mix
 
 ROOT = Path(__file__).resolve().parents[1]
 COUNTED_TASKS = 40  # scripted conversations to count
@@ -103,7 +106,7 @@ def layers(args) -> list[configuration.Layer]:
 
 def jobs_of(run) -> Iterator[tuple[Job, str]]:
     """The jobs of one run that ask a language model, each with the split of its tasks."""
-    from tau2_agent.tasks import split_ids
+    from tau2_agent.benchmark.tasks import split_ids
 
     config = run.settings.config
     prefix = f"{run.name}: " if run.name else ""
@@ -152,8 +155,8 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
 
 def estimate(job: Job, split: str, folder: Path) -> Estimate:
     """The tokens and dollars of one job."""
-    from tau2_agent.dialogue_lengths import paid_teacher, paid_user
-    from tau2_agent.llm import LLMSettings, price_of
+    from tau2_agent.llm.client import LLMSettings, price_of
+    from tau2_agent.preflight.token_estimates import paid_teacher, paid_user
 
     if job.side == "teacher":
         lengths = paid_teacher(job.model, folder / "data")
@@ -188,8 +191,8 @@ def estimate(job: Job, split: str, folder: Path) -> Estimate:
 @cache
 def scripted_lengths(split: str, model: str) -> dict[str, Any]:
     """Lengths of scripted conversations on the first tasks of a split, for both sides."""
-    from tau2_agent.dialogue_lengths import counted
-    from tau2_agent.tasks import load_tasks
+    from tau2_agent.benchmark.tasks import load_tasks
+    from tau2_agent.preflight.token_estimates import counted
 
     return asyncio.run(counted(load_tasks(split)[:COUNTED_TASKS], model, split))
 

@@ -26,9 +26,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command, users
-from tau2_agent.environment import PROMPTS
-from tau2_agent.stage import fingerprint
+from tau2_agent import cli as command
+from tau2_agent.benchmark.environment import PROMPTS
+from tau2_agent.training.resumable import fingerprint
+from tau2_agent.users import registry as users
 from tau2_reward_shaping import PartialWeights
 
 ATTEMPTS = 3  # for an episode that the infrastructure ended
@@ -36,7 +37,7 @@ ATTEMPTS = 3  # for an episode that the infrastructure ended
 
 async def play_all(jobs, policy, codec, settings, args, write) -> None:
     """Play every (task, trial) of `jobs` with a model; see `play_each`."""
-    from tau2_agent.play import play
+    from tau2_agent.rollout.model_rollout import play
 
     async def episode(task, session: str, sample: str):
         return await play(task, policy, codec, settings, session, sample)
@@ -49,9 +50,9 @@ async def play_each(jobs, episode, customers, args, write) -> None:
 
     episode: (task, session, sample) -> Trajectory. Raises JobStop.
     """
-    from tau2_agent.results import episode_row
-    from tau2_agent.together import together
-    from tau2_agent.trajectory import INFRASTRUCTURE_ENDS
+    from tau2_agent.evaluation.results import episode_row
+    from tau2_agent.rollout.together import together
+    from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS
 
     gate = asyncio.Semaphore(args.concurrency)
 
@@ -78,8 +79,8 @@ async def local_model(jobs, codec, settings, args, write) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from tau2_agent.local_policy import LocalPolicy
-    from tau2_agent.memory import keep_freed_memory
+    from tau2_agent.inference.transformers_policy import LocalPolicy
+    from tau2_agent.training.memory import keep_freed_memory
 
     keep_freed_memory()
     model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
@@ -89,10 +90,10 @@ async def local_model(jobs, codec, settings, args, write) -> None:
 
 async def served_model(jobs, codec, settings, args, write) -> None:
     """Evaluate with an SGLang server: one that runs on this machine already, or one of our own."""
-    from tau2_agent.needs import Needs
-    from tau2_agent.policy import SGLangPolicy
-    from tau2_agent.preflight import require
-    from tau2_agent.sglang_server import ForeignPolicy, PatientPolicy, SGLangServer
+    from tau2_agent.inference.sglang_client import SGLangPolicy
+    from tau2_agent.inference.sglang_server import ForeignPolicy, PatientPolicy, SGLangServer
+    from tau2_agent.preflight.checks import require
+    from tau2_agent.preflight.requirements import Needs
 
     async with contextlib.AsyncExitStack() as stack:
         if args.sglang_port:
@@ -113,8 +114,8 @@ async def served_model(jobs, codec, settings, args, write) -> None:
 
 def server_options(args) -> Any:
     """How our own server serves the checkpoint; never a longer context than the model has."""
-    from tau2_agent.megatron_args import read_config
-    from tau2_agent.sglang_server import ServerOptions
+    from tau2_agent.inference.sglang_server import ServerOptions
+    from tau2_agent.training.megatron.model_args import read_config
 
     longest = read_config(args.checkpoint).get("max_position_embeddings")
     return ServerOptions(
@@ -164,9 +165,9 @@ def check(args) -> None:
 
 def make_settings(args) -> Any:
     """The episode's settings, from the options."""
-    from tau2_agent.episode import Limits
-    from tau2_agent.play import EpisodeSettings
-    from tau2_agent.policy import Sampling
+    from tau2_agent.inference.sglang_client import Sampling
+    from tau2_agent.rollout.episode import Limits
+    from tau2_agent.rollout.model_rollout import EpisodeSettings
 
     return EpisodeSettings(
         prompt=args.prompt,
@@ -179,8 +180,8 @@ def make_settings(args) -> Any:
 
 def make_manifest(args, settings) -> Any:
     """What made the numbers."""
-    from tau2_agent.environment import policy_hash
-    from tau2_agent.results import Manifest, versions
+    from tau2_agent.benchmark.environment import policy_hash
+    from tau2_agent.evaluation.results import Manifest, versions
 
     return Manifest(
         versions=versions(),
@@ -201,11 +202,11 @@ def evaluate(args) -> Any:
     from transformers import AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
-    from tau2_agent.chat import ChatCodec
-    from tau2_agent.episode_log import EpisodeLog
+    from tau2_agent.benchmark.tasks import load_tasks
+    from tau2_agent.evaluation.results import summarise
     from tau2_agent.files import write_text
-    from tau2_agent.results import summarise
-    from tau2_agent.tasks import load_tasks
+    from tau2_agent.records.episode_log import EpisodeLog
+    from tau2_agent.rollout.chat_template import ChatCodec
 
     check(args)
     disable_progress_bar()  # of loading weights
@@ -296,7 +297,7 @@ def main() -> int:
     args = parser.parse_args()
 
     from summarise_results import show
-    from tau2_agent.results import read_summary
+    from tau2_agent.evaluation.results import read_summary
 
     summary = evaluate(args)
     show([*map(read_summary, args.compare), summary])

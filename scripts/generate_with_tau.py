@@ -4,9 +4,10 @@
     --dynamic-sampling-filter-path      generate_with_tau.keep_group
     --custom-rollout-log-function-path  generate_with_tau.log_rollout
 
-An episode is the one of everything else here (`tau2_agent.play`), with slime's router as policy:
-token ids in, token ids and log probs out, nothing is ever tokenised twice. Settings come from
-`--custom-config-path`, whose keys (`tau2_*`) become attributes of slime's arguments.
+An episode is the one of everything else here (`tau2_agent.rollout.model_rollout`), with slime's
+router as policy: token ids in, token ids and log probs out, nothing is ever tokenised twice.
+Settings come from `--custom-config-path`, whose keys (`tau2_*`) become attributes of slime's
+arguments.
 
 No episode can end a rollout: time-outs, failures of the server or of the user simulator, and
 mistakes of this program become aborted samples without loss or reward. What ends it, and the job:
@@ -26,13 +27,13 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.chat import ChatCodec
-from tau2_agent.episode import Limits
-from tau2_agent.play import EpisodeSettings, play
-from tau2_agent.policy import Policy, Sampling, SGLangPolicy
-from tau2_agent.scoring import score
-from tau2_agent.tasks import get_task
-from tau2_agent.trajectory import (
+from tau2_agent.benchmark.tasks import get_task
+from tau2_agent.inference.sglang_client import Policy, Sampling, SGLangPolicy
+from tau2_agent.reward.scoring import score
+from tau2_agent.rollout.chat_template import ChatCodec
+from tau2_agent.rollout.episode import Limits
+from tau2_agent.rollout.model_rollout import EpisodeSettings, play
+from tau2_agent.rollout.trajectory import (
     INFRASTRUCTURE_ENDS,
     EndReason,
     JobStop,
@@ -41,7 +42,7 @@ from tau2_agent.trajectory import (
     Trajectory,
     Turn,
 )
-from tau2_agent.users import Users, from_settings
+from tau2_agent.users.registry import Users, from_settings
 from tau2_reward_shaping import ALPHA, PartialWeights, shaped_reward
 
 logger = logging.getLogger(__name__)

@@ -1,7 +1,8 @@
 """Take traces from a file or a Hugging Face data set, keep those that can be trained on.
 
 The source is JSON lines (or Parquet): `messages` in OpenAI's form, `tools`, `task_id`; `reward`,
-`end`, `steps` if known. Each line is checked by itself (tau2_agent/trace_checks.py says for what).
+`end`, `steps` if known. Each line is checked by itself: tau2_agent/teachers/trace_checks.py says
+for what.
 OUTPUT.rejected.jsonl lists every line that was left out, with its number and the reason;
 OUTPUT.source.json says where the others came from. A source of which too much is rejected is
 refused as a whole: it is probably not what it was taken for.
@@ -16,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tau2_agent import command
-from tau2_agent.environment import PROMPTS
+from tau2_agent import cli as command
+from tau2_agent.benchmark.environment import PROMPTS
 from tau2_agent.files import write_json, write_jsonl
-from tau2_agent.trace_checks import RejectedTrace, TraceRules, checked
+from tau2_agent.teachers.trace_checks import RejectedTrace, TraceRules, checked
 
 PATTERNS = ("*.jsonl", "*.parquet")
 SHOWN = 10  # rejected lines on the terminal; the file has all
@@ -72,7 +73,7 @@ def trace_rules(args) -> TraceRules:
     if args.tokenizer is not None:
         from transformers import AutoTokenizer
 
-        from tau2_agent.chat import ChatCodec
+        from tau2_agent.rollout.chat_template import ChatCodec
 
         codec = ChatCodec(AutoTokenizer.from_pretrained(args.tokenizer))
     return TraceRules(args.prompt, args.replace_prompt, codec, args.max_length)

@@ -10,9 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
-from tau2_agent import command, machine
-from tau2_agent.needs import Needs, hardware
-from tau2_agent.preflight import Finding, findings
+from tau2_agent import cli as command
+from tau2_agent.preflight import host as machine
+from tau2_agent.preflight.checks import Finding, findings
+from tau2_agent.preflight.requirements import Needs, hardware
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
 
@@ -83,8 +84,8 @@ def main() -> int:
 
     found = list(findings(needs(args), machine.look()))
     if args.ask:
-        from tau2_agent.llm import LLMSettings
-        from tau2_agent.model_request import model_findings
+        from tau2_agent.llm.client import LLMSettings
+        from tau2_agent.preflight.model_request import model_findings
 
         asked = (word.split("=", 1) for word in args.ask)
         models = {section: LLMSettings(**json.loads(values)) for section, values in asked}

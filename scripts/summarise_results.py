@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tau2_agent import command
+from tau2_agent import cli as command
+from tau2_agent.evaluation.results import EvaluationSummary, read_summary, task_values
+from tau2_agent.evaluation.statistics import Difference, figure, paired_difference
 from tau2_agent.files import write_text
-from tau2_agent.intervals import Difference, figure, paired_difference
-from tau2_agent.results import EvaluationSummary, read_summary, task_values
 
 STAGES = ["base", "sft", "rl"]
 PLAIN = "plain"  # the run without values of its own

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tau2_agent import command
+from tau2_agent import cli as command
+from tau2_agent.benchmark.tasks import DOMAIN, split_ids
 from tau2_agent.files import is_disk_full, write_jsonl
-from tau2_agent.tasks import DOMAIN, split_ids
 
 
 def task_lines(split: str) -> list[dict]:

@@ -69,9 +69,9 @@ def compute_partial_score(reward_info: Any, weights: Any = None) -> float:
     anything that `PartialWeights.read` takes. Telecom has no communicate checks, so .7/.1/.2 act
     as 7/9 and 2/9.
 
-    Two flags of `tau2_agent.scoring` are used when they are there. "verified": an action counts
-    only if it was carried out (right requestor and arguments, no error, still in effect); a raw
-    RewardInfo has no such flag, and falls back to tau2's "action_match", which can be gamed.
+    Two flags of `tau2_agent.reward.scoring` are used when they are there. "verified": an action
+    counts only if it was carried out (right requestor and arguments, no error, still in effect); a
+    raw RewardInfo has no such flag, and falls back to tau2's "action_match", which can be gamed.
     "held_at_start": an assertion that was true before the first message, and still is, is no
     work of the agent's and is left out.
     """

@@ -18,15 +18,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command, users
-from tau2_agent.baselines import make_agent
-from tau2_agent.environment import PROMPTS, prompt_tools, system_prompt
-from tau2_agent.episode import run_episode
+from tau2_agent import cli as command
+from tau2_agent.benchmark.environment import PROMPTS, prompt_tools, system_prompt
+from tau2_agent.benchmark.tasks import get_task, read_task_file
 from tau2_agent.files import write_jsonl
-from tau2_agent.scoring import score
-from tau2_agent.tasks import get_task, read_task_file
-from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, agent_view, as_chat
-from tau2_agent.users import Users
+from tau2_agent.reward.scoring import score
+from tau2_agent.rollout.episode import run_episode
+from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, agent_view, as_chat
+from tau2_agent.teachers.baselines import make_agent
+from tau2_agent.users import registry as users
+from tau2_agent.users.registry import Users
 
 
 async def trace(task_id: str, teacher: str, users: Users, prompt: str) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     task_ids = [row.task_id for row in read_task_file(args.tasks)]
     customers = users.from_options(args, args.seed)
     if args.teacher == "llm" or customers.needs_llm:
-        from tau2_agent.paid_traces import paid_traces
+        from tau2_agent.teachers.collection import paid_traces
 
         kept = paid_traces(task_ids, customers, args)
     else:

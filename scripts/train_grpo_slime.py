@@ -18,18 +18,21 @@ from typing import Any
 
 import yaml
 
-from tau2_agent import command, preflight, slime_command, users
-from tau2_agent.environment import PROMPTS
+from tau2_agent import cli as command
+from tau2_agent.benchmark.environment import PROMPTS
 from tau2_agent.files import write_text
-from tau2_agent.megatron_args import model_arguments, read_config
-from tau2_agent.megatron_store import require_weights
-from tau2_agent.needs import training_needs
-from tau2_agent.ray_nodes import require_allocation
-from tau2_agent.slime_install import Install, find_install
-from tau2_agent.slime_job import sweep
-from tau2_agent.slime_log import drop_rows_from
-from tau2_agent.slime_training import Training, last_rollout
-from tau2_agent.stage import Stage, fingerprint
+from tau2_agent.preflight import checks as preflight
+from tau2_agent.preflight.requirements import training_needs
+from tau2_agent.training.megatron.checkpoints import require_weights
+from tau2_agent.training.megatron.model_args import model_arguments, read_config
+from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.slime import arguments as slime_command
+from tau2_agent.training.slime.install import Install, find_install
+from tau2_agent.training.slime.job import sweep
+from tau2_agent.training.slime.log import drop_rows_from
+from tau2_agent.training.slime.ray_nodes import require_allocation
+from tau2_agent.training.slime.trainer import Training, last_rollout
+from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
@@ -213,7 +216,7 @@ def check(options: argparse.Namespace, tasks: int) -> None:
 
 
 def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
-    from tau2_agent.tasks import read_task_file
+    from tau2_agent.benchmark.tasks import read_task_file
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
     wanted = training_needs(options, stage.folder, options.tasks, options.context_length)

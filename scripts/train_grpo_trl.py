@@ -22,8 +22,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command, users
-from tau2_agent.stage import Stage, fingerprint
+from tau2_agent import cli as command
+from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
@@ -38,10 +39,10 @@ class Rollouts:
     """TRL's `rollout_func`: plays the batch's episodes and scores them."""
 
     def __init__(self, args, codec, folder: Path) -> None:
-        from tau2_agent.episode import Limits
-        from tau2_agent.failure_share import FEWEST
-        from tau2_agent.play import EpisodeSettings
-        from tau2_agent.policy import Sampling
+        from tau2_agent.inference.sglang_client import Sampling
+        from tau2_agent.rollout.episode import Limits
+        from tau2_agent.rollout.model_rollout import EpisodeSettings
+        from tau2_agent.users.failure_limit import FEWEST
         from tau2_reward_shaping import PartialWeights
 
         self.args = args
@@ -59,7 +60,7 @@ class Rollouts:
         self.settings.users.failures.window = max(FEWEST, 4 * batch_size(args))
 
     def __call__(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
-        from tau2_agent.local_policy import LocalPolicy
+        from tau2_agent.inference.transformers_policy import LocalPolicy
 
         step = trainer.state.global_step
         policy = LocalPolicy(trainer.model, self.codec.stop_ids, seed=self.args.seed)
@@ -81,7 +82,7 @@ class Rollouts:
         }
 
     async def _play_all(self, task_ids: list[str], policy: Any, step: int) -> list[dict[str, Any]]:
-        from tau2_agent.together import together
+        from tau2_agent.rollout.together import together
 
         try:
             return await together(
@@ -92,10 +93,10 @@ class Rollouts:
             await self.settings.users.close()
 
     async def _play(self, task_id: str, name: str, policy: Any) -> dict[str, Any]:
-        from tau2_agent.play import play
-        from tau2_agent.scoring import score
-        from tau2_agent.tasks import get_task
-        from tau2_agent.trajectory import INFRASTRUCTURE_ENDS, TokenRecord
+        from tau2_agent.benchmark.tasks import get_task
+        from tau2_agent.reward.scoring import score
+        from tau2_agent.rollout.model_rollout import play
+        from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, TokenRecord
         from tau2_reward_shaping import shaped_reward
 
         task = get_task(task_id)
@@ -177,10 +178,10 @@ def train(args, stage: Stage) -> None:
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from tau2_agent.chat import ChatCodec
-    from tau2_agent.memory import keep_freed_memory
-    from tau2_agent.tasks import read_task_file
-    from tau2_agent.trl_stage import cut_metrics, finish, last_checkpoint, quiet, run
+    from tau2_agent.benchmark.tasks import read_task_file
+    from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.training.memory import keep_freed_memory
+    from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, quiet, run
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
     from trl import GRPOConfig, GRPOTrainer

@@ -17,17 +17,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command, preflight, slime_command
+from tau2_agent import cli as command
 from tau2_agent.files import write_jsonl
-from tau2_agent.megatron_args import model_arguments, read_config
-from tau2_agent.megatron_store import require_weights
-from tau2_agent.needs import training_needs
-from tau2_agent.ray_nodes import require_allocation
-from tau2_agent.slime_install import Install, find_install
-from tau2_agent.slime_job import sweep
-from tau2_agent.slime_masks import check_masks, slime_rows
-from tau2_agent.slime_training import Training, last_rollout
-from tau2_agent.stage import Stage, fingerprint
+from tau2_agent.preflight import checks as preflight
+from tau2_agent.preflight.requirements import training_needs
+from tau2_agent.training.megatron.checkpoints import require_weights
+from tau2_agent.training.megatron.model_args import model_arguments, read_config
+from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.slime import arguments as slime_command
+from tau2_agent.training.slime.install import Install, find_install
+from tau2_agent.training.slime.job import sweep
+from tau2_agent.training.slime.masks import check_masks, slime_rows
+from tau2_agent.training.slime.ray_nodes import require_allocation
+from tau2_agent.training.slime.trainer import Training, last_rollout
 
 CHECKED_TRACES = 4
 
@@ -141,8 +143,8 @@ def check(options: argparse.Namespace, traces: int) -> None:
 def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     from transformers import AutoTokenizer
 
-    from tau2_agent.chat import ChatCodec
-    from tau2_agent.tasks import read_task_file
+    from tau2_agent.benchmark.tasks import read_task_file
+    from tau2_agent.rollout.chat_template import ChatCodec
     from train_sft_trl import check_prompt, tokenised
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory

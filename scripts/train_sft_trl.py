@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import command
-from tau2_agent.stage import Stage, fingerprint
+from tau2_agent import cli as command
+from tau2_agent.training.resumable import Stage, fingerprint
 
 
 def tokenised(rows: list[dict[str, Any]], codec, max_length: int) -> list[dict[str, list[int]]]:
@@ -38,7 +38,7 @@ def tokenised(rows: list[dict[str, Any]], codec, max_length: int) -> list[dict[s
 
 def check_prompt(rows: list[dict[str, Any]], prompt: str, path: Path) -> None:
     """The traces' system prompt must be the one that episodes will have."""
-    from tau2_agent.environment import system_prompt
+    from tau2_agent.benchmark.environment import system_prompt
 
     for row in rows:
         if row["messages"][0] != {"role": "system", "content": system_prompt(prompt)}:
@@ -54,10 +54,10 @@ def train(args, stage: Stage) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from tau2_agent.chat import ChatCodec
-    from tau2_agent.memory import keep_freed_memory
-    from tau2_agent.tasks import read_task_file
-    from tau2_agent.trl_stage import cut_metrics, finish, last_checkpoint, quiet, run
+    from tau2_agent.benchmark.tasks import read_task_file
+    from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.training.memory import keep_freed_memory
+    from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, quiet, run
 
     quiet()
     keep_freed_memory()

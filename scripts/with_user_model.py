@@ -18,11 +18,11 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tau2_agent import command
-from tau2_agent.backend import visible_gpus
-from tau2_agent.sglang_server import ServerError, ServerOptions, SGLangServer
-from tau2_agent.slime_job import end_with_parent
-from tau2_agent.user_config import API_BASE
+from tau2_agent import cli as command
+from tau2_agent.config.backend import visible_gpus
+from tau2_agent.config.user_options import API_BASE
+from tau2_agent.inference.sglang_server import ServerError, ServerOptions, SGLangServer
+from tau2_agent.training.slime.job import end_with_parent
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 GRACE_S = 60.0  # for the command to save its state once the server is given up

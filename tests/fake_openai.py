@@ -238,7 +238,7 @@ class Customer:
     def __call__(self, request: dict[str, Any]) -> Message:
         from tau2.data_model.message import AssistantMessage, ToolMessage
 
-        from tau2_agent.scripted_user import ScriptedUser
+        from tau2_agent.users.scripted.user import ScriptedUser
 
         system, *talk = request["messages"]
         text = system["content"]

@@ -7,10 +7,10 @@ from tau2.data_model.simulation import SimulationRun, TerminationReason
 from tau2.domains.telecom.user_tools import TelecomUserTools
 from tau2.evaluator.evaluator import EvaluationType, evaluate_simulation
 
-from tau2_agent.baselines import make_agent
-from tau2_agent.environment import make_environment
-from tau2_agent.episode import run_episode
-from tau2_agent.users import make_user
+from tau2_agent.benchmark.environment import make_environment
+from tau2_agent.rollout.episode import run_episode
+from tau2_agent.teachers.baselines import make_agent
+from tau2_agent.users.registry import make_user
 
 _VPN_DETAILS = TelecomUserTools.default_vpn_details.model_copy(deep=True)
 

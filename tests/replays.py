@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tau2.data_model.message import AssistantMessage, ToolCall, UserMessage
 
-from tau2_agent.environment import make_environment
-from tau2_agent.trajectory import EndReason, Trajectory
+from tau2_agent.benchmark.environment import make_environment
+from tau2_agent.rollout.trajectory import EndReason, Trajectory
 
 
 def play(task, groups, end=EndReason.USER_STOP, one_id=False):

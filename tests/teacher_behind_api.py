@@ -7,7 +7,7 @@ from typing import Any
 from fake_openai import calls, now, says
 from tau2.data_model.message import AssistantMessage, ToolMessage, UserMessage
 
-from tau2_agent.teacher import ScriptedTeacher
+from tau2_agent.teachers.scripted import ScriptedTeacher
 
 
 def teacher_answers(request: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,9 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE.parents[1] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from tau2_agent import machine, slime_install, slime_job  # noqa: E402
+from tau2_agent.preflight import host as machine  # noqa: E402
+from tau2_agent.training.slime import install as slime_install  # noqa: E402
+from tau2_agent.training.slime import job as slime_job  # noqa: E402
 
 slime_install.NEEDED_MODULES = ()
 slime_job.RAY[:] = [sys.executable, str(HERE / "ray.py")]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tau2_agent.slime_job import marked_processes
+from tau2_agent.training.slime.job import marked_processes
 
 pytestmark = [
     pytest.mark.slurm,
@@ -50,8 +50,8 @@ if "wait" in sys.argv:
 PROGRAM = """
 import sys
 sys.path.insert(0, {scripts!r})
-from tau2_agent import command
-from tau2_agent.slime_job import Job, RayOptions
+from tau2_agent import cli as command
+from tau2_agent.training.slime.job import Job, RayOptions
 
 def main():
     job = Job(

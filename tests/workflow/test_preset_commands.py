@@ -10,11 +10,11 @@ import shlex
 from pathlib import Path
 
 import pytest
-from test_megatron_args import config
+from qwen3_configs import config
 
 import train_grpo_slime
 import train_sft_slime
-from tau2_agent.sglang_server import ServerOptions, server_command
+from tau2_agent.inference.sglang_server import ServerOptions, server_command
 
 pytestmark = pytest.mark.workflow
 GOLDEN = Path(__file__).parents[1] / "golden" / "presets"

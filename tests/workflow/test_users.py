@@ -7,7 +7,7 @@ import re
 import pytest
 from fake_openai import Customer, FakeOpenAI
 
-from tau2_agent.tasks import load_tasks
+from tau2_agent.benchmark.tasks import load_tasks
 
 pytestmark = pytest.mark.workflow
 TARGET = "results/eval_test.json"

@@ -1,0 +1,178 @@
+"""Values of a configuration that are fine alone and do not fit each other.
+
+The schema says what each key may be; here stands what no schema can say. Each check names the keys,
+their values and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tau2_agent.config import user_options as user_config
+
+
+class Fault(NamedTuple):
+    """A mistake: the dotted key it is about, and a sentence with the remedy."""
+
+    key: str
+    text: str
+
+
+def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what does not fit in a complete configuration."""
+    yield from _length_of_training(config)
+    yield from _token_budgets(config)
+    yield from _teacher(config)
+    yield from (Fault(*fault) for fault in user_config.faults(config))
+    if sum(config["reward"]["weights"].values()) == 0:
+        yield Fault("reward.weights", "reward.weights are all 0; at least one check must count")
+    if config["model"]["source"] == "demo":
+        yield from _demo_model(config)
+    else:
+        yield from _pinned_model(config["model"])
+    yield from _cpu_backend(config) if config["backend"] == "cpu" else _parallelism(config)
+
+
+def _length_of_training(config: Mapping[str, Any]) -> Iterator[Fault]:
+    epochs, steps = config["sft"]["epochs"], config["sft"]["steps"]
+    if (epochs is None) == (steps is None):
+        given = f"sft.epochs is {epochs} and sft.steps is {steps}"
+        yield Fault("sft.epochs", f"{given}; set one to a number and the other to null")
+
+
+def _token_budgets(config: Mapping[str, Any]) -> Iterator[Fault]:
+    for section in ("grpo", "evaluation"):
+        turn, whole = config[section]["max_new_tokens"], config[section]["context_length"]
+        if turn >= whole:
+            yield Fault(
+                f"{section}.max_new_tokens",
+                f"{section}.max_new_tokens {turn} leaves no room for a prompt in "
+                f"{section}.context_length {whole}; lower the first",
+            )
+
+
+def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:
+    traces, teacher = config["traces"], config["traces"]["teacher"]
+    goes_with = {
+        "model": ["llm"],
+        "source": ["file", "hub"],
+        "revision": ["hub"],
+        "max_length": ["llm", "file", "hub"],
+    }
+    for key, teachers in goes_with.items():
+        given, wanted = traces[key] is not None, teacher in teachers
+        if wanted and not given and key != "max_length":
+            yield Fault(f"traces.{key}", f"traces.teacher {teacher} needs traces.{key}; set it")
+        elif given and not wanted:
+            yield Fault(
+                f"traces.{key}",
+                f"traces.{key} goes with traces.teacher {' or '.join(teachers)}, not with "
+                f"{teacher}; set it to null, or the teacher to {teachers[0]}",
+            )
+    longest, most = traces["max_length"], config["sft"]["max_length"]
+    if longest is not None and longest > most:
+        yield Fault(
+            "traces.max_length",
+            f"traces.max_length {longest} lets traces pass that sft.max_length {most} refuses; "
+            f"lower it to {most}",
+        )
+    if longest is not None and config["model"]["source"] == "demo":
+        yield Fault(
+            "traces.max_length",
+            "traces.max_length counts the tokens of the model, and a demo model is made from the "
+            "traces; set it to null",
+        )
+
+
+def _demo_model(config: Mapping[str, Any]) -> Iterator[Fault]:
+    model = config["model"]
+    hidden, heads, room = model["hidden"], model["heads"], model["context_length"]
+    if hidden % (2 * heads):
+        yield Fault(
+            "model.hidden",
+            f"model.hidden {hidden} is no multiple of twice model.heads {heads}; change one",
+        )
+    for section, key in (
+        ("sft", "max_length"),
+        ("grpo", "context_length"),
+        ("evaluation", "context_length"),
+    ):
+        if config[section][key] > room:
+            yield Fault(
+                f"{section}.{key}",
+                f"{section}.{key} {config[section][key]} is more than model.context_length "
+                f"{room}; lower the first or raise the second",
+            )
+
+
+def _pinned_model(model: Mapping[str, Any]) -> Iterator[Fault]:
+    if not model["revision"] and not Path(model["source"]).is_dir():
+        yield Fault(
+            "model.source",
+            f"model.source {model['source']} is no folder here, so it is a hub id; pin "
+            "model.revision to a commit hash, so that two runs train the same model",
+        )
+
+
+def _cpu_backend(config: Mapping[str, Any]) -> Iterator[Fault]:
+    grpo = config["grpo"]
+    if config["sft"]["steps"] is not None:
+        yield Fault(
+            "sft.steps", "the cpu backend counts epochs; set sft.epochs, and sft.steps to null"
+        )
+    if config["evaluation"]["sglang_port"] is not None:
+        yield Fault(
+            "evaluation.sglang_port",
+            "evaluation.sglang_port is the slime backend's; set it to null for backend cpu",
+        )
+    episodes = grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
+    if episodes % grpo["micro_batch"]:
+        yield Fault(
+            "grpo.micro_batch",
+            f"grpo.micro_batch {grpo['micro_batch']} does not divide grpo.prompts_per_rollout × "
+            f"samples_per_prompt = {episodes}; take a divisor of {episodes}",
+        )
+
+
+def _parallelism(config: Mapping[str, Any]) -> Iterator[Fault]:
+    nodes, slime, grpo = config["resources"]["nodes"], config["slime"], config["grpo"]
+    gpus = config["resources"]["gpus"] * nodes
+    shared = slime["tensor_parallel"] * slime["pipeline_parallel"] * slime["context_parallel"]
+    if nodes > 1 and config["user"].get("serve"):
+        yield Fault(
+            "resources.nodes",
+            "user.serve takes GPUs of one node; serve the user elsewhere (user.api_base) when "
+            f"resources.nodes is {nodes}",
+        )
+    if gpus == 0 or gpus % shared:
+        yield Fault(
+            "resources.gpus",
+            f"resources.gpus × nodes = {gpus} is no multiple of {shared}, the GPUs of one replica "
+            "(slime.tensor_parallel × pipeline_parallel × context_parallel); change one of them",
+        )
+        return
+    replicas = gpus // shared
+    episodes = grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
+    if episodes % grpo["updates"]:
+        yield Fault(
+            "grpo.updates",
+            f"grpo.updates {grpo['updates']} does not divide grpo.prompts_per_rollout × "
+            f"samples_per_prompt = {episodes}; take a divisor of {episodes}",
+        )
+        return
+    for key, name, size in (
+        ("sft.batch_size", "sft.batch_size", config["sft"]["batch_size"]),
+        (
+            "grpo.prompts_per_rollout",
+            "grpo.prompts_per_rollout × samples_per_prompt / updates",
+            episodes // grpo["updates"],
+        ),
+    ):
+        if size % replicas:
+            yield Fault(
+                key,
+                f"{name} = {size} cannot be shared evenly by {replicas} replicas (resources.gpus "
+                f"{gpus} / {shared} GPUs each); make it a multiple of {replicas}",
+            )

@@ -1,0 +1,97 @@
+"""Several runs of one workflow side by side, such as seeds or learning rates.
+
+`runs` in the configuration gives each a name and values over those of the plain run. A stage of a
+run is taken from the first run, the plain one before all, in which everything that the stage reads
+is the same: so two runs never write one file, and what is the same is made once.
+
+Left out on purpose: file names (rules/common.smk) and rules (rules/runs.smk).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tau2_agent.config.backend import Backend
+from tau2_agent.config.resolve import ConfigError, Layer, Settings, resolve
+
+PLAIN = ""  # the name of the run without overrides
+RESERVED = {"base", "sft", "rl", "plain"}  # folders of results/, stages, a word in the table
+
+# What each stage reads: sections of the configuration, and stages that come before it. Whole
+# sections, so that a new key counts without a change here; at worst something is made twice.
+READS: dict[str, tuple[str, ...]] = {
+    "traces": ("prompt", "tasks", "traces", "user"),
+    "base": ("model", "backend", "slime"),
+    "sft": ("stage base", "stage traces", "sft", "seed"),
+    "rl": ("stage sft", "grpo", "reward"),
+    "results": ("prompt", "seed", "user", "reward", "evaluation", "stage traces"),
+    "base results": ("stage base", "stage results"),
+    "sft results": ("stage sft", "stage results"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its name ("" for the plain one), its settings, and whose stages it uses.
+
+    owners: stage -> name of the run that makes it.
+    """
+
+    name: str
+    settings: Settings
+    owners: Mapping[str, str] = field(default_factory=dict)
+
+    def owns(self, stage: str) -> bool:
+        """Tell whether this run makes that stage itself."""
+        return self.owners[stage] == self.name
+
+
+def resolve_runs(
+    layers: Sequence[Layer],
+    schema: Mapping[str, Any],
+    presets: Path,
+    choose_backend: Callable[[str, str], Backend],
+) -> dict[str, Run]:
+    """Return all runs by name, the plain one first. Raises ConfigError, as `resolve` does."""
+    plain = resolve(layers, schema, presets, choose_backend)
+    settings = {PLAIN: plain}
+    for name, values in plain.config["runs"].items():
+        _check_name(name)
+        layer = (f"runs.{name}", values or {})
+        settings[name] = resolve([*layers, layer], schema, presets, choose_backend)
+    runs: dict[str, Run] = {}
+    for name, one in settings.items():
+        owners = dict.fromkeys(READS, name)
+        for earlier in reversed(runs.values()):
+            for stage in READS:
+                if _read(stage, one.config) == _read(stage, earlier.settings.config):
+                    owners[stage] = earlier.owners[stage]
+        runs[name] = Run(name, one, owners)
+    return runs
+
+
+def _read(stage: str, config: Mapping[str, Any]) -> str:
+    """Everything that a stage reads, as text to compare."""
+    parts = []
+    for key in READS[stage]:
+        earlier = key.removeprefix("stage ")
+        parts.append(_read(earlier, config) if earlier in READS and earlier != key else config[key])
+    if stage == "base" and config["model"]["source"] == "demo":
+        # made here: its tokenizer from the traces, its weights from the seed
+        parts += [_read("traces", config), config["seed"]]
+    if stage == "traces" and config["traces"].get("max_length"):
+        parts.append(config["model"])  # whose tokens are counted
+    return json.dumps(parts, sort_keys=True)
+
+
+def _check_name(name: Any) -> None:
+    if name in RESERVED or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)):
+        raise ConfigError(
+            f"runs: {name!r} cannot be the name of a run: letters, digits and _, a letter first, "
+            f"and none of {', '.join(sorted(RESERVED))}"
+        )

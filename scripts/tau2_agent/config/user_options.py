@@ -1,0 +1,107 @@
+"""Who plays the customer in each stage, read from the configuration, as options of the programs.
+
+What decides the customer's words is kept apart from what only the machine or the purse is concerned
+with: the first reruns a stage, the second does not. Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tau2_agent.users.mixture import MixError, mix_text, parse_mix
+
+API_BASE = "TAU2_USER_API_BASE"  # set by with_user_model.py; wins over the configuration
+STAGES = ("traces", "grpo", "evaluation")
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Who plays in a stage. flags: what decides the words; quiet: the rest.
+
+    serve: the configuration's `user.serve` if this stage needs that server, else None; gpus: its.
+    """
+
+    simulator: str
+    flags: dict[str, Any]
+    quiet: dict[str, Any]
+    serve: dict[str, Any] | None = None
+
+    @property
+    def llm(self) -> bool:
+        """Whether a language model plays."""
+        return "llm" in parse_mix(self.simulator)
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a server of its own."""
+        return self.serve["gpus"] if self.serve else 0
+
+
+def customer(config: Mapping[str, Any], stage: str) -> Customer:
+    """Who plays in `stage`, one of `STAGES`. Nobody in traces from elsewhere. Raises MixError."""
+    if stage == "traces" and config["traces"]["teacher"] in ("file", "hub"):
+        return Customer("scripted", {}, {})
+    user = config["user"]
+    asked = config["evaluation"]["user"] if stage == "evaluation" else None
+    simulator = mix_text(user["simulator"] if asked is None else asked)
+    flags: dict[str, Any] = {"user": simulator}
+    if "llm" not in parse_mix(simulator):
+        return Customer(simulator, flags, {})
+    flags |= {
+        "user_model": model_name(user),
+        "user_temperature": user["temperature"],
+        "user_max_tokens": user["max_tokens"],
+        "user_options": json.dumps(user["options"]) if user["options"] else None,
+    }
+    names = "api_base concurrency retries budget_usd budget_tokens max_failure_share"
+    quiet = {f"user_{name}": user[name] for name in names.split()}
+    quiet["user_timeout"] = user["timeout_s"]
+    price = user["price"]
+    quiet["user_price"] = price and [price["input"], price["output"]]
+    return Customer(simulator, flags, quiet, user["serve"])
+
+
+def model_name(user: Mapping[str, Any]) -> str:
+    """litellm's name of the model; one that is served here is named by source and revision."""
+    serve = user["serve"]
+    if not serve:
+        return user["model"]
+    return "openai/" + "@".join(filter(None, [serve["source"], serve["revision"]]))
+
+
+def is_folder(serve: Mapping[str, Any]) -> bool:
+    """Whether the model to be served lies on this machine already."""
+    return Path(serve["source"]).is_dir()
+
+
+def faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong: (dotted key, sentence with the remedy)."""
+    user = config["user"]
+    for key, value in (
+        ("user.simulator", user["simulator"]),
+        ("evaluation.user", config["evaluation"]["user"]),
+    ):
+        try:
+            if value is not None:
+                parse_mix(value)
+        except MixError as error:
+            yield key, f"{key}: {error}"
+    serve = user["serve"]
+    if not serve:
+        return
+    if user["api_base"]:
+        yield (
+            "user.serve",
+            "user.serve starts a server and user.api_base names another one; set one of them to "
+            "null",
+        )
+    if not serve["revision"] and not is_folder(serve):
+        yield (
+            "user.serve.source",
+            f"user.serve.source {serve['source']} is no folder here, so it is a hub id; pin "
+            "user.serve.revision to a commit hash, so that two runs meet the same customer",
+        )

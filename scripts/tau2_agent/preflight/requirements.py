@@ -1,0 +1,111 @@
+"""What a job wants from the machine that it runs on, and how much memory and disk that is at least.
+
+Elsewhere: what the machine has (machine.py), and whether that is enough (preflight.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tau2_agent.training.megatron.model_args import parameter_count, read_config
+
+GIB = 2**30
+# Bytes a weight takes in Megatron: bf16 weights, fp32 gradients, and Adam's three fp32 copies.
+ADAM_BYTES = 12
+TRAINING_BYTES = 2 + 4 + ADAM_BYTES
+CHECKPOINT_BYTES = 2 + 12  # torch_dist with optimizer
+WEIGHTS_BYTES = 2  # bf16, in a checkpoint without optimizer and in a Hugging Face folder
+LOGIT_COPIES_BYTES = 16  # a token and a word of the vocabulary: bf16, fp32, softmax, gradient
+OVERHEAD_GIB = 3.0  # CUDA context, NCCL, kernels
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a job, or a whole run, wants from the machine that it runs on.
+
+    gpus: on each of `nodes`. max_tokens_per_gpu: 0 for jobs that do not train. stores: training
+    folders that are still to be filled, some perhaps half full. model: Hugging Face folder, perhaps
+    not there yet; source: its hub id. context_length: longest text in tokens. data: JSON-lines
+    files. port: of a server that somebody else started. megatron: whether slime's and Megatron's
+    sources are used; an evaluation needs neither.
+    """
+
+    backend: str
+    gpus: int = 0
+    nodes: int = 1
+    tensor_parallel: int = 1
+    pipeline_parallel: int = 1
+    context_parallel: int = 1
+    max_tokens_per_gpu: int = 0
+    keep_checkpoints: int = 2
+    optimizer_offload: bool = False
+    saves_optimizer: bool = True
+    stores: tuple[Path, ...] = ()
+    model: Path | None = None
+    source: str | None = None
+    context_length: int = 0
+    data: tuple[Path, ...] = ()
+    port: int | None = None
+    megatron: bool = True
+
+    def config(self) -> dict[str, Any] | None:
+        """The model's config.json, None while the model is not there."""
+        return read_config(self.model) if self.model and self.model.is_dir() else None
+
+    def weights(self) -> float | None:
+        """Number of weights: counted, or told by a name such as Qwen3-4B, or None."""
+        config = self.config()
+        if config is not None and config.get("model_type") == "qwen3":
+            return float(parameter_count(config))
+        match = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", self.source or "")
+        return float(match[1]) * 1e9 if match else None
+
+
+def hardware(options: argparse.Namespace) -> dict[str, Any]:
+    """The fields of Needs that options about the machine have under the same names."""
+    names = (
+        "gpus nodes tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu "
+        "keep_checkpoints optimizer_offload"
+    )
+    saves = "--no-save-optim" not in shlex.split(options.extra_args)
+    return {name: getattr(options, name) for name in names.split()} | {"saves_optimizer": saves}
+
+
+def training_needs(
+    options: argparse.Namespace, store: Path, data: Path, context_length: int
+) -> Needs:
+    """What a training program of the slime backend wants, from its own flags.
+
+    store: the folder that it will fill. context_length: its longest text in tokens.
+    """
+    return Needs(
+        backend="slime",
+        **hardware(options),
+        stores=(store,),
+        model=options.model,
+        data=(data,),
+        context_length=context_length,
+    )
+
+
+def memory_gib(needs: Needs, config: dict[str, Any]) -> float:
+    """GiB that training surely takes on each GPU: weights, gradients, Adam, logits of one batch."""
+    shared = needs.tensor_parallel * needs.pipeline_parallel
+    bytes_each = TRAINING_BYTES - ADAM_BYTES * needs.optimizer_offload
+    state = parameter_count(config) * bytes_each / shared
+    logits = needs.max_tokens_per_gpu * config["vocab_size"] * LOGIT_COPIES_BYTES
+    return (state + logits / needs.tensor_parallel) / GIB + OVERHEAD_GIB
+
+
+def store_bytes(needs: Needs, weights: float) -> float:
+    """Bytes of one training store at its fullest: the kept checkpoints, one more while it is
+    written, and two Hugging Face exports."""
+    if needs.backend != "slime":
+        return weights * 4 * 3 * (needs.keep_checkpoints + 1)  # fp32 weights and two moments
+    one = CHECKPOINT_BYTES if needs.saves_optimizer else WEIGHTS_BYTES
+    return weights * (one * (needs.keep_checkpoints + 1) + 2 * WEIGHTS_BYTES)

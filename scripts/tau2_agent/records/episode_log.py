@@ -1,0 +1,128 @@
+"""The file to which a job appends a row as each episode ends, so that it can go on later.
+
+Left out: what the rows mean (results.py), and when an evaluation counts as finished (stage.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from tau2_agent import locks
+from tau2_agent.evaluation.results import EpisodeRow, ResultsError, first_problem
+
+
+class EpisodeLog:
+    """Rows of one run, a run being one checkpoint with one set of settings.
+
+    Opening the file keeps the rows of the same `run` (its fingerprint) and drops a last line that
+    a kill cut in half. Rows of another run are set aside as FILE.<run>, and come back when that run
+    does. One process at a time: another one waits, and finds the rows. Use it as a context manager.
+
+    row_type: EpisodeRow, or a kind of it. durable: a row is on the disk when `append` returns, so
+    that not even a power cut loses what was paid for.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        run: str,
+        *,
+        row_type: type[EpisodeRow] = EpisodeRow,
+        durable: bool = False,
+    ) -> None:
+        self.path, self.run, self.durable = Path(path), run, durable
+        self.rows: dict[tuple[str, int], EpisodeRow] = {}  # the last row of each task and trial
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = self._open()
+        try:
+            while True:
+                rows = read_rows(self.path, row_type)
+                if other := next((row.run for row in rows if row.run != run), None):
+                    os.replace(self.path, self._aside(other))
+                elif not rows and self._aside(run).exists():
+                    os.replace(self._aside(run), self.path)
+                else:
+                    break
+                self._reopen()  # another process may have the new file first: look again
+            os.ftruncate(self._handle, self.path.read_bytes().rfind(b"\n") + 1)
+        except BaseException:
+            with contextlib.suppress(OSError):  # closed already, when the new one did not open
+                os.close(self._handle)
+            raise
+        self.rows = {(row.task_id, row.trial): row for row in rows}
+
+    def append(self, row: EpisodeRow) -> None:
+        """Add a row, in one write. A full disk raises OSError."""
+        row = row.model_copy(update={"run": self.run})
+        line = row.model_dump_json().encode() + b"\n"
+        if os.write(self._handle, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        if self.durable:
+            os.fsync(self._handle)
+        self.rows[row.task_id, row.trial] = row
+
+    def missing(self, task_ids: Iterable[str], trials: int = 1) -> list[tuple[str, int]]:
+        """Tasks and trials still to be played: without a row, or with an excluded one."""
+        wanted = [(task_id, trial) for trial in range(trials) for task_id in task_ids]
+        return [key for key in wanted if key not in self.rows or self.rows[key].excluded]
+
+    def close(self) -> None:
+        """Write what the system still holds back, and let others have the file."""
+        os.fsync(self._handle)
+        os.close(self._handle)
+
+    def __enter__(self) -> EpisodeLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _aside(self, run: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{run[:12]}")
+
+    def _reopen(self) -> None:
+        self.close()
+        self._handle = self._open()
+
+    def _open(self) -> int:
+        while True:
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                locks.hold(handle, self.path, "writes it")
+                if self._is(handle):
+                    return handle
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
+
+    def _is(self, handle: int) -> bool:
+        """Whether the open file is still the one of this name: another run may set it aside."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(handle), os.stat(self.path))
+        return False
+
+
+def read_rows(path: Path | str, row_type: type[EpisodeRow] = EpisodeRow) -> list[EpisodeRow]:
+    """Read rows in the order of the file, without a last line that has no end.
+
+    Any other line that is no row raises ResultsError with its number.
+    """
+    rows = []
+    for number, line in enumerate(Path(path).read_bytes().splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            rows.append(row_type.model_validate_json(line))
+        except ValidationError as error:
+            raise ResultsError(
+                f"{path}, line {number}: no row of this job ({first_problem(error)}). "
+                "Delete the line, or the file to begin anew."
+            ) from None
+    return rows

@@ -1,0 +1,223 @@
+"""slime's command lines: the parts that SFT and GRPO share, from flat flags of our own.
+
+Every slime flag used here and in the two training programs was read in slime 624b824a8
+(`slime/utils/arguments.py`) and Megatron-LM 1dcf0dafa (`megatron/training/arguments.py`). Golden
+files under `tests/golden/` hold whole command lines. Extra arguments go last, and of two equal
+flags the last one counts: so a machine's own needs override anything.
+
+Left out on purpose: what only one stage says (its program has it), and running a job
+(slime_training.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+
+from tau2_agent.cli import InputError
+from tau2_agent.training.slime.install import Install
+
+RECOMPUTE = ("full", "none")
+MACHINE_PREFIXES = (
+    "--sglang-",
+    "--router-",
+    "--attention-backend",
+    "--no-gradient-accumulation-fusion",
+    "--recompute-",
+    "--log-probs-",
+    "--use-fault-tolerance",
+    "--rollout-health-check-",
+    "--train-env-vars",
+    "--save-debug-",
+    "--dump-details",
+    "--use-tensorboard",
+    "--tb-",
+    "--wandb-",
+    "--use-wandb",
+)
+
+
+def add_machine_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags about the machine; none of them decides what is learnt."""
+    machine = parser.add_argument_group("the machine")
+    machine.add_argument("--gpus", type=int, default=2, help="GPUs on each node")
+    machine.add_argument(
+        "--nodes", type=int, default=1, help="of the SLURM job, or of --ray-address"
+    )
+    machine.add_argument("--tensor-parallel", type=int, default=2, help="GPUs that share a layer")
+    machine.add_argument("--pipeline-parallel", type=int, default=1, help="GPUs in a row of layers")
+    machine.add_argument("--context-parallel", type=int, default=1, help="GPUs that share a text")
+    machine.add_argument(
+        "--max-tokens-per-gpu",
+        type=int,
+        default=12288,
+        help="of one micro batch; less saves memory",
+    )
+    machine.add_argument(
+        "--dynamic-batches",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="pack samples by tokens; else one sample a micro batch",
+    )
+    machine.add_argument(
+        "--recompute", choices=RECOMPUTE, default="full", help="full: less memory, 1/3 more work"
+    )
+    machine.add_argument(
+        "--optimizer-offload",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="Adam's states and step on the CPU: 12 bytes a parameter less on the GPUs, slower",
+    )
+    machine.add_argument("--attention-backend", default="flash", help="Megatron's: flash, fused, …")
+    machine.add_argument("--slime-home", help="slime's source folder, if it is not found")
+    machine.add_argument("--megatron-home", help="Megatron-LM's source folder, if it is not found")
+    machine.add_argument(
+        "--ray-address", default="", help="of a running Ray: auto, host:port, http://…; empty: own"
+    )
+    machine.add_argument("--extra-args", default="", help="further slime arguments, one string")
+    machine.add_argument("--keep-checkpoints", type=int, default=2, help="last ones with optimizer")
+
+
+def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags about where metrics go beside the JSON lines."""
+    tracking = parser.add_argument_group("tracking")
+    tracking.add_argument("--tracking", choices=("none", "tensorboard", "wandb"), default="none")
+    tracking.add_argument(
+        "--tracking-folder", type=Path, default=Path("logs"), help="for its files"
+    )
+    tracking.add_argument("--wandb-project", default="tau2-telecom")
+    tracking.add_argument("--wandb-mode", choices=("online", "offline"), default="online")
+
+
+def data_parallel(options: argparse.Namespace) -> int:
+    """Return how many replicas of the model train. Raises InputError if it is not whole."""
+    world = options.gpus * options.nodes
+    shared = options.tensor_parallel * options.pipeline_parallel * options.context_parallel
+    if world % shared:
+        raise InputError(
+            f"{world} GPUs cannot be shared by tensor × pipeline × context parallel = {shared}; "
+            "change --gpus or one of them"
+        )
+    return world // shared
+
+
+def checkpoint_arguments(*, model: Path, weights: Path, folder: Path, save_every: int) -> list[str]:
+    """Which weights a run begins with, and where it saves and resumes.
+
+    With an empty `folder`, slime takes the weights of `--ref-load`, a fresh optimizer and rollout
+    0; with its own checkpoints there it resumes. `--load WEIGHTS` instead would go on with the
+    former stage's rollouts and Adam moments; a `--load` without a tracker falls back silently.
+    """
+    return [
+        *("--hf-checkpoint", str(model)),
+        *("--ref-load", str(weights)),
+        *("--load", str(folder)),
+        *("--save", str(folder)),
+        *("--save-interval", str(save_every)),  # without it slime never saves
+        *("--save-hf", f"{folder}/hf/{{rollout_id}}"),
+    ]
+
+
+def parallel_arguments(options: argparse.Namespace) -> list[str]:
+    """GPUs, parallelism, precision and memory."""
+    arguments = [
+        *("--actor-num-nodes", str(options.nodes)),
+        *("--actor-num-gpus-per-node", str(options.gpus)),
+        *("--num-gpus-per-node", str(options.gpus)),  # slime assumes 8
+        *("--tensor-model-parallel-size", str(options.tensor_parallel)),
+        *("--pipeline-model-parallel-size", str(options.pipeline_parallel)),
+        *("--context-parallel-size", str(options.context_parallel)),
+    ]
+    if options.tensor_parallel > 1:
+        arguments.append("--sequence-parallel")
+    if options.recompute == "full":
+        arguments += ["--recompute-granularity", "full", "--recompute-method", "uniform"]
+        arguments += ["--recompute-num-layers", "1"]
+    if options.optimizer_offload:
+        arguments += ["--optimizer-cpu-offload", "--overlap-cpu-optimizer-d2h-h2d"]
+        arguments.append("--use-precision-aware-optimizer")  # Megatron demands it here
+    if options.dynamic_batches:
+        arguments += ["--use-dynamic-batch-size"]
+        arguments += ["--max-tokens-per-gpu", str(options.max_tokens_per_gpu)]
+    if data_parallel(options) > 1:
+        arguments.append("--balance-data")
+    return [
+        *arguments,
+        *("--attention-dropout", "0.0", "--hidden-dropout", "0.0"),  # Megatron's default is 0.1
+        "--accumulate-allreduce-grads-in-fp32",
+        "--attention-softmax-in-fp32",
+        *("--attention-backend", options.attention_backend),
+    ]
+
+
+def optimizer_arguments(
+    *, lr: float, schedule: str, warmup: float, weight_decay: float, beta2: float
+) -> list[str]:
+    """Adam. The schedule is always the flags', also on resume with more rollouts."""
+    return [
+        *("--optimizer", "adam"),
+        *("--lr", str(lr)),
+        *("--lr-decay-style", schedule),
+        *(["--lr-warmup-fraction", str(warmup)] if warmup else []),
+        *("--weight-decay", str(weight_decay)),
+        *("--adam-beta1", "0.9", "--adam-beta2", str(beta2)),
+        "--override-opt_param-scheduler",
+    ]
+
+
+def tracking_arguments(options: argparse.Namespace, stage: str) -> list[str]:
+    """TensorBoard or W&B. No key is ever an argument: W&B reads WANDB_API_KEY or `wandb login`."""
+    if options.tracking == "tensorboard":
+        return ["--use-tensorboard"]
+    if options.tracking == "wandb":
+        return [
+            "--use-wandb",
+            "--disable-wandb-random-suffix",  # made by a function that wandb no longer has
+            *("--wandb-mode", options.wandb_mode),
+            *("--wandb-project", options.wandb_project),
+            *("--wandb-group", f"{options.output.name}-{stage}"),
+            *("--wandb-dir", str(options.tracking_folder.resolve())),
+        ]
+    return []
+
+
+def decisive(arguments: list[str]) -> list[str]:
+    """Return the extra arguments that may decide what is learnt, for a stage's fingerprint.
+
+    Those about the machine, the server and the records are left out: to lower a memory share after
+    a crash must not begin the training anew.
+    """
+    kept: list[str] = []
+    dropping = False
+    for argument in arguments:
+        if argument.startswith("--"):
+            dropping = argument.startswith(MACHINE_PREFIXES)
+        if not dropping:
+            kept.append(argument)
+    return kept
+
+
+def extra_arguments(options: argparse.Namespace) -> list[str]:
+    """The user's own arguments, split as a shell would."""
+    try:
+        return shlex.split(options.extra_args)
+    except ValueError as error:
+        raise InputError(f"--extra-args {options.extra_args!r} cannot be split: {error}") from None
+
+
+def job_environment(install: Install, options: argparse.Namespace) -> dict[str, str]:
+    """Variables of all processes of a job. What the machine has set, such as NCCL's, stays."""
+    variables = {
+        "PYTHONPATH": install.python_path(),
+        "PYTHONUNBUFFERED": "1",
+        "CUDA_DEVICE_MAX_CONNECTIONS": "1",  # Megatron's overlap of sequence parallelism needs it
+        "RAY_DEDUP_LOGS": "0",  # the log is read, so no line may be left out
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "no_proxy": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("no_proxy")])),
+    }
+    if options.tracking == "tensorboard":
+        folder = options.tracking_folder.resolve() / "tensorboard" / options.output.name
+        variables["TENSORBOARD_DIR"] = str(folder)
+    return variables

@@ -1,0 +1,197 @@
+"""One training stage as a slime job: begin or resume, watch, check what happened, export.
+
+The checks are what the published recipes lack: that the job loaded the checkpoint it was meant to,
+began at the rollout it was meant to, and left its last checkpoint whole.
+Left out on purpose: the command line (slime_command.py and the two programs), Ray (slime_job.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
+
+from tau2_agent.training.megatron import checkpoints as store
+from tau2_agent.training.resumable import Stage
+from tau2_agent.training.slime.arguments import job_environment
+from tau2_agent.training.slime.conversion import to_huggingface
+from tau2_agent.training.slime.engine_start import EngineStart
+from tau2_agent.training.slime.install import Install
+from tau2_agent.training.slime.job import Job, RayOptions
+from tau2_agent.training.slime.log import JobLog, Start
+
+METRICS = "metrics.jsonl"
+
+
+class TrainingFailed(RuntimeError):
+    """A slime job that did not do what it was started for; the message holds the log's cause."""
+
+
+def last_rollout(stage: Stage, rollouts: int) -> int | None:
+    """Return the last rollout that the stage's folder holds whole, None for a new training.
+
+    A folder that holds more than `rollouts` is set aside. Call it before writing into the folder.
+    """
+    done = store.recover(stage.folder)
+    if done is not None and done + 1 > rollouts:
+        stage.set_aside(f"it holds {done + 1} rollouts, more than the {rollouts} wanted")
+        return None
+    return done
+
+
+@dataclass
+class Training:
+    """One stage's job: its command, where it begins, and how many rollouts it has in all.
+
+    command: slime's arguments, without the program. weights: the folder that a first start takes
+    its weights from. prompts, per_rollout, samples: lines of the data file, prompts a rollout,
+    samples a prompt; they tell where the data source stood after a kill. done: the last rollout
+    that the stage's folder holds, from `last_rollout`. engines: the job starts SGLang's.
+    """
+
+    install: Install
+    options: argparse.Namespace
+    command: list[str]
+    weights: Path
+    rollouts: int
+    prompts: int
+    per_rollout: int
+    samples: int = 1
+    updates_per_rollout: int = 1
+    done: int | None = None
+    engines: bool = False
+
+    def run(self, stage: Stage, python: str) -> dict[str, Any]:
+        """Train to the end inside `stage`, export, and return the summary.
+
+        Returns {} when the stage was asked to stop. Raises TrainingFailed or WrongStart.
+        """
+        folder = stage.folder.resolve()
+        done = self.done
+        began = time.monotonic()
+        if done is None or done + 1 < self.rollouts:
+            self._train(stage, folder, done, python)
+            if stage.stop_requested:
+                return {}
+        self._export(folder, python)
+        losses = _losses(folder / METRICS)
+        return {
+            "rollouts": self.rollouts,
+            "resumed_at": 0 if done is None else done + 1,
+            "started_from": str(self.weights),
+            "seconds": round(time.monotonic() - began, 1),
+            "first_loss": losses[0] if losses else None,
+            "final_loss": losses[-1] if losses else None,
+            "versions": self.install.versions(),
+        }
+
+    def _train(self, stage: Stage, folder: Path, done: int | None, python: str) -> None:
+        start = Start(str(self.weights)) if done is None else Start(str(folder), done)
+        if done is not None:
+            restored = store.restore_data_position(
+                folder,
+                done,
+                prompts=self.prompts,
+                per_rollout=self.per_rollout,
+                samples_per_prompt=self.samples,
+            )
+            if restored:
+                print(f"the data position after rollout {done} was lost by a kill; computed anew")
+        print(f"training begins with {start.describe()}", flush=True)
+        log = JobLog(start, folder / METRICS, self.updates_per_rollout)
+        job = Job(
+            command=[python, str(self.install.train_program), *self.command],
+            environment=job_environment(self.install, self.options),
+            marker=str(folder),
+            ray=RayOptions(
+                self.options.ray_address, gpus=self.options.gpus, nodes=self.options.nodes
+            ),
+            lock=stage.lock_descriptor,
+        )
+        turn = EngineStart()
+        if self.engines:
+            turn.wait(lambda: stage.stop_requested)
+            if stage.stop_requested:
+                turn.over()
+                return
+        stage.on_stop = job.stop
+        copy = _next_log(folder / "logs")
+        keep = self.options.keep_checkpoints
+        try:
+            with open(copy, "w", encoding="utf-8") as sink:
+                sink.write(json.dumps(job.command) + "\n")
+                prune = partial(store.prune, folder, keep)
+                status = job.run(_reader(log, sink, loaded=turn.over, saved=prune))
+        finally:
+            stage.on_stop = None
+            log.close()
+            turn.over()
+        if not stage.stop_requested:
+            self._check_outcome(folder, status, log, copy)
+
+    def _check_outcome(self, folder: Path, status: int, log: JobLog, copy: Path) -> None:
+        last = store.latest_iteration(folder)
+        if status != 0 or last is None or last + 1 < self.rollouts:
+            reached = "none" if last is None else f"rollout {last}"
+            if log.stop is not None:
+                raise TrainingFailed(f"{log.stop} (last checkpoint: {reached})")
+            raise TrainingFailed(
+                f"slime ended with status {status}; last whole checkpoint: {reached}, wanted: "
+                f"{self.rollouts - 1}. Whole log: {copy}. It says:\n{log.trouble()}"
+            )
+        log.check_complete()
+        store.prune(folder, self.options.keep_checkpoints)
+
+    def _export(self, folder: Path, python: str) -> None:
+        """Put the last weights as a Hugging Face model at the top of the folder."""
+        last = self.rollouts - 1
+        if store.lifted_iteration(folder) == last:
+            return
+        export = folder / "hf" / str(last)
+        if not store.is_huggingface_folder(export):
+            # a kill came between the checkpoint and its export
+            shutil.rmtree(export, ignore_errors=True)
+            to_huggingface(self.install, folder, export, self.options.model, python=python)
+        store.lift_export(folder, last)
+
+
+def _reader(
+    log: JobLog, sink: TextIO, *, loaded: Callable[[], Any], saved: Callable[[], Any]
+) -> Callable[[str], None]:
+    """Shows, keeps and checks each line. loaded: the trainers, which slime starts last, are up."""
+    checkpoints = 0
+
+    def read(line: str) -> None:
+        nonlocal checkpoints
+        print(line, flush=True)
+        sink.write(line + "\n")
+        sink.flush()
+        log.feed(line)
+        if log.loaded:
+            loaded()
+        if len(log.saved) > checkpoints:
+            checkpoints = len(log.saved)
+            saved()
+
+    return read
+
+
+def _losses(path: Path) -> list[float]:
+    """The losses of a metrics file, in order, as far as they are numbers."""
+    if not path.exists():
+        return []
+    rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    found = (row.get("loss") for row in rows if row["kind"] == "step")
+    return [loss for loss in found if loss is not None]
+
+
+def _next_log(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1 + len(list(folder.glob("job-*.log")))
+    return folder / f"job-{number:03d}.log"

@@ -1,0 +1,132 @@
+"""What a TRL training on the CPU needs to be a resumable stage: checkpoints, signals, metrics."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from transformers import PrinterCallback, TrainerCallback
+from transformers.utils import logging as transformers_logging
+
+from tau2_agent.files import read_jsonl, write_jsonl
+from tau2_agent.training.resumable import Stage
+
+METRICS = "metrics.jsonl"
+
+
+class StageCallback(TrainerCallback):
+    """Saves and leaves when the stage is asked to stop; writes logged values as JSON lines."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.began = time.time()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if self.stage.stop_requested:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        row = {"step": state.global_step, "seconds": round(time.time() - self.began, 2)}
+        row |= {key: value for key, value in (logs or {}).items() if isinstance(value, int | float)}
+        with open(self.stage.folder / METRICS, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+        if "loss" in row:
+            text = "  ".join(f"{key} {row[key]:.4g}" for key in row if _worth_showing(key))
+            print(f"step {state.global_step}/{state.max_steps}  {text}", flush=True)
+
+
+def _worth_showing(key: str) -> bool:
+    return key in ("loss", "learning_rate", "mean_token_accuracy", "kl", "grad_norm") or (
+        key.startswith("rewards/") and key.endswith("/mean")
+    )
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint of a trainer, None if there is none.
+
+    A trainer killed while it wrote leaves a folder that cannot be loaded: such a one is renamed to
+    `broken-…`, and the one before it is taken.
+    """
+    found = sorted(
+        (path for path in folder.glob("checkpoint-*") if path.name[11:].isdigit()),
+        key=lambda path: int(path.name[11:]),
+        reverse=True,
+    )
+    for path in found:
+        fault = _fault(path)
+        if fault is None:
+            return path
+        aside = path.with_name(f"broken-{path.name}-{time.time_ns()}")
+        path.rename(aside)
+        print(f"{path}: not whole ({fault}); kept as {aside.name}, the one before it is used")
+    return None
+
+
+def _fault(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint, None if nothing. Of weights, only the header is read."""
+    try:
+        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        if state["global_step"] != int(checkpoint.name[11:]):
+            return "trainer_state.json is of another step"
+        with safe_open(checkpoint / "model.safetensors", framework="pt") as weights:
+            weights.keys()
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        return f"{type(error).__name__}: {error}"
+    random_states = sorted(path.name for path in checkpoint.glob("rng_state*.pth"))
+    for name in ("optimizer.pt", "scheduler.pt", *random_states):
+        try:
+            with zipfile.ZipFile(checkpoint / name) as archive:
+                if archive.testzip() is not None:
+                    return f"{name} is damaged"
+        except (OSError, zipfile.BadZipFile):
+            return f"{name} is missing or cut"
+    return None
+
+
+def cut_metrics(folder: Path, step: int, name: str = METRICS) -> None:
+    """Drop the rows beyond a checkpoint: those steps will be trained, and written, again."""
+    path = folder / name
+    if path.exists():
+        write_jsonl(path, [row for row in read_jsonl_prefix(path) if row["step"] <= step])
+
+
+def read_jsonl_prefix(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file whose writer may have been killed."""
+    rows: list[dict[str, Any]] = []
+    try:
+        for row in read_jsonl(path):
+            rows.append(row)
+    except ValueError:
+        pass  # a kill cut the last line
+    return rows
+
+
+def quiet() -> None:
+    """Keep libraries from printing what the stage's own lines say better."""
+    import datasets
+
+    warnings.filterwarnings("ignore", ".*gradient_checkpointing. is deprecated", FutureWarning)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def run(stage: Stage, trainer: Any, checkpoint: Path | None) -> Any:
+    """Train from the checkpoint, or from the start, with this stage's callbacks."""
+    trainer.add_callback(StageCallback(stage))
+    trainer.remove_callback(PrinterCallback)
+    return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+def finish(stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any]) -> None:
+    """Write the final model where the next stage looks for it, and mark the stage as done."""
+    trainer.model.save_pretrained(stage.folder)
+    tokenizer.save_pretrained(stage.folder)
+    stage.finish(summary)

@@ -1,0 +1,195 @@
+"""Who asks: the user simulators an episode can have, by name, and the customers of a whole job.
+
+"scripted" is free and deterministic (`scripted_user.py`); "llm" is a language model with tau2's own
+prompt (`llm_user.py`). A simulator is a class whose instances are `episode.User`; it is added with
+one line in `USERS` and its name in `user_mix.SIMULATORS`.
+
+`Users` serves a job: who plays which episode, one language model for all of them, and how many
+failures are too many. Its options on command lines are `add_flags`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tau2.data_model.tasks import Task
+
+from tau2_agent.cli import InputError
+from tau2_agent.config.user_options import API_BASE
+from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
+from tau2_agent.rollout.episode import User
+from tau2_agent.rollout.trajectory import JobStop
+from tau2_agent.users.failure_limit import FailureShare
+from tau2_agent.users.mixture import draw, mix_text, parse_mix
+from tau2_agent.users.scripted.user import ScriptedUser
+
+MODEL = "gemini/gemini-2.5-flash-lite"
+
+
+def _llm_user(task: Task, llm: LLM) -> User:
+    from tau2_agent.users.llm_user import LLMUser  # litellm takes seconds to import
+
+    return LLMUser(task, llm)
+
+
+USERS: dict[str, Callable[..., User]] = {"scripted": ScriptedUser, "llm": _llm_user}
+
+
+def make_user(name: str, task: Task, **settings: Any) -> User:
+    """The simulator `name` for one episode of `task`.
+
+    `settings` are the simulator's own (scripted: `patience`; llm: `llm`, an `llm.LLM`). Raises
+    ValueError for an unknown name or setting.
+    """
+    if name not in USERS:
+        raise ValueError(f"user {name!r} does not exist; choose one of: {', '.join(USERS)}")
+    try:
+        inspect.signature(USERS[name]).bind(task, **settings)
+    except TypeError as error:
+        raise ValueError(f"user {name!r} cannot take the settings {settings}: {error}") from None
+    return USERS[name](task, **settings)
+
+
+@dataclass
+class Users:
+    """The customers of a job.
+
+    simulator: a name or a mixture (`user_mix.py`). seed: of the draw. llm: how a language model is
+    asked, where one plays. max_failure_share: of episodes, see failure_share.py.
+    """
+
+    simulator: str = "scripted"
+    seed: int = 0
+    llm: LLMSettings = field(default_factory=lambda: LLMSettings(MODEL))
+    max_failure_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        self._shares = parse_mix(self.simulator)
+        self._model: LLM | None = None
+        self.failures = FailureShare(self.max_failure_share)
+
+    @property
+    def needs_llm(self) -> bool:
+        """Whether a language model plays any episode."""
+        return "llm" in self._shares
+
+    def open(self, ledger: Path | None = None, run: str = "") -> None:
+        """Make ready what the simulators share, before the first episode.
+
+        ledger, run: the file that keeps what is spent, and this job's name in it, as `Ledger` takes
+        them. Raises JobStop if the language model cannot be asked.
+        """
+        if not self.needs_llm or self._model is not None:
+            return
+        try:
+            self._model = LLM(self.llm, Ledger(ledger, run))
+        except LLMFailure as failure:
+            raise JobStop(f"the user simulator: {failure.detail}") from None
+
+    def make(self, task: Task, sample: str) -> User:
+        """The customer of one episode; the same simulator for the same task and sample, always."""
+        name = draw(self._shares, self.seed, task.id, sample)
+        if name != "llm":
+            return make_user(name, task)
+        self.open()
+        return make_user(name, task, llm=self._model)
+
+    def usage(self, ledger: Path, run: str = "") -> dict[str, Any] | None:
+        """What the language model cost, by the job's ledger; None if none plays."""
+        if not self.needs_llm:
+            return None
+        return {"model": self.llm.model, **Ledger(ledger, run).total()}
+
+    async def close(self) -> None:
+        """Close connections; before an event loop ends."""
+        if self._model is not None:
+            await self._model.close()
+
+    def decisive(self) -> dict[str, Any]:
+        """What decides the customers' words, apart from the simulator's name and the seed."""
+        if not self.needs_llm:
+            return {}
+        names = ("model", "temperature", "max_tokens", "options")
+        return {name: getattr(self.llm, name) for name in names}
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of the customers is part of a training's identity; its seed is the training's."""
+        return {"user": self.simulator, **({"llm": self.decisive()} if self.needs_llm else {})}
+
+
+def add_flags(parser: argparse.ArgumentParser, name: str = "user") -> None:
+    """Add the options that `from_options` reads, as --NAME and --NAME-…"""
+    user = parser.add_argument_group("the customer" if name == "user" else f"the customer {name}")
+    user.add_argument(
+        f"--{name}", default="scripted", help="scripted, llm, or a mixture: scripted=0.5,llm=0.5"
+    )
+    user.add_argument(f"--{name}-model", default=MODEL, help="litellm's name of a model (llm)")
+    user.add_argument(f"--{name}-temperature", type=float, default=0.0)
+    user.add_argument(f"--{name}-max-tokens", type=int, help="of an answer; none: the model's own")
+    user.add_argument(
+        f"--{name}-options", type=json.loads, default={}, help="further options of litellm, JSON"
+    )
+    user.add_argument(
+        f"--{name}-api-base", help="of an OpenAI-compatible server (model openai/NAME)"
+    )
+    user.add_argument(f"--{name}-concurrency", type=int, default=32, help="calls at once")
+    user.add_argument(f"--{name}-timeout", type=float, default=60.0, help="seconds, of one call")
+    user.add_argument(f"--{name}-retries", type=int, default=5, help="further attempts of a call")
+    user.add_argument(f"--{name}-budget-usd", type=float, help="dollars; then the job stops")
+    user.add_argument(f"--{name}-budget-tokens", type=int, help="tokens; then the job stops")
+    user.add_argument(
+        f"--{name}-price",
+        type=float,
+        nargs=2,
+        metavar=("INPUT", "OUTPUT"),
+        help="dollars per million tokens, for a model that litellm has no price of",
+    )
+    user.add_argument(
+        f"--{name}-max-failure-share",
+        type=float,
+        default=0.1,
+        help="of episodes that fail for the user's sake; above it the job stops",
+    )
+
+
+def from_options(options: argparse.Namespace, seed: int) -> Users:
+    """The customers that were asked for. Raises MixError or InputError."""
+    if not isinstance(options.user_options, dict):
+        raise InputError("--user-options must be a JSON object, such as '{\"top_p\": 0.9}'")
+    price = options.user_price
+    return Users(
+        simulator=mix_text(options.user),
+        seed=seed,
+        llm=LLMSettings(
+            model=options.user_model,
+            api_base=os.environ.get(API_BASE) or options.user_api_base,
+            temperature=options.user_temperature,
+            max_tokens=options.user_max_tokens,
+            timeout_s=options.user_timeout,
+            retries=options.user_retries,
+            concurrency=options.user_concurrency,
+            budget_usd=options.user_budget_usd,
+            budget_tokens=options.user_budget_tokens,
+            options=options.user_options,
+            price=price and {"input": price[0], "output": price[1]},
+        ),
+        max_failure_share=options.user_max_failure_share,
+    )
+
+
+def to_settings(users: Users) -> dict[str, Any]:
+    """`users` as plain values, for a file that another process reads. Holds no key."""
+    names = ("simulator", "seed", "max_failure_share")
+    return {name: getattr(users, name) for name in names} | {"llm": asdict(users.llm)}
+
+
+def from_settings(settings: Mapping[str, Any]) -> Users:
+    """The reverse of `to_settings`."""
+    return Users(**{**settings, "llm": LLMSettings(**settings["llm"])})

@@ -1,0 +1,266 @@
+"""From the words of a request to the customer's tools: a verb, the things it governs, a position.
+
+A clause comes in that is known to be a request; requests come out, or None when its words name no
+action that the phone has. See `utterances.py` for what makes a clause a request.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import islice
+from typing import Any
+
+from tau2_agent.users.scripted import grammar
+from tau2_agent.users.scripted.lexicon import CHECKS, PERMISSIONS, TOGGLES, TOOL_TOPICS, VERB_WORDS
+from tau2_agent.users.scripted.request import Request
+from tau2_agent.users.scripted.things import (
+    Thing,
+    app,
+    before,
+    governed,
+    mode,
+    position,
+    state,
+    things_in,
+)
+
+MOST_TOOLS = 16  # of one clause; more than any customer does at once
+_APP_LOOKS = ("check_app_status", "check_app_permissions")
+
+
+def asked_for(text: str, context: str) -> list[Request] | None:
+    """Requests of a request clause; [] for ways through menus; None when nothing fits.
+
+    `context` is the topic that "it" means.
+    """
+    if tools := tool_requests(text):
+        return tools
+    verbs = list(VERB_WORDS.finditer(text))
+    for verb in verbs:
+        if verb.lastgroup != "nav":
+            return _ACTIONS[verb.lastgroup](text, verb, context)
+    things = things_in(text)
+    if looks := [thing for thing in things if thing.topic in ("speed", "mms")]:
+        return _looks(looks, text)
+    if re.match(r"(?:keep|leave|have)\b", text):
+        return _switches(text, context) or None
+    if verbs and (things or re.search(r"\bsettings?\b|\bmenu\b", text)):
+        return []
+    return [] if grammar.COURTESY.search(text) else None
+
+
+# --- Tools by name ---
+def tool_requests(text: str) -> list[Request]:
+    """Requests for tools that a text calls by name."""
+    found: list[Request] = []
+    for match in islice(grammar.TOOL.finditer(text), MOST_TOOLS):
+        tool, after = match.group(), text[match.end() :]
+        given = _arguments(after)
+        topic = TOOL_TOPICS[tool]
+        if tool in TOGGLES.values():
+            found.append(Request(tool, topic=topic, want=position(text[: match.start()] + after)))
+        elif tool == "grant_app_permission":
+            found += _grants(after, given)
+        elif tool == "set_network_mode_preference":
+            if wanted := given.get("mode") or given.get("0") or mode(after):
+                found.append(Request(tool, (("mode", wanted),), topic))
+        elif tool in _APP_LOOKS:
+            named = given.get("app_name") or given.get("0") or app(text)
+            found.append(Request(tool, (("app_name", named),), topic))
+        elif tool != "set_apn_settings":  # nobody can know what to set
+            found.append(Request(tool, topic=topic))
+    return found
+
+
+def _arguments(text: str) -> dict[str, str]:
+    """Arguments of a call that a text spells out: `(mode="4g_only")`. Positions are digits."""
+    call = re.match(r"\s*(\([^()]*\))", text)
+    if not call:
+        return {}
+    try:
+        tree = ast.parse(f"f{call.group(1)}", mode="eval").body
+        given: dict[str, Any] = {str(n): ast.literal_eval(arg) for n, arg in enumerate(tree.args)}
+        given |= {str(word.arg): ast.literal_eval(word.value) for word in tree.keywords}
+    except (SyntaxError, ValueError):
+        return {}  # prose in brackets
+    return {name: value for name, value in given.items() if isinstance(value, str)}
+
+
+# --- Looks ---
+def check_requests(text: str, context: str, detail: bool) -> list[Request]:
+    """Looks that answer a question about things; "it" is the context."""
+    things = [thing for thing in things_in(text) if thing.topic in CHECKS]
+    if not things and context in CHECKS and grammar.PRONOUN.search(text):
+        return [_look(context, text, detail=True)]
+    return _looks([thing for thing in things if thing.topic != "data"] or things, text, detail)
+
+
+def _looks(things: list[Thing], text: str, detail: bool = False) -> list[Request]:
+    return [
+        _look(thing.topic, text, (detail or place > 0) and not thing.explicit)
+        for place, thing in enumerate(things)
+    ]
+
+
+def _look(topic: str, text: str, detail: bool) -> Request:
+    tool = CHECKS[topic]
+    if topic in ("mobile_data", "data") and re.search(r"\bwork(?:s|ing)?\b", text):
+        tool = "run_speed_test"
+    arguments = (("app_name", app(text)),) if tool in _APP_LOOKS else ()
+    return Request(tool, arguments, topic, detail=detail)
+
+
+def _check(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    glance = bool(grammar.GLANCE.match(verb.group()))
+    for words in (before(text, grammar.LOOK_TAIL, verb.end()), text):
+        if looks := check_requests(words, context, glance):
+            return looks
+    return [] if grammar.COURTESY.search(text) else None
+
+
+def _ensure(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    allowed = re.search(r"\ballow|\bgrant|\bpermi", text)
+    about_permissions = context == "permissions" or "permission" in text
+    if allowed and about_permissions and (grants := _grants(text, {})):
+        return grants
+    if wanted := _mode_request(text, verb, context):
+        return wanted
+    switches = _switches(text[verb.end() :], context)
+    return switches or check_requests(text, context, detail=False) or None
+
+
+# --- Switches ---
+def _throw(topics: list[str], want: bool | None) -> list[Request]:
+    requests = [Request(TOGGLES[t], topic=t, want=want) for t in topics if t in TOGGLES]
+    if "vpn" in topics and want is not None:
+        requests.append(Request("connect_vpn" if want else "disconnect_vpn", topic="vpn"))
+    return requests
+
+
+def _switches(text: str, context: str) -> list[Request]:
+    """Switches that a text describes in a position: "Wi-Fi is off and mobile data is enabled"."""
+    requests: list[Request] = []
+    waiting: list[str] = []
+    for part in re.split(r",|\band\b|\bbut\b", text):
+        waiting += governed(part, "" if waiting or requests else context)
+        want = state(part)
+        if want is not None:
+            requests += _throw(waiting, want)
+            waiting = []
+    return requests
+
+
+def needed(subject: str, wanted: str, context: str) -> list[Request]:
+    """ "Mobile data needs to be turned on": a subject, and what must be done to it."""
+    topics = governed(subject, context)
+    if wanted.startswith("re"):
+        repairs = {"sim": "reseat_sim_card", "apn": "reset_apn_settings", "phone": "reboot_device"}
+        return [Request(repairs[t], topic=t) for t in topics[:1] if t in repairs]
+    return _throw(topics, not grammar.OFF_STATE.search(wanted))
+
+
+def _turn(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    """Turn, switch, toggle, enable, disable."""
+    if verb.lastgroup != "off" and (wanted := _mode_request(text, verb, context)):
+        return wanted
+    if verb.lastgroup == "on" and (grants := _grant(text, verb, context)):
+        return grants
+    phrase = before(text[verb.start() :], grammar.TAIL)
+    topics = governed(phrase[len(verb.group()) :], context)
+    cycle = grammar.CYCLE.search(phrase)
+    if cycle and cycle[1] != cycle[2]:
+        return (_throw(topics, cycle[1] == "on") + _throw(topics, cycle[2] == "on")) or None
+    if verb.lastgroup != "switch":
+        return _throw(topics, verb.lastgroup == "on") or None
+    particle = grammar.PARTICLE.search(phrase)
+    if particle:
+        return _throw(topics, particle.lastgroup == "on") or None
+    return (_throw(topics, None) or None) if verb.group().startswith("toggl") else None
+
+
+def _connect(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    topics = governed(text[verb.end() :], context)
+    return _throw([t for t in topics if t in ("vpn", "wifi")][:1], True) or None
+
+
+def _disconnect(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    topics = governed(text[verb.end() :], context)
+    return _throw([t for t in topics if t in ("vpn", "wifi", "airplane")][:1], False) or None
+
+
+# --- Settings ---
+def _set(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    if wanted := _mode_request(text, verb, context):
+        return wanted
+    return _switches(before(text, grammar.TAIL, verb.end()), context) or None
+
+
+def _mode_request(text: str, verb: re.Match[str], context: str) -> list[Request]:
+    rest = re.split(r"\b(?:instead of|rather than|not|so that|because|for)\b", text[verb.end() :])[
+        0
+    ]
+    topics = {thing.topic for thing in things_in(rest)} - {"phone", "internet"}
+    wanted = mode(rest)
+    if not wanted or not topics <= {"network_mode", "network_type", "network_status"}:
+        return []
+    if (
+        topics
+        or context in ("network_mode", "network_type")
+        or grammar.TO_MODE.search(text[verb.start() :])
+    ):
+        return [Request("set_network_mode_preference", (("mode", wanted),), "network_mode")]
+    return []
+
+
+def _grants(text: str, given: dict[str, str]) -> list[Request]:
+    named = given.get("permission") or given.get("1")
+    permissions = [named] if named else [n for n, p in PERMISSIONS.items() if re.search(p, text)]
+    to = given.get("app_name") or given.get("0") or app(text)
+    return [
+        Request("grant_app_permission", (("app_name", to), ("permission", name)), "permissions")
+        for name in permissions
+    ]
+
+
+def _grant(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    """Allow an app something: named as a permission, or after permissions were spoken of."""
+    named = re.search(r"\bpermissions?\b|\baccess\b", text)
+    if named or (context == "permissions" and not set(governed(text, "")) - {"phone"}):
+        return _grants(text, {}) or None
+    return None
+
+
+# --- Repairs ---
+def _reboot(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    rest = before(text[verb.end() :], grammar.TAIL)
+    other = {thing.topic for thing in things_in(rest)} - {"phone"}
+    if other or grammar.NOT_THE_PHONE.search(rest):
+        return None
+    return [Request("reboot_device", topic="phone")]
+
+
+def _reseat(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    topics = governed(before(text[verb.start() :], grammar.TAIL), context)
+    certain = not topics and re.match(r"re-?(?:seat|insert)", verb.group())
+    return [Request("reseat_sim_card", topic="sim")] if "sim" in topics or certain else None
+
+
+def _reset(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    topics = governed(before(text[verb.end() :], grammar.TAIL), context)
+    return [Request("reset_apn_settings", topic="apn")] if topics[:1] == ["apn"] else None
+
+
+def _pay(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
+    rest = text[verb.end() :]
+    paying = verb.group().startswith(("pay", "settl", "mak"))
+    if "payment" in governed(rest, context) or (paying and grammar.PAY_IT.match(rest)):
+        return [Request("make_payment", topic="payment")]
+    return [] if grammar.COURTESY.search(text) else None
+
+
+_ACTIONS = {
+    "reboot": _reboot, "reseat": _reseat, "reset": _reset, "grant": _grant,
+    "disconnect": _disconnect, "connect": _connect, "on": _turn, "off": _turn, "switch": _turn,
+    "set": _set, "pay": _pay, "ensure": _ensure, "check": _check,
+}  # fmt: skip

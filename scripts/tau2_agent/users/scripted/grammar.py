@@ -1,0 +1,243 @@
+"""The shape of a sentence: where a clause begins, and what kind of clause it is.
+
+Patterns for `utterances.py` and `actions.py`, no logic; the words themselves are in `lexicon.py`.
+All of them expect the lower-case text that `utterances.parse` makes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tau2_agent.users.scripted.lexicon import TOOL_TOPICS, VERB_WORDS
+
+
+def either(*patterns: str) -> str:
+    return "|".join(patterns)
+
+
+_VERB = re.sub(r"\?P<\w+>", "?:", VERB_WORDS.pattern)
+
+TOOL = re.compile(rf"\b(?:{'|'.join(sorted(TOOL_TOPICS, key=len, reverse=True))})\b")
+
+# --- Idioms that no single verb stands for: pattern and plain words for it ---
+_PHONE = r"(?:(?:your|the) )?(?:phone|device)"
+IDIOMS = tuple(
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (
+            rf"(?:turn|switch|power)(?:ing)? (?:{_PHONE} off"
+            rf"|off {_PHONE})\b[^.?!\n]{{0,60}}?\b(?:back on|on again|(?:turn|switch|power) (?:it"
+            rf"|{_PHONE}) (?:back )?on)(?: again)?",
+            "restart your phone",
+        ),
+        (rf"put(?:ting)? {_PHONE} (?:in|into|on) (?=air|flight)", "turn on "),
+        (rf"(?:take|get|bring) {_PHONE} out of (?=air|flight)", "turn off "),
+        (r"(?:perform|do) a (?:\w+ )?(?:restart|reboot)(?: (?:of|on)(?= your| the))?", "restart"),
+        (
+            r"(?:press and )?hold (?:down )?(?:the |your )?power button[^.?!\n]*?(?:restart"
+            r"|reboot)\w*",
+            "restart your phone",
+        ),
+        (
+            r"cycl(?:e|ing) (?=(?:your )?(?:air|flight|mobile|data))(.*? mode|.*? data)",
+            r"toggle \1 on and off",
+        ),
+        (r"remov(?:e|ing) and (?=re-?(?:insert|seat))", ""),
+        (
+            r"(?:disable|(?:turn|switch|toggle) off) and (?:then )?"
+            r"(?:re-?enable|(?:turn|switch|toggle) (?:back )?on)( [\w -]+)",
+            r"toggle\1 off and on",
+        ),
+        (r"\bwi[- ]fi\b", "wifi"),
+    )
+)
+
+# --- What may stand before a clause and changes nothing ---
+_POLITE_IF = either(
+    r"if you (?:can|could|would|like|don'?t mind|do not mind|are able(?: to)?)",
+    r"if you have(?:n'?t| not)(?: done so)?(?: already| yet)?",
+    r"if you are using [\w ]+|if you (?:use|have) (?:an? )?(?:iphone|android)\w*",
+    r"if possible|if (?:that|it)(?:'?s| is) (?:okay|ok|alright|fine|possible)(?: with you)?",
+)
+_FILLER = either(
+    r"okay|ok|great|good|perfect|excellent|all ?right|alright|sure|certainly|understood|got it|yes",
+    r"thanks?(?: you)?(?: (?:so|very) much)?(?: for [^,.]{0,60})?|i see|no problem|no worries",
+    r"hello|hi",
+    r"first(?:ly| of all)?|second(?:ly)?|third(?:ly)?|next|then|also|final(?:ly)?|last(?:ly)?",
+    r"again|now|after (?:that|this)|once (?:that is|that's|that) done|so|and|but|or|well|just",
+    r"simply|quickly|instead|additionally|in that case|for now|at this point|from there|meanwhile",
+    r"however|therefore|since then|one more time|specifically|perhaps|maybe|step \w+|please|kindly",
+    r"to (?:start|begin)(?: with| off)?|(?:let'?s )?(?:start|begin) (?:by|with)",
+    r"to (?:do|fix|resolve|help with|address|rule out|narrow down|assist|help)"
+    r" (?:so|this|that|it|you)",
+    r"john(?: smith)?|mr\.? smith|(?:can|could|would|will) you(?= *$)",
+    _POLITE_IF,
+)
+# Possessive: a model that repeats itself must not cost an exponential search.
+FILLERS = re.compile(rf"^(?>[\s,:>*•()\"'–—-]+|\d+[.):]?(?:\s+|$)|(?:{_FILLER})\b[\s,:!-]*)++")
+POLITE = re.compile(r"\b(?:please|kindly|(?:start|begin) (?:by|with))\b")
+
+# --- What makes a clause a request ---
+_ASK = either(
+    r"(?:can|could|would|will) (?:you|we)(?! (?:like|mind))|(?:would|do) you mind",
+    r"(?:would|will) you be (?:able|willing) to|are you (?:able|willing) to",
+    r"would it be possible (?:for you )?to|(?:may|can|could) i (?:ask|have) you(?: to)?",
+    r"(?:i|we)(?:'d| would|'ll| will| do|'re|'m| am)?(?: going to)? "
+    r"(?:need|want|like|ask|advise|encourage|request|prefer)(?:ing)?(?: for)? you to",
+    r"i (?:need|have) to ask you to|would you like to|do you want to|you(?:'d| had) better",
+    r"you(?:'ll| will)? (?:also |now |then |just )?(?:need|have|want|ought) to",
+    r"you (?:should|must|can|could|may|might)(?: (?:want|need) to)?",
+    r"let'?s|let us|we(?:'ll| will)? (?:need|have|want) to|we (?:should|must|can|could)",
+    r"(?:i|we)(?:'d| would)? (?:suggest|recommend|advise|propose)(?: that)?(?: you)?(?: to)?",
+    r"(?:what|how) about|why don'?t (?:you|we)|try(?:ing)?(?: to)?|attempt to|please",
+    r"it (?:may|might|could|would|will|'d) (?:also )?(?:help|be (?:good|best|helpful|great))"
+    r"(?: if you(?: could| would)?| to)?",
+    r"(?:don'?t|do not) forget to|remember to|be sure to|make sure(?: to| you)|go ahead and",
+    r"feel free to|(?:the|your) (?:\w+ ){0,2}(?:step|thing|fix|solution)(?: \w+){0,3}? is to",
+)
+ASKS = re.compile(rf"^(?:{_ASK})\b[\s,]*(?:(?:also|now|then|please|kindly|just|first|quickly) )*")
+DECISION = re.compile(
+    r"would you like to|do you want to|(?:would|are) you (?:be )?(?:willing|able) to"
+    r"|you (?:can|could|may|might)\b"
+)
+NEEDS = re.compile(
+    r"\b(?:needs? to be|must be|has to be|have to be|needs?) "
+    r"(?P<state>(?:turned |switched )?(?:on|off)|enabled|disabled|activated|re-?seated|re-?inserted"
+    r"|reset|re-?started|re-?booted|disconnected|deactivated)\b"
+)
+HEADING = re.compile(rf"^to (?={_VERB})")  # "to turn off airplane mode, open the settings"
+
+# --- Other kinds of clause ---
+CONDITION = re.compile(r"^(?:if|in case|should|when(?=.*\b(?:shows?|says?|is (?:on|off)\b)))\b")
+ASIDE = re.compile(
+    r"^(?:after|once|when|before|until|while|as soon as|whenever|since|because|as|so that)\b"
+)
+ELSE = re.compile(r"^(?:otherwise|unless)\b")
+OFFER = re.compile(
+    r"^(?:would you (?:like|prefer) (?:me|us|for me)|do you want (?:me|us)|do you mind if i"
+    r"|(?:should|shall|may|can|could) i(?! (?:ask|have) you\b)"
+    r"|is it (?:okay|ok|alright|fine) (?:if|to))\b"
+)
+QUESTION = re.compile(
+    r"^(?:is|are|am|was|were|do(?! not)|does|did|has|have|had|what|which|where|how|when|who|why|any"
+    r"|whether|can you (?:see|send|browse|make|hear|access|load|receive|get|confirm|tell))\b"
+)
+NEEDS_ANSWER = re.compile(
+    r"^(?:(?:i|we)(?:'ll| will|'d| would)? (?:also |just |first )?(?:need|require|like to (?:know"
+    r"|have|confirm|verify))|you (?:have|are (?:able|welcome) to))\b"
+)
+WANTS_TO_KNOW = re.compile(
+    r"^(?:i|we)(?:'ll| will|'d| would)? (?:also |just |first )?(?:need|like|want) to (?:know"
+    r"|confirm|verify|see|check)\b"
+)
+TRANSFER = re.compile(
+    r"\b(?:you(?:'re| are) (?:now )?being transferred|(?:i|we)(?:'m|'re| am| are| have|'ve) "
+    r"(?:now |just )?(?:transferring|transferred|escalat\w+|connecting) (?:you|this|your)"
+    r"|transfer(?:ring)? you (?:now|right away)|please hold (?:on )?while i (?:transfer"
+    r"|connect) you)|^transferring you"
+)
+NOT_YET = re.compile(r"\b(?:if|before|unless|not|would|should|could|can|may|might|until)\b")
+AGREED = re.compile(
+    r"(?:yes|yeah|yep|correct|exactly|right|sure|of course|please do|go ahead|absolutely|indeed"
+    r"|please (?:go ahead|proceed|continue)|(?:yes )?that'?s (?:right|correct)|proceed)"
+    r"(?: (?:please|do|now|go ahead|it|so|and|with (?:it|that)))*"
+)
+NOTICE = re.compile(
+    r"^(?:i|we|i'\w+|we'\w+|you|your|you'\w+|it|it's|this|that|that's|there|the|thank|thanks"
+    r"|sorry|hi|hello|hey|one moment|hold|bye|goodbye|have a|welcome|my|no|all|everything"
+    r"|unfortunately|great|okay|ok|perfect|good|alright|glad|happy|as|since|because|to|let me|for"
+    r"|don'?t|do not)\b"
+)
+# Asks for nothing that could be done, and yet is no riddle.
+COURTESY = re.compile(
+    r"\blet me know|\btell me|\bkeep me|\bhold\b|\bwait\b|\bmoment\b|\bfollow\b|\bsteps?\b|\bnice\b"
+    r"|\bresults?\b|\bwhen (?:you|it)|\bonce\b|\bdone\b|\bready\b|\bworks?\b|\bpatien|\bstay\b"
+    r"|\bbear with"
+)
+TOLD = re.compile(r"^(?:note|be aware|keep in mind|bear in mind|understand|rest assured)\b")
+LISTING = re.compile(r"\bfollowing (?:information|details|questions?)\b")
+MACHINE_TEXT = re.compile(r"</?tool_call>|^\s*\{.*\}\s*$", re.DOTALL)
+SUBJECT = re.compile(r"^(?:i|we|i'\w+|we'\w+)\b")
+FOR_AGENT = re.compile(
+    r"\bfor you\b|\b(?:my|our) (?:end|side|system)\b|\b(?:your|the|this) (?:account|line)\b"
+)
+
+# --- Where a sentence ends, and a clause begins ---
+SENTENCES = re.compile(r"(?<=[.!?])(?<!\b\d\.)\s+|[\n;]+|\s(?=\d[.)]\s)")
+_START = (
+    rf"(?>(?:{_FILLER})\b[\s,]*)*+(?:{_ASK}|{_VERB}|{TOOL.pattern}|if\b|when\b|once\b|after\b"
+    rf"|before\b"
+    r"|until\b|unless\b|while\b|otherwise\b|as soon as\b|because\b|since\b|so that\b|i\b|we\b"
+    r"|you\b|it\b|this\b|that\b|there\b|what\b|which\b|whether\b|is\b|are\b|do\b|does\b|did\b"
+    r"|not\b)"
+)
+_ASKING_IF = ("check", "see", "know", "verify", "confirm", "me", "out", "sure", "test", "us")
+CLAUSES = re.compile(
+    "|".join(
+        (
+            rf"[,:–—]\s+(?={_START})",
+            rf"\s-\s(?={_START})",
+            rf"\s+(?=(?:and then|and|then|but|or|so)\s+{_START})",
+            "".join(rf"(?<!\b{word})" for word in _ASKING_IF)
+            + r"\s+(?=if (?!you (?:could|would) please|so\b))",
+            r"\s+(?=(?:once|after|before|until|unless|because|so that|as soon as|when|while) )",
+            r"\s+(?=please\b)",
+        )
+    )
+)
+
+# --- Inside a clause ---
+NEGATION = re.compile(
+    r"\b(?:do not|don'?t|doesn'?t|never|not|without|avoid|refrain from|no need|needn'?t|won'?t"
+    r"|shouldn'?t|mustn'?t|cannot|can'?t|isn'?t|unnecessary|hold off|instead of|rather than|skip"
+    r"|stop)\b"
+)
+HARMLESS_NOT = re.compile(
+    r"\b(?:do not|don'?t) (?:forget to|hesitate to|worry)|why don'?t (?:you|we)|(?:would"
+    r"|do) you mind|\bif not\b|not only|not (?:on|off|enabled|disabled|connected|active|set"
+    r"|working)\b"
+)
+PRONOUN = re.compile(
+    r"\b(?:it|that|this|them|again|what (?:it|you|that|does)|what'?s)\b|what (?:it )?(?:shows?"
+    r"|says?)"
+)
+# What follows the object of a verb: a purpose, a place, a means.
+TAIL = re.compile(
+    r"\b(?:so|because|as|since|in order|which|using|by|via|through|for|when|while|in|under|from"
+    r"|within|instead|rather|not|without|except|to (?!on\b|off\b)\w+)\b"
+)
+LOOK_TAIL = re.compile(r"\b(?:by|using|via|over|so that|because|so|instead of)\b")
+OFF_STATE = re.compile(r"\b(?:off|disabled|deactivated|disconnected|inactive)\b")
+ON_STATE = re.compile(r"\b(?:enabled|activated|active|connected|on)\b(?! (?:your|the|my|this) )")
+PARTICLE = re.compile(r"\b(?P<off>off)\b|\b(?P<on>on)\b(?! (?:your|the|my|this|that|a|an) )")
+CYCLE = re.compile(
+    r"\b(off|on)\b(?: for [^,.]*?)?,? ?(?:and |then )+(?:turn (?:it )?)?(?:back )?\b(on|off)\b"
+)
+
+GLANCE = re.compile(r"look(?:ing)? for|see|tell|let|report|describ|show|shar|identif")
+TO_MODE = re.compile(r"\bto\b|^(?:prefer|enabl|select|choos|pick)|\bprefer\b")
+NOT_THE_PHONE = re.compile(r"\b(?:app|router|modem|computer|conversation|process|tablet)\b")
+PAY_IT = re.compile(r"\W*(?:now|it|this|that|the \w+)?\W*(?:now|please)?\W*$")
+
+# --- Conditions on what the phone shows ---
+CONDITION_END = re.compile(  # "if it is off turn it on", without a comma
+    rf"\b(?:on|off|is|not|missing|enabled|disabled|connected)(?P<end>) (?!set\b)(?={_VERB})"
+)
+SIM_STATES = tuple(
+    (re.compile(pattern), value)
+    for pattern, value in (
+        (r"missing|not (?:detected|inserted|recogni|found|seated|in)|no sim|isn't", "missing"),
+        (r"lock|\bpin\b|\bpuk\b", "locked"),
+        (r"active|working|detected|fine", "active"),
+    )
+)
+OUTCOME = re.compile(
+    r"\bstill|work|help|persist|continu|fail|resolv|restor|problem|issue|error"
+    r"|back\b"
+)
+SHORT_CONDITION = re.compile(
+    r"^(?:if|should)\b\W*(?:so|not|yes|needed|necessary|required|(?:it|that|this|they|one)"
+    r"(?:'s| is| are| was| isn't| aren't)?(?: not| currently)?(?: (?:on|off|enabled|disabled|active"
+    r"|connected|missing|the case|needed|necessary|poor|slow|there|locked|turned on|turned off"
+    r"|not set|broken|incorrect|detected|be (?:on|off|enabled|disabled)))?)?\W*$"
+)

@@ -1,0 +1,79 @@
+"""Things on the phone that a text names, and the position, mode or app that it names with them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from tau2_agent.users.scripted import grammar
+from tau2_agent.users.scripted.lexicon import APPS, MODES, TOPICS
+
+_TOPIC_WORDS = {name: re.compile(rf"\b(?:{words})\b") for name, words in TOPICS.items()}
+
+
+class Thing(NamedTuple):
+    """A thing named in a text. `explicit`: the text asks for its own status or settings."""
+
+    topic: str
+    start: int
+    end: int
+    explicit: bool
+
+
+@lru_cache(maxsize=8192)
+def things_in(text: str) -> tuple[Thing, ...]:
+    """Things on the phone that a text names, in order."""
+    found: list[Thing] = []
+    for topic, words in _TOPIC_WORDS.items():
+        for match in words.finditer(text):
+            start, end = match.span()
+            if all(end <= other.start or start >= other.end for other in found):
+                explicit = bool(re.match(r"\W+(?:mode )?(?:status|settings?)\b", text[end:]))
+                found.append(Thing(topic, start, end, explicit))
+    return tuple(sorted(found, key=lambda thing: thing.start))
+
+
+def governed(text: str, context: str) -> list[str]:
+    """Topics of the object of a verb; "it", or nothing at all, is the context."""
+    topics = list(dict.fromkeys(thing.topic for thing in things_in(text)))
+    for vague in ("data", "phone"):  # "mobile data on your phone" is not about the phone
+        topics = [topic for topic in topics if topic != vague] or topics
+    return topics or ([context] if context else [])
+
+
+def before(text: str, tail: re.Pattern[str], start: int = 0) -> str:
+    """The text up to a purpose, a place or a means: where the object of a verb ends."""
+    end = tail.search(text, start)
+    return text[: end.start()] if end else text
+
+
+def state(text: str) -> bool | None:
+    """The position that a text describes: "is enabled" is True, "is not on" False."""
+    denied = bool(re.search(r"\b(?:not|isn't|aren't|no longer)\b", text))
+    if grammar.OFF_STATE.search(text):
+        return denied
+    if grammar.ON_STATE.search(text) or re.search(r"\benable|\bactivate|\bin (?:air|fli)", text):
+        return not denied
+    return False if re.search(r"\b(?:disable|deactivate)\b", text) else None
+
+
+def position(text: str) -> bool | None:
+    """The position that a text around the name of a toggle speaks of."""
+    particle = grammar.PARTICLE.search(text)
+    return particle.lastgroup == "on" if particle else state(text)
+
+
+def mode(text: str) -> str | None:
+    """The network mode that a text asks for, in the tool's own word."""
+    target = re.split(r"\b(?:to|from \dg)\b", text)[-1]
+    for words in (target, text):
+        for pattern, name in MODES:
+            if re.search(pattern, words):
+                return name
+    return None
+
+
+def app(text: str) -> str:
+    """The app that a text is about; the messaging app unless it names another."""
+    return next((name for name, words in APPS.items() if re.search(words, text)), "messaging")

@@ -1,0 +1,335 @@
+"""The scripted customer: a free, deterministic simulation of tau2's telecom user.
+
+It reads only the task's user scenario and the results of its own tools, and does only what the
+agent asks for: `utterances.py` reads the agent's text, `handset.py` the phone's answers. Policies
+have an easier time with it than with a language model: always name it beside a number.
+
+Settings of tau2's scenario that it keeps: name, phone, location, refuel amount, plan change, bills,
+persona, mild frustration, and when the issue counts as solved. Left out on purpose: small talk,
+technical terms explained to the uneasy persona, any domain but telecom.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tau2.data_model.message import (
+    AssistantMessage,
+    Message,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from tau2.data_model.tasks import Task
+
+from tau2_agent.benchmark import tool_outputs as handset
+from tau2_agent.rollout.episode import OUT_OF_SCOPE, STOP, TRANSFER
+from tau2_agent.rollout.trajectory import UserFailure
+from tau2_agent.users.scripted.lexicon import TOGGLES
+from tau2_agent.users.scripted.request import Request
+from tau2_agent.users.scripted.scenario import Scenario
+from tau2_agent.users.scripted.utterances import Utterance, parse
+
+PATIENCE = 4  # messages in a row that ask for nothing, before the customer gives up
+REPORTED_TEXTS = 20  # texts kept in a report, the first ones
+
+_NAMES = {
+    "airplane": "Airplane Mode", "mobile_data": "Mobile Data", "roaming": "Data Roaming",
+    "data_saver": "Data Saver Mode", "wifi": "Wi-Fi", "wifi_calling": "Wi-Fi Calling",
+}  # fmt: skip
+# Where the customer looks to learn a fact.
+_LOOKS: dict[str, str] = {
+    "airplane": "check_network_status",
+    "mobile_data": "check_network_status",
+    "roaming": "check_network_status",
+    "old_mode": "check_network_mode_preference",
+    "data_saver": "check_data_restriction_status",
+    "wifi": "check_wifi_status",
+    "wifi_calling": "check_wifi_calling_status",
+    "vpn": "check_vpn_status",
+    "sim": "check_sim_status",
+    "signal": "check_status_bar",
+    "apn_ok": "check_apn_settings",
+    "payment_request": "check_payment_request",
+}
+
+
+class ScriptedUser:
+    """One episode's customer. Make a new one for each episode."""
+
+    def __init__(self, task: Task, patience: int = PATIENCE) -> None:
+        self.scenario = Scenario.of(task.user_scenario)
+        self.persona = self.scenario.persona
+        self.patience = patience
+        self.phone: dict[str, Any] = {}  # what the customer has seen of it
+        self._queue: list[Request] = []
+        self._current: Request | None = None
+        self._looking = False  # the running look only prepares `_current`
+        self._said: list[str] = []  # the answer in the making
+        self._results: list[tuple[str, str]] = []  # tool, result: of this answer
+        self._offered: Request | None = None  # what a question of the customer's was about
+        self._topic = ""
+        self._last_look: Request | None = None
+        self._idle = self._calls = self._changes = self._reboots = 0
+        self._annoyed = self._reassured = False
+        self._utterances = 0
+        self._unknown: list[str] = []
+        self._refused = 0
+        self._unclear: list[str] = []
+
+    async def reply(self, new: list[Message]) -> UserMessage:
+        """See `episode.User.reply`."""
+        if isinstance(new[-1], ToolMessage):
+            for result in new:
+                self._take_result(result)
+            return self._go_on()
+        text = new[-1].content
+        if not isinstance(new[-1], AssistantMessage) or not text:
+            raise UserFailure("bad_message", f"expected text of the agent, got {new[-1]!r}")
+        if self._utterances == 0:
+            self._utterances = 1
+            return _say(self.persona.opening + self.scenario.opening)
+        self._utterances += 1
+        self._said, self._results = [], []
+        return self._answer(text)
+
+    def report(self) -> dict[str, Any]:
+        """Counts over the episode; `unknown` messages got a clarifying question."""
+        return {
+            "simulator": "scripted",
+            "utterances": self._utterances,
+            "unknown": len(self._unknown),
+            "refused": self._refused,
+            "tool_calls": self._calls,
+            "unknown_texts": self._unknown[:REPORTED_TEXTS],
+            "unclear_parts": self._unclear[:REPORTED_TEXTS],
+        }
+
+    # --- Understanding ---
+    def _answer(self, text: str) -> UserMessage:
+        heard = parse(text, self._topic)
+        offered, self._offered = self._offered, None
+        self._topic = heard.topic
+        if heard.transferred:
+            return _say(TRANSFER)
+        requests = list(heard.requests)
+        if offered and not requests and self._goes_for(offered, heard, text):
+            requests = [offered]
+        if self._too_many(requests):
+            self._refused += 1
+            self._idle = 0
+            return _say("I can only do one thing at a time, please. What should I do first?")
+        if requests or heard.questions or heard.transferred:
+            self._unclear += heard.unclear
+        self._queue = self._with_look(requests, heard)
+        self._said += self._answers(heard)
+        if self._queue or self._said:
+            self._idle = 0
+            return self._go_on()
+        return self._puzzled(heard, text)
+
+    def _goes_for(self, offered: Request, heard: Utterance, text: str) -> bool:
+        if heard.agreed:
+            return True
+        calming = r"photo|picture|lose|losing|delet|eras|safe|worr|affect|fine"
+        return offered.tool == "reboot_device" and bool(re.search(calming, text.lower()))
+
+    def _too_many(self, requests: list[Request]) -> bool:
+        things = {
+            request.topic if request.topic != "data" else "mobile_data" for request in requests
+        }
+        return len(things) > self.persona.max_actions
+
+    def _with_look(self, requests: list[Request], heard: Utterance) -> list[Request]:
+        """ "Does it work now?" and "try again" are answered by a look, unless one is asked for."""
+        if any(request.reads for request in requests):
+            return requests
+        if "again" in heard.questions and not requests:
+            return [self._last_look or self._proof()]
+        if "resolved" in heard.questions and not self._too_many([*requests, self._proof()]):
+            return [*requests, self._proof()]
+        return requests
+
+    def _proof(self) -> Request:
+        """The look that shows whether the issue is solved."""
+        tools = {"mms": "can_send_mms", "data": "run_speed_test", "service": "check_status_bar"}
+        return Request(tools[self.scenario.issue], topic="proof")
+
+    def _puzzled(self, heard: Utterance, text: str) -> UserMessage:
+        self._idle += 1
+        if not heard.understood:
+            self._unknown.append(text)
+        if self._idle >= self.patience:
+            return _say(OUT_OF_SCOPE)
+        if heard.understood and self.scenario.pays_bills and "payment request" in text.lower():
+            self._offered = Request("make_payment", topic="payment")
+            return _say("Should I pay it now?")
+        if heard.understood:
+            return _say("Okay. What should I do next?")
+        return _say("I am sorry, I do not understand. What exactly should I do?")
+
+    def _answers(self, heard: Utterance) -> list[str]:
+        """What the customer says to questions about himself."""
+        asked, told = heard.questions, self.scenario
+        said = []
+        if "name" in asked:
+            said.append(f"My name is {told.name}.")
+        if "phone_number" in asked:
+            said.append(f"My phone number is {told.phone_number}.")
+        if "location" in asked:
+            said.append(
+                f"I am currently {told.location}." if told.location else "I am not sure about that."
+            )
+        if "issue" in asked:
+            said.append(told.opening)
+        if "duration" in asked:
+            said.append(f"For {told.since}." if told.since else "I do not know since when.")
+        if "unavailable" in asked and "phone_number" not in asked:
+            said.append("I do not know that.")
+        if "plan" in asked:
+            said.append(
+                "I do not want to change my plan."
+                if told.refuses_plan_change
+                else "I do not need another plan."
+            )
+        if "refuel" in asked:
+            said.append(
+                f"Yes, please refuel {told.refuel_gb} GB of data."
+                if told.refuel_gb
+                else "No, I do not want to refuel data."
+            )
+        if "pay" in asked and not any(r.tool == "make_payment" for r in self._queue):
+            said.append(
+                "Yes, I will pay the bill."
+                if told.pays_bills
+                else "No, I did not call about a bill."
+            )
+        if "rebooted" in asked and not self._queue:
+            said.append("Yes, I restarted it." if self._reboots else "No, I have not restarted it.")
+        if "anything_else" in asked and not self._queue:
+            said.append("Yes, my problem is not solved yet.")
+        if not said and not self._queue and ({"proceed", "offer"} & set(asked)):
+            said.append("Yes, please.")
+        return said
+
+    # --- Doing ---
+    def _go_on(self) -> UserMessage:
+        """Take the next step of what was asked, or say how it went."""
+        while self._current or self._queue:
+            request = self._current or self._queue.pop(0)
+            self._current = request
+            if look := self._look_before(request):
+                self._looking = True
+                return self._call(look)
+            self._looking = False
+            if request.guard and not self._holds(request.guard):
+                self._said.append(self._unneeded(request))
+            elif request.want is not None and self.phone.get(request.fact) == request.want:
+                state = "ON" if request.want else "OFF"
+                self._said.append(f"{_NAMES[request.fact]} is already {state}.")
+            elif request.tool == "make_payment" and not self.scenario.pays_bills:
+                self._said.append("I did not call about a bill.")
+            elif request.tool == "reboot_device" and self._is_afraid():
+                self._reassured = True
+                self._offered = request
+                self._said.append("Will I lose my photos if I restart my phone?")
+            else:
+                return self._call(request.tool, dict(request.arguments))
+            self._current = None
+        return self._tell()
+
+    def _is_afraid(self) -> bool:
+        return self.persona.fears_reboot and not self._reassured
+
+    def _look_before(self, request: Request) -> str | None:
+        """The tool that shows whether the request applies, when the customer does not know."""
+        for fact in ([request.guard[0]] if request.guard else []) + (
+            [request.fact] if request.want is not None else []
+        ):
+            if fact in _LOOKS and fact not in self.phone:
+                return _LOOKS[fact]
+        return None
+
+    def _holds(self, guard: tuple[str, Any]) -> bool:
+        fact, value = guard
+        if fact == "abroad":
+            return ("abroad" in (self.scenario.location or "")) == value
+        seen = self.phone.get(fact)
+        return bool(seen) == value if isinstance(value, bool) else seen == value
+
+    def _unneeded(self, request: Request) -> str:
+        if self._results:
+            return f"{self.persona.looked}{self._results[-1][1]}"
+        return "That is not the case."
+
+    def _call(self, tool: str, arguments: dict[str, Any] | None = None) -> UserMessage:
+        self._calls += 1
+        call = ToolCall(
+            id=f"user_{self._calls}", name=tool, arguments=arguments or {}, requestor="user"
+        )
+        self._running = tool
+        return UserMessage(role="user", content=None, tool_calls=[call])
+
+    def _take_result(self, result: ToolMessage) -> None:
+        text = result.content or ""
+        self._remember(text)
+        self._results.append((self._running, text))
+        request = self._current
+        if self._looking or request is None:
+            return
+        if request.reads:
+            self._last_look = request
+            self._said.append(f"{self.persona.looked}{text}")
+        else:
+            self._changes += 1
+            self._reboots += request.tool == "reboot_device"
+            self._said.append(f"{self.persona.did}{text}")
+        self._current = None
+
+    def _remember(self, text: str) -> None:
+        seen = handset.read(text)
+        if self._running in TOGGLES.values() and "airplane" in self._running:
+            for fact in ("wifi", "vpn"):  # airplane mode takes them along
+                self.phone.pop(fact, None)
+        self.phone.update(seen)
+        if "apn" in seen:
+            self.phone["apn_ok"] = seen["apn"] == "internet" and seen["mmsc"]
+        if "network_mode" in seen:
+            self.phone["old_mode"] = seen["network_mode"] in ("2g_only", "3g_only")
+        if self._running in ("reboot_device", "set_apn_settings"):
+            self.phone.pop("apn_ok", None)
+        self.phone.pop("payment_request", None)  # the agent's side changes it
+
+    def _tell(self) -> UserMessage:
+        text = "\n".join(dict.fromkeys(self._said))
+        if self._solved():
+            return _say(f"{text}\nIt works now. Thank you! {STOP}")
+        if self._changes and not self._annoyed and self._failed():
+            self._annoyed = True
+            text += "\nIt is still not working, this is a bit annoying."
+        return _say(text)
+
+    def _solved(self) -> bool:
+        """Whether a result of this answer proves it, as the scenario defines solved."""
+        for tool, text in self._results:
+            seen = handset.read(text)
+            if {
+                "service": bool(seen.get("signal")),
+                "data": tool == "run_speed_test" and seen.get("speed") == "excellent",
+                "mms": tool == "can_send_mms" and bool(seen.get("mms")),
+            }[self.scenario.issue]:
+                return True
+        return False
+
+    def _failed(self) -> bool:
+        """Whether a result of this answer shows that the issue is still there."""
+        return not self._solved() and any(
+            tool in ("run_speed_test", "can_send_mms")
+            or (self.scenario.issue == "service" and "signal" in handset.read(text))
+            for tool, text in self._results
+        )
+
+
+def _say(text: str) -> UserMessage:
+    return UserMessage(role="user", content=text)

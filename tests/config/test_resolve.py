@@ -1,0 +1,274 @@
+"""Configuration: presets, precedence, coercion, and mistakes reworded for people."""
+
+from __future__ import annotations
+
+import copy
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tau2_agent.benchmark import tasks
+from tau2_agent.config import resolve as configuration
+from tau2_agent.config.backend import Backend
+from tau2_agent.config.resolve import ConfigError, load_preset, merge, resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = configuration.load_schema(ROOT / "schemas/config.schema.yaml")
+PRESETS = ROOT / "presets"
+PRESET_NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def on_cpu(wanted: str, wanted_by: str) -> Backend:
+    return Backend("cpu" if wanted == "auto" else wanted, wanted_by)
+
+
+def settle(*layers: dict[str, Any], choose=on_cpu) -> configuration.Settings:
+    names = ("config.yaml", "mine.yaml", "--config")
+    return resolve(list(zip(names, layers, strict=False)), SCHEMA, PRESETS, choose)
+
+
+def mistakes(*layers: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        settle(*layers)
+    return str(caught.value)
+
+
+def schema_keys(part: dict[str, Any], above: str = "") -> list[str]:
+    keys = []
+    for name, below in part["properties"].items():
+        keys += schema_keys(below, f"{above}{name}.") if "properties" in below else [above + name]
+    return keys
+
+
+# --- what is shipped -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_every_preset_is_complete_and_without_mistakes(preset: str) -> None:
+    settings = settle({"preset": preset})
+    assert settings.preset == preset
+    assert settings.backend.name == load_preset(preset, PRESETS)["backend"]
+
+
+def test_shipped_config_changes_nothing() -> None:
+    shipped = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert settle(shipped) == settle({})
+
+
+def test_config_file_shows_every_key_once() -> None:
+    """Taking away every "#" before a key gives a valid file that names each key of the schema."""
+    text = (ROOT / "config.yaml").read_text()
+    active = re.sub(r"(?m)^(\s*)# (\w+: )", r"\1\2", text)
+    shown = yaml.safe_load(active)
+
+    def keys(values: dict[str, Any], above: str = "") -> list[str]:
+        found = []
+        for name, value in values.items():
+            nested = bool(value) and isinstance(value, dict)
+            found += keys(value, f"{above}{name}.") if nested else [above + name]
+        return found
+
+    assert sorted(keys(shown)) == sorted(schema_keys(SCHEMA))
+
+
+def test_splits_are_those_of_the_tasks() -> None:
+    assert sorted(configuration.split_names(SCHEMA)) == sorted(tasks.split_names())
+
+
+def test_no_unknown_keys_anywhere_in_the_schema() -> None:
+    def sections(part: dict[str, Any]) -> list[dict[str, Any]]:
+        below = [sections(item) for item in part["properties"].values() if "properties" in item]
+        return [part, *(section for group in below for section in group)]
+
+    assert all(section["additionalProperties"] is False for section in sections(SCHEMA))
+
+
+# --- precedence ----------------------------------------------------------------------------------
+
+
+def test_later_layers_win_key_by_key() -> None:
+    config = settle(
+        {"grpo": {"lr": 0.1, "rollouts": 7}}, {"grpo": {"lr": 0.2}}, {"grpo": {"kl": 0.5}}
+    ).config
+    assert (config["grpo"]["lr"], config["grpo"]["rollouts"], config["grpo"]["kl"]) == (0.2, 7, 0.5)
+    preset = load_preset("demo", PRESETS)
+    assert config["grpo"]["samples_per_prompt"] == preset["grpo"]["samples_per_prompt"]
+
+
+def test_lists_replace() -> None:
+    config = settle(
+        {"evaluation": {"splits": ["test", "train"]}}, {"evaluation": {"splits": ["test"]}}
+    )
+    assert config.config["evaluation"]["splits"] == ["test"]
+
+
+def test_section_with_everything_commented_out_is_no_value() -> None:
+    assert settle({"sft": None}) == settle({})
+
+
+def test_preset_follows_the_backend_and_the_backend_the_preset() -> None:
+    assert settle({}).preset == "demo"
+    assert settle({"backend": "slime"}).preset == "qwen3-4b"
+    assert settle({"preset": "gpu-smoke"}).backend.name == "slime"
+    assert "preset gpu-smoke" in settle({"preset": "gpu-smoke"}).backend.reason
+
+
+def test_extending_preset_lies_over_its_parent() -> None:
+    parent, child = load_preset("qwen3-4b", PRESETS), load_preset("qwen3-4b-8gpu", PRESETS)
+    assert child["resources"]["gpus"] == 8
+    assert child["grpo"] == parent["grpo"]
+
+
+def test_presets_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b")
+    (tmp_path / "b.yaml").write_text("extends: a")
+    with pytest.raises(ConfigError, match="circle: a -> b -> a"):
+        load_preset("a", tmp_path)
+
+
+def test_merge_leaves_its_arguments_alone() -> None:
+    low, high = {"a": {"b": [1]}}, {"a": {"c": 2}}
+    before = copy.deepcopy((low, high))
+    merge(low, high)["a"]["b"].append(3)
+    assert (low, high) == before
+
+
+# --- coercion ------------------------------------------------------------------------------------
+
+
+def test_number_that_yaml_reads_as_text() -> None:
+    assert yaml.safe_load("lr: 1e-6") == {"lr": "1e-6"}
+    assert settle({"grpo": {"lr": "1e-6"}}).config["grpo"]["lr"] == 1e-6
+
+
+def test_texts_of_the_command_line() -> None:
+    config = settle(
+        {},
+        {},
+        {
+            "seed": "3",
+            "model": {"revision": "null"},
+            "grpo": {"rollouts": "1e2", "std": "True", "kl": "0"},
+            "sft": {"epochs": 4.0},
+        },
+    ).config
+    assert config["seed"] == 3
+    assert config["model"]["revision"] is None
+    assert (config["grpo"]["rollouts"], config["grpo"]["std"]) == (100, True)
+    assert config["sft"]["epochs"] == 4 and isinstance(config["sft"]["epochs"], int)
+
+
+def test_options_of_the_command_line_are_read_as_yaml_those_of_a_file_stay() -> None:
+    texts = {"top_p": "0.9", "n": "2", "seed": "null", "extra": {"think": "false", "stop": ["5"]}}
+    broken = {"a": "[x", "b": "a: b: c", "c": "2026-11-22", "d": "low"}
+    read = {"top_p": 0.9, "n": 2, "seed": None, "extra": {"think": False, "stop": [5]}}
+    config = settle({}, {}, {"user": {"options": texts | broken}}).config
+    assert config["user"]["options"] == read | broken
+    assert settle({"user": {"options": texts}}).config["user"]["options"] == texts
+    # Everywhere else the schema says what is meant.
+    revision = {"model": {"name": "x", "source": "a/b", "revision": "123"}}
+    assert settle({}, {}, revision).config["model"]["revision"] == "123"
+
+
+# --- mistakes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "parts"),
+    [
+        ({"grop": {}}, ["config.yaml: unknown key grop", "did you mean grpo?"]),
+        ({"grpo": {"learning_rate": 1}}, ["unknown key grpo.learning_rate", "Valid: lr,"]),
+        ({"lr": 1}, ["unknown key lr", "did you mean sft.lr or grpo.lr?"]),
+        (
+            {"grpo": {"lr": "fast"}},
+            ["grpo.lr is 'fast'", "must be a number, such as 0.1 or 1.0e-6"],
+        ),
+        ({"grpo": {"lr": 0}}, ["grpo.lr is 0", "more than 0"]),
+        ({"grpo": {"rollouts": 2.5}}, ["grpo.rollouts is 2.5", "must be a whole number"]),
+        ({"grpo": {"rollouts": True}}, ["grpo.rollouts is True", "must be a whole number"]),
+        ({"grpo": {"samples_per_prompt": 1}}, ["at least 2"]),
+        ({"grpo": 3}, ["grpo is 3", "must be a section of keys"]),
+        ({"sft": {"warmup_ratio": 2}}, ["sft.warmup_ratio is 2", "at most 1"]),
+        ({"prompt": "long"}, ["prompt is 'long'", "Valid: tau2, short"]),
+        ({"tasks": {"sft": "tets"}}, ["tasks.sft is 'tets'", "did you mean test?"]),
+        (
+            {"evaluation": {"splits": ["test", "tran"]}},
+            ["evaluation.splits has the entry 'tran'", "did you mean train?"],
+        ),
+        ({"evaluation": {"splits": "test"}}, ["must be a list, such as [test]"]),
+        ({"evaluation": {"splits": []}}, ["at least 1 entry"]),
+        ({"evaluation": {"splits": ["test", "test"]}}, ["stands there twice"]),
+        ({"evaluation": {"num_tasks": 0}}, ["evaluation.num_tasks is 0", "not allowed"]),
+        ({"model": {"name": "a/b"}}, ["model.name is 'a/b'", "letters, digits, dots, dashes"]),
+        ({"preset": "qwen"}, ["preset 'qwen' is not there", "qwen3-4b"]),
+        ({"backend": "gpu"}, ["backend is 'gpu'", "auto, slime, cpu"]),
+        ({"sft": {"steps": 3}}, ["and sft.steps is 3; set one", "null"]),
+        ({"sft": {"steps": 3, "epochs": None}}, ["the cpu backend counts epochs"]),
+        (
+            {"grpo": {"max_new_tokens": 500, "context_length": 500}},
+            ["grpo.max_new_tokens 500 leaves no room for a prompt", "lower the first"],
+        ),
+        (
+            {"grpo": {"context_length": 9000}, "model": {"context_length": 4096}},
+            ["grpo.context_length 9000 is more than model.context_length 4096"],
+        ),
+        ({"model": {"hidden": 100, "heads": 3}}, ["no multiple of twice model.heads 3"]),
+        ({"model": {"source": "Qwen/Qwen3-0.6B"}}, ["pin model.revision"]),
+        (
+            {"reward": {"weights": {"action": 0, "communicate": 0, "assertion": 0}}},
+            ["reward.weights are all 0"],
+        ),
+        (
+            {"preset": "qwen3-4b", "resources": {"gpus": 3}},
+            ["resources.gpus × nodes = 3 is no multiple of 2", "slime.tensor_parallel"],
+        ),
+        (
+            {"preset": "qwen3-4b-8gpu", "sft": {"batch_size": 6}},
+            ["sft.batch_size = 6", "4 replicas", "make it a multiple of 4"],
+        ),
+        ({"preset": "qwen3-4b", "grpo": {"updates": 5}}, ["grpo.updates 5 does not divide", "32"]),
+        (
+            {"preset": "qwen3-4b-8gpu", "grpo": {"updates": 16}},
+            ["grpo.prompts_per_rollout × samples_per_prompt / updates = 2", "4 replicas"],
+        ),
+        (
+            {"grpo": {"micro_batch": 5, "prompts_per_rollout": 8, "samples_per_prompt": 4}},
+            ["grpo.micro_batch 5 does not divide", "a divisor of 32"],
+        ),
+        ({"evaluation": {"sglang_port": 30000}}, ["set it to null for backend cpu"]),
+        ({"traces": {"teacher": "llm"}}, ["traces.teacher llm needs traces.model"]),
+        ({"traces": {"teacher": "hub", "source": "a/b"}}, ["needs traces.revision"]),
+        (
+            {"traces": {"model": "gemini/gemini-2.5-flash"}},
+            ["traces.model goes with traces.teacher llm, not with scripted"],
+        ),
+        ({"traces": {"price": {"input": 1}}}, ["traces.price is {'input': 1}"]),
+        ({"traces": {"price": {"input": 1, "output": "dear"}}}, ["traces.price.output is 'dear'"]),
+        (
+            {"traces": {"teacher": "file", "source": "x", "max_length": 9000}},
+            ["traces.max_length 9000 lets traces pass", "set it to null"],
+        ),
+    ],
+)
+def test_mistake_names_key_value_and_remedy(layer: dict[str, Any], parts: list[str]) -> None:
+    message = mistakes(layer)
+    for part in parts:
+        assert part in message
+
+
+def test_mistakes_are_reported_together_with_their_files() -> None:
+    message = mistakes({"grop": {}}, {"prompt": "long"}, {"seed": -1})
+    assert {line.split(": ")[0] for line in message.splitlines()} == {
+        "config.yaml",
+        "mine.yaml",
+        "--config",
+    }
+
+
+def test_key_without_a_value_is_named(tmp_path: Path) -> None:
+    (tmp_path / "demo.yaml").write_text("backend: cpu")
+    with pytest.raises(ConfigError, match=r"grpo.lr has no value; set it"):
+        resolve([("config.yaml", {})], SCHEMA, tmp_path, on_cpu)

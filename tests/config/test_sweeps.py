@@ -1,0 +1,82 @@
+"""Runs side by side: which stages they share, and that nobody shares by accident."""
+
+from pathlib import Path
+
+import pytest
+
+from tau2_agent.config.backend import Backend
+from tau2_agent.config.resolve import ConfigError, load_schema
+from tau2_agent.config.sweeps import READS, resolve_runs
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = load_schema(ROOT / "schemas/config.schema.yaml")
+# Sections that decide where and how a run works, not what comes out.
+MACHINE = {"preset", "resources", "tracking", "runs"}
+
+
+def owners(runs, **values):
+    layers = [("config.yaml", {"preset": "demo", "runs": runs, **values})]
+    found = resolve_runs(layers, SCHEMA, ROOT / "presets", lambda *_: Backend("cpu", "test"))
+    return {name: dict(run.owners) for name, run in found.items()}
+
+
+def own_stages(runs, name):
+    return {stage for stage, owner in owners(runs)[name].items() if owner == name}
+
+
+ALL = set(READS)
+
+
+@pytest.mark.parametrize(
+    ("values", "own"),
+    [
+        ({"grpo": {"lr": 1e-5}}, {"rl"}),
+        ({"sft": {"lr": 1e-5}}, {"sft", "rl", "sft results"}),
+        ({"seed": 1}, ALL - {"traces"}),  # a demo model's weights come from the seed
+        ({"model": {"name": "small", "layers": 1}}, ALL - {"traces", "results"}),
+        ({"prompt": "tau2"}, ALL),
+        ({"evaluation": {"temperature": 1.0}}, {"results", "base results", "sft results"}),
+        ({"resources": {"hours": 3}}, set()),
+        ({}, set()),
+    ],
+)
+def test_a_run_makes_what_reads_other_values_and_nothing_else(values, own):
+    assert own_stages({"other": values}, "other") == own
+
+
+def test_runs_share_with_each_other_too():
+    runs = {
+        "seed1": {"seed": 1},
+        "seed1_low": {"seed": 1, "grpo": {"lr": 1e-5}},
+        "same": {"seed": 1, "grpo": {"lr": 1e-5}},
+    }
+    found = owners(runs)
+    assert found["seed1_low"]["sft"] == "seed1"
+    assert found["seed1_low"]["rl"] == "seed1_low"
+    assert found["same"]["rl"] == "seed1_low"
+
+
+def test_a_downloaded_model_does_not_depend_on_the_seed():
+    model = {"name": "m", "source": "a/b", "revision": "c"}
+    found = owners({"seed1": {"seed": 1}}, model=model)
+    assert found["seed1"]["base"] == ""
+    assert found["seed1"]["sft"] == "seed1"
+
+
+def test_every_section_is_read_by_a_stage_or_is_the_machines():
+    read = {key for keys in READS.values() for key in keys if not key.startswith("stage ")}
+    assert read | MACHINE == set(SCHEMA["properties"])
+    assert not read & MACHINE
+
+
+@pytest.mark.parametrize("name", ["base", "sft", "rl", "plain", "a-b", "a/b", "1st", ""])
+def test_names_that_would_collide(name):
+    with pytest.raises(ConfigError, match="cannot be the name of a run"):
+        owners({name: {"seed": 1}})
+
+
+def test_a_mistake_names_its_run():
+    with pytest.raises(ConfigError, match=r"runs\.fast: grpo\.lr is 'quick'"):
+        owners({"fast": {"grpo": {"lr": "quick"}}})
+    with pytest.raises(ConfigError, match=r"runs\.fast: unknown key grop; did you mean grpo"):
+        owners({"fast": {"grop": {"lr": 0.1}}})

@@ -1,0 +1,92 @@
+"""Intervals, paired differences, pass^k and pass@k, against published values and tau2's formula."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tau2.metrics.agent_metrics import pass_hat_k as tau2_pass_hat_k
+
+from tau2_agent.evaluation import statistics as intervals
+
+
+def test_wilson_against_published_values():
+    """Newcombe 1998, table I: method 3 without continuity correction."""
+    for successes, n, low, high in [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0000, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ]:
+        interval = intervals.wilson(successes, n)
+        assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
+    assert intervals.wilson(20, 20).high == 1.0
+    with pytest.raises(ValueError):
+        intervals.wilson(0, 0)
+
+
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_holds_the_rate(numbers):
+    successes, n = numbers
+    interval = intervals.wilson(successes, n)
+    assert 0.0 <= interval.low <= successes / n <= interval.high <= 1.0
+    mirrored = intervals.wilson(n - successes, n)
+    assert mirrored.low == pytest.approx(1 - interval.high, abs=1e-12)
+
+
+def test_bootstrap_is_repeatable_and_as_wide_as_it_should_be():
+    values = [0.0, 1.0] * 100
+    interval = intervals.bootstrap_mean(values)
+    assert interval == intervals.bootstrap_mean(values)
+    half = 1.96 * 0.5 / math.sqrt(len(values))
+    assert interval.low == pytest.approx(0.5 - half, abs=0.01)
+    assert interval.high == pytest.approx(0.5 + half, abs=0.01)
+    assert intervals.bootstrap_mean([0.3] * 5).high == pytest.approx(0.3)
+    with pytest.raises(ValueError):
+        intervals.bootstrap_mean([])
+
+
+def test_paired_difference():
+    before = {str(i): float(i % 2) for i in range(200)}
+    after = dict(before) | {str(i): 1.0 for i in range(0, 60, 2)} | {"only after": 0.0}
+    made = intervals.paired_difference([before], [after])
+    assert made.mean == pytest.approx(30 / 200)
+    assert (made.tasks, made.seeds, made.unpaired) == (200, 1, 1)
+    assert 0.09 < made.interval.low < 0.12 < 0.18 < made.interval.high < 0.21
+    same = intervals.paired_difference([before], [before])
+    assert (same.mean, same.interval.low, same.interval.high) == (0.0, 0.0, 0.0)
+    back = intervals.paired_difference([after], [before])
+    assert back.mean == -made.mean and back.interval.high < 0
+
+
+def test_paired_difference_over_seeds_is_wider_when_seeds_disagree():
+    before = {str(i): 0.0 for i in range(100)}
+    gains = [{str(i): float(i < n) for i in range(100)} for n in (5, 30, 55)]
+    made = intervals.paired_difference([before] * 3, gains)
+    assert made.mean == pytest.approx(0.3)
+    assert made.interval.method == "bootstrap over tasks and seeds"
+    steady = intervals.paired_difference([before] * 3, [gains[1]] * 3)
+    assert made.interval.high - made.interval.low > 1.5 * (
+        steady.interval.high - steady.interval.low
+    )
+
+
+def test_what_does_not_pair_is_refused():
+    with pytest.raises(ValueError, match="do not pair"):
+        intervals.paired_difference([{"a": 1.0}], [])
+    with pytest.raises(ValueError, match="no task in common"):
+        intervals.paired_difference([{"a": 1.0}], [{"b": 1.0}])
+
+
+@given(st.integers(1, 8).flatmap(lambda n: st.tuples(*[st.integers(0, n)] * 2, st.just(n))))
+def test_pass_k_formulas(numbers):
+    successes, k, trials = numbers[0], max(numbers[1], 1), numbers[2]
+    assert intervals.pass_hat_k(trials, successes, k) == tau2_pass_hat_k(trials, successes, k)
+    failures = trials - successes
+    assert intervals.pass_at_k(trials, successes, k) == pytest.approx(
+        1 - tau2_pass_hat_k(trials, failures, k)
+    )
+    with pytest.raises(ValueError):
+        intervals.pass_hat_k(trials, successes, trials + 1)

@@ -1,0 +1,128 @@
+"""The batched policy computes what the model computes alone, one sequence at a time."""
+
+import asyncio
+import random
+
+import pytest
+from tiny_model import tiny_qwen3
+
+from tau2_agent.inference.sglang_client import Sampling
+
+STOP = 7
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_qwen3(
+        vocab_size=40,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        initializer_range=0.6,  # far from uniform, so that greedy choices are not ties
+    ).eval()
+
+
+def local_policy(*arguments, **more):
+    from tau2_agent.inference.transformers_policy import (
+        LocalPolicy,  # seconds, which collecting tests must not cost
+    )
+
+    return LocalPolicy(*arguments, **more)
+
+
+def reference_log_probs(model, prompt, sampled, temperature=1.0):
+    import torch
+
+    with torch.inference_mode():
+        logits = model(torch.tensor([prompt + sampled])).logits[0, len(prompt) - 1 : -1].float()
+    return torch.log_softmax(logits / temperature, -1)
+
+
+async def conversation(policy, name, turns, sampling, rng, length_of):
+    """Several turns that extend each other; returns (prompt, turn) of each."""
+    prompt = [rng.randrange(8, 40) for _ in range(length_of())]
+    seen = []
+    for _ in range(turns):
+        turn = await policy.generate(prompt, sampling, name)
+        seen.append((list(prompt), turn))
+        prompt = prompt + turn.token_ids + [rng.randrange(8, 40) for _ in range(length_of())]
+    return seen
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_ragged_batches_equal_single_forwards(model, temperature):
+    rng = random.Random(1)
+    policy = local_policy(model, (STOP,), seed=3, max_batch=5)
+    sampling = Sampling(temperature=temperature, max_new_tokens=6)
+
+    async def run():
+        return await asyncio.gather(
+            *(
+                conversation(policy, f"s{i}", 1 + i % 4, sampling, rng, lambda: rng.randrange(1, 9))
+                for i in range(8)  # more than max_batch: rows come, go and come back
+            )
+        )
+
+    checked = 0
+    for seen in asyncio.run(run()):
+        for prompt, turn in seen:
+            log_probs = reference_log_probs(model, prompt, turn.token_ids, temperature or 1.0)
+            for i, (token, log_prob) in enumerate(zip(turn.token_ids, turn.log_probs, strict=True)):
+                assert log_probs[i, token].item() == pytest.approx(log_prob, abs=1e-4)
+                if temperature == 0:
+                    assert token == log_probs[i].argmax().item()
+                checked += 1
+            stopped = turn.token_ids[-1] == STOP
+            assert turn.finish_reason == ("stop" if stopped else "length")
+            assert STOP not in turn.token_ids[:-1]
+            assert stopped or len(turn.token_ids) == 6
+    assert checked > 40
+
+
+def test_a_session_draws_the_same_whatever_else_is_in_the_batch(model):
+    sampling = Sampling(temperature=1.0, max_new_tokens=8)
+
+    async def run(names):
+        policy = local_policy(model, (STOP,), seed=5)
+        turns = await asyncio.gather(
+            *(policy.generate([9, 10 + i, 11], sampling, f"s{i}") for i in names)
+        )
+        return dict(zip(names, (turn.token_ids for turn in turns), strict=True))
+
+    assert asyncio.run(run([0, 1, 2, 3]))[2] == asyncio.run(run([2]))[2]
+
+
+def test_sampling_follows_the_distribution(model):
+    import torch
+
+    policy = local_policy(model, (STOP,), seed=0, max_batch=2000)
+    sampling = Sampling(temperature=1.0, max_new_tokens=1)
+
+    async def run():
+        return await asyncio.gather(
+            *(policy.generate([9, 12, 13], sampling, f"s{i}") for i in range(2000))
+        )
+
+    counts = torch.zeros(40)
+    for turn in asyncio.run(run()):
+        counts[turn.token_ids[0]] += 1
+    with torch.inference_mode():
+        expected = torch.softmax(model(torch.tensor([[9, 12, 13]])).logits[0, -1].float(), -1)
+    assert (counts / 2000 - expected).abs().max() < 0.04
+
+
+def test_a_broken_batch_is_a_policy_failure_not_a_hang(model):
+    from tau2_agent.rollout.trajectory import PolicyFailure
+
+    policy = local_policy(model, (STOP,))
+
+    async def run():
+        with pytest.raises(PolicyFailure):
+            await asyncio.wait_for(policy.generate([99999], Sampling(), "bad"), timeout=20)
+        turn = await asyncio.wait_for(
+            policy.generate([9, 10], Sampling(max_new_tokens=2), "good"), timeout=20
+        )
+        assert len(turn.token_ids) in (1, 2)
+
+    asyncio.run(run())

@@ -1,0 +1,371 @@
+"""Calls to a language model through real sockets: retries, budgets, keys, cost."""
+
+import asyncio
+import json
+import logging
+import time
+import traceback
+
+import pytest
+from fake_openai import FakeOpenAI, calls, says
+
+from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model
+from tau2_agent.llm.failures import without_secrets
+from tau2_agent.llm.ledger import Ledger
+
+ASK = [{"role": "user", "content": "Hi."}]
+KEY = "sk-planted-0123456789abcdef"
+TOOL = {
+    "type": "function",
+    "function": {"name": "look", "parameters": {"type": "object", "properties": {}}},
+}
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch):
+    for name in ("OPENAI_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "OPENAI_API_BASE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def settings(server, **more):
+    values = {"model": "openai/stand-in", "backoff_s": 0.01, "timeout_s": 10} | more
+    return LLMSettings(api_base=server.url, **values)
+
+
+def ask(server, ledger=None, messages=ASK, tools=None, **more):
+    async def one():
+        llm = LLM(settings(server, **more), ledger)
+        try:
+            return await llm.complete(messages, tools)
+        finally:
+            await llm.close()
+
+    return asyncio.run(one())
+
+
+def failure(server, **more):
+    with pytest.raises(LLMFailure) as caught:
+        ask(server, **more)
+    return caught.value
+
+
+def test_text_tools_and_counts():
+    with FakeOpenAI(behaviours=["Hello.", calls(("look", {"at": "sky"}), text="So.")]) as server:
+        answer = ask(server)
+        assert answer.message == {"role": "assistant", "content": "Hello."}
+        assert answer.prompt_tokens > 0 and answer.completion_tokens > 0
+        assert answer.dollars is None  # nobody knows the price: that is not nothing
+        assert (answer.retries, answer.cached_tokens) == (0, 0)
+        answer = ask(server, tools=[TOOL], max_tokens=99, options={"top_p": 0.5})
+    assert answer.message["content"] == "So."
+    (call,) = answer.message["tool_calls"]
+    assert call["function"] == {"name": "look", "arguments": '{"at": "sky"}'}
+    first, second = server.requests
+    assert first["temperature"] == 0.0 and "tools" not in first and "max_tokens" not in first
+    assert second["tools"] == [TOOL] and second["max_tokens"] == 99 and second["top_p"] == 0.5
+
+
+def test_an_empty_answer_is_an_answer():
+    with FakeOpenAI(behaviours=[says(None), says("")]) as server:
+        assert not ask(server).message["content"]
+        assert not ask(server).message["content"]
+
+
+@pytest.mark.parametrize("fault", [429, 500, 503, "drop", "half", "nonsense", "no_choices"])
+def test_what_passes_is_retried(fault):
+    with FakeOpenAI(behaviours=[fault, fault, "Hello."]) as server:
+        answer = ask(server)
+    assert answer.message["content"] == "Hello." and answer.retries == 2
+    assert len(server.requests) == 3
+
+
+def test_an_answer_without_usage_is_counted_all_the_same():
+    with FakeOpenAI(behaviours=["no_usage"]) as server:
+        assert ask(server).prompt_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (429, "rate_limited"),
+        (500, "server_error"),
+        ("drop", "server_error"),
+        ("half", "bad_answer"),  # litellm hands on what came, which is no JSON
+        ("nonsense", "bad_answer"),
+        ("no_choices", "bad_answer"),
+    ],
+)
+def test_what_does_not_pass_is_named(fault, kind):
+    with FakeOpenAI(behaviours=[fault] * 3) as server:
+        failed = failure(server, retries=2)
+    assert (failed.kind, failed.fatal, failed.retries) == (kind, False, 2)
+    assert len(server.requests) == 3
+
+
+def test_a_time_out():
+    with FakeOpenAI(behaviours=[("slow", 20), "Hello."]) as server:
+        assert failure(server, retries=0, timeout_s=0.3).kind == "timeout"
+        assert ask(server).message["content"] == "Hello."
+
+
+def test_nobody_there():
+    with FakeOpenAI() as server:
+        pass
+    failed = failure(server, retries=1)
+    assert failed.kind == "server_error" and failed.retries == 1
+
+
+def test_the_provider_says_how_long_to_wait():
+    with FakeOpenAI(behaviours=[(429, {"Retry-After": "1"}), "Hello."]) as server:
+        began = time.monotonic()
+        assert ask(server).retries == 1
+    assert time.monotonic() - began >= 1.0
+
+
+def test_a_wait_of_an_hour_is_not_waited_for():
+    with FakeOpenAI(behaviours=[(429, {"Retry-After": "3600"}), "Hello."]) as server:
+        assert failure(server).kind == "rate_limited"
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("status", "fatal"), [(400, False), (401, True), (403, True), (404, True)])
+def test_a_refusal_is_not_asked_again(status, fatal):
+    with FakeOpenAI(behaviours=[status] * 3) as server:
+        failed = failure(server)
+    assert (failed.kind, failed.fatal) == ("refused", fatal)
+    assert len(server.requests) == 1
+
+
+def test_a_wrong_key_is_told_by_name_never_by_value(monkeypatch, capfd, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with FakeOpenAI(authorize="another") as server:
+        failed = failure(server)
+    assert failed.fatal and "OPENAI_API_KEY" in str(failed)
+    seen = "".join(map(str, [failed, repr(failed), failed.__cause__, *capfd.readouterr()]))
+    assert KEY not in seen + caplog.text
+    assert failed.__suppress_context__
+
+
+def test_the_key_of_the_environment_is_sent(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with FakeOpenAI(authorize=KEY) as server:
+        assert ask(server).message["content"] == "Hello."
+
+
+def test_a_missing_key_is_named_before_anything_is_sent():
+    with pytest.raises(LLMFailure, match="GEMINI_API_KEY"):
+        check_model(LLMSettings("gemini/gemini-2.5-flash-lite"))
+    with pytest.raises(LLMFailure, match="OPENAI_API_KEY"):
+        LLM(LLMSettings("openai/gpt-4o-mini"))
+    with pytest.raises(LLMFailure, match="openai/NAME"):
+        check_model(LLMSettings("no-such-provider-model"))
+
+
+GEMINI = "gemini/gemini-2.5-flash-lite"
+
+
+def test_gemini_text_tools_and_dollars(monkeypatch):
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with FakeOpenAI(behaviours=["Hello.", calls(("look", {"at": "sky"})), 503, "Hi."]) as server:
+        gemini = LLMSettings(GEMINI, api_base=server.gemini_url, backoff_s=0.01)
+
+        async def three():
+            llm = LLM(gemini)
+            try:
+                return [await llm.complete(ASK, [TOOL]) for _ in range(3)]
+            finally:
+                await llm.close()
+
+        text, call, late = asyncio.run(three())
+    assert text.message["content"] == "Hello." and late.retries == 1
+    assert call.message["tool_calls"][0]["function"]["name"] == "look"
+    assert text.dollars == pytest.approx(
+        text.prompt_tokens * 0.1e-6 + text.completion_tokens * 0.4e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (400, "refused"),
+        (403, "refused"),
+        (429, "rate_limited"),
+        (500, "server_error"),
+        ("drop", "server_error"),
+        ("half", "server_error"),
+        ("nonsense", "server_error"),  # what litellm makes of it
+        (("slow", 20), "timeout"),
+    ],
+)
+def test_gemini_fails_without_showing_its_key(monkeypatch, capfd, caplog, fault, kind):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with FakeOpenAI(behaviours=[fault] * 2) as server:
+        gemini = {"model": GEMINI, "retries": 1, "timeout_s": 1}
+
+        async def one():
+            llm = LLM(LLMSettings(api_base=server.gemini_url, backoff_s=0.01, **gemini))
+            try:
+                await llm.complete(ASK)
+            finally:
+                await llm.close()
+
+        with pytest.raises(LLMFailure) as caught:
+            asyncio.run(one())
+    assert caught.value.kind == kind
+    told = "".join(traceback.format_exception(caught.value))
+    assert KEY not in told + "".join(capfd.readouterr()) + caplog.text
+
+
+def test_keys_in_addresses_are_hidden(monkeypatch):
+    monkeypatch.setenv("SOME_TOKEN", KEY)
+    text = without_secrets(f"500 for url 'https://x/y?alt=sse&key=AIzaUnknown' with {KEY}")
+    assert text == "500 for url 'https://x/y?alt=sse&key=[hidden]' with [SOME_TOKEN]"
+
+
+def test_a_key_in_the_options_is_refused():
+    with pytest.raises(LLMFailure, match="api_key"):
+        check_model(LLMSettings("openai/x", api_base="http://x", options={"api_key": KEY}))
+
+
+def test_no_more_at_once_than_allowed():
+    with FakeOpenAI(faults=lambda number: ("slow", 0.05)) as server:
+
+        async def many():
+            llm = LLM(settings(server, concurrency=5))
+            await asyncio.gather(*(llm.complete(ASK) for _ in range(30)))
+            await llm.close()
+
+        asyncio.run(many())
+    assert len(server.requests) == 30 and server.most_at_once == 5
+
+
+def test_one_model_for_many_event_loops():
+    with FakeOpenAI() as server:
+        llm = LLM(settings(server))
+
+        async def once():
+            assert (await llm.complete(ASK)).message["content"] == "Hello."
+            await llm.close()
+
+        for _ in range(6):
+            asyncio.run(once())
+
+
+# --- money ---
+def test_dollars_by_the_list_and_by_the_settings():
+    with FakeOpenAI() as server:
+        known = ask(server, model="openai/gpt-4o-mini")
+        assert known.dollars == pytest.approx(
+            known.prompt_tokens * 0.15e-6 + known.completion_tokens * 0.6e-6
+        )
+        own = ask(server, price={"input": 10.0, "output": 20.0})
+    assert own.dollars == pytest.approx(own.prompt_tokens * 10e-6 + own.completion_tokens * 20e-6)
+
+
+def test_a_budget_in_dollars_needs_a_price():
+    with FakeOpenAI() as server:
+        failed = failure(server, budget_usd=1.0)
+    assert failed.fatal and "price" in str(failed) and not server.requests
+
+
+def test_the_ledger_is_a_file(tmp_path):
+    path = tmp_path / "usage.jsonl"
+    with FakeOpenAI(behaviours=[500, "Hello.", 400]) as server:
+        answer = ask(server, Ledger(path), price={"input": 1.0, "output": 1.0})
+        with pytest.raises(LLMFailure):
+            ask(server, Ledger(path))
+    ledger = Ledger(path)
+    assert (ledger.calls, ledger.retries, ledger.failed) == (
+        1,
+        1,
+        {"server_error": 1, "refused": 1},
+    )
+    assert ledger.prompt_tokens == answer.prompt_tokens
+    assert ledger.dollars == pytest.approx(answer.dollars)
+    assert ledger.total()["calls"] == 1
+
+
+def test_unknown_dollars_are_not_nothing(tmp_path):
+    with FakeOpenAI() as server:
+        ledger = Ledger(tmp_path / "usage.jsonl")
+        ask(server, ledger, price={"input": 1.0, "output": 1.0})
+        assert ledger.dollars is not None
+        ask(server, ledger)
+    assert ledger.dollars is None and ledger.total()["dollars"] is None
+
+
+@pytest.mark.parametrize("concurrency", [1, 20])
+def test_a_budget_is_never_passed(tmp_path, concurrency):
+    path = tmp_path / "usage.jsonl"
+    budget = 3000
+    with FakeOpenAI(faults=lambda number: ("slow", 0.01)) as server:
+
+        async def many():
+            llm = LLM(
+                settings(server, concurrency=concurrency, budget_tokens=budget, max_tokens=100),
+                Ledger(path),
+            )
+            answers = await asyncio.gather(
+                *(llm.complete(ASK) for _ in range(400)), return_exceptions=True
+            )
+            await llm.close()
+            return answers
+
+        answers = asyncio.run(many())
+        failed = [answer for answer in answers if isinstance(answer, LLMFailure)]
+        assert failed and {failure.kind for failure in failed} == {"budget_spent"}
+        assert all(failure.fatal for failure in failed)
+        ledger = Ledger(path)
+        assert ledger.tokens <= budget
+        # ... and used up, but for one call's worth of caution
+        assert ledger.tokens > budget - 300
+        asked = len(server.requests)
+        assert failure(server, ledger=ledger, budget_tokens=budget, max_tokens=100).kind == (
+            "budget_spent"
+        )
+        assert len(server.requests) == asked  # a continued job pays for nothing more
+        assert ask(server, Ledger(path), budget_tokens=2 * budget, max_tokens=100)
+
+
+def test_a_budget_in_dollars_is_kept(tmp_path):
+    with FakeOpenAI() as server:
+        ledger = Ledger(tmp_path / "usage.jsonl")
+
+        async def many():
+            llm = LLM(
+                settings(server, model="openai/gpt-4o-mini", budget_usd=0.001, max_tokens=100),
+                ledger,
+            )
+            try:
+                while True:
+                    await llm.complete(ASK)
+            finally:
+                await llm.close()
+
+        with pytest.raises(LLMFailure, match="dollars"):
+            asyncio.run(many())
+    assert 0.0008 < ledger.dollars <= 0.001
+
+
+def test_a_call_that_was_never_answered_counts_in_full(tmp_path):
+    path = tmp_path / "usage.jsonl"
+    with FakeOpenAI(behaviours=[("slow", 30), "half"]) as server:
+        for _ in range(2):
+            limits = {"budget_tokens": 1000, "max_tokens": 400, "retries": 0, "timeout_s": 0.5}
+            assert failure(server, ledger=Ledger(path), **limits).kind in ("timeout", "bad_answer")
+        # Two answers of up to 400 tokens may have been charged: a third could pass 1000.
+        assert failure(server, ledger=Ledger(path), **limits).kind == "budget_spent"
+    assert len(server.requests) == 2
+
+
+def test_a_killed_call_counts_in_full(tmp_path):
+    path = tmp_path / "usage.jsonl"
+    begun = {"call": "a", "model": "m", "most": {"tokens": 700, "dollars": None}}
+    path.write_text(json.dumps(begun) + "\n" + '{"call": "b", "mod')
+    with FakeOpenAI() as server:
+        failed = failure(server, ledger=Ledger(path), budget_tokens=1000, max_tokens=400)
+        assert failed.kind == "budget_spent"
+        assert ask(server, Ledger(path), budget_tokens=2000, max_tokens=400)
+    assert Ledger(path).calls == 1  # written on a line of its own, after the cut one

@@ -1,0 +1,407 @@
+"""slime's hooks against a Sample with slime's own fields and a server that misbehaves.
+
+With SLIME_HOME set, slime's real Sample is used instead of the stand-in.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fake_openai import FakeOpenAI
+from fake_sglang import FakeSGLang
+
+from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.llm.client import LLMSettings
+from tau2_agent.rollout.chat_template import ChatCodec
+from tau2_agent.rollout.episode import STOP
+from tau2_agent.rollout.trajectory import JobStop, TokenRecord, Turn
+from tau2_agent.training.slime.log import JobLog, Start
+from tau2_agent.users.registry import Users, to_settings
+from tau2_reward_shaping import tau2_reward_post_process
+
+STAND_IN = Path(__file__).parents[1] / "slime_stand_in"
+
+
+@pytest.fixture(scope="module")
+def slime():
+    """slime's modules as the hooks import them: the real Sample where slime is installed."""
+    before = dict(sys.modules)
+    places = [os.environ["SLIME_HOME"]] if "SLIME_HOME" in os.environ else []
+    sys.path[:0] = [*places, str(STAND_IN)]
+    from slime.utils import types
+
+    if places:
+        for name in ("slime.rollout", "slime.rollout.sglang_rollout"):
+            sys.modules.pop(name, None)
+        import slime as package
+
+        package.__path__.append(str(STAND_IN / "slime"))
+        package.__path__.reverse()  # the rollout state comes from the stand-in, types are loaded
+    from slime.rollout import sglang_rollout
+
+    assert str(STAND_IN) in sglang_rollout.__file__
+    assert str(places[0] if places else STAND_IN) in types.__file__
+    yield SimpleNamespace(Sample=types.Sample, GenerateState=sglang_rollout.GenerateState)
+    for name in [name for name in sys.modules if name.split(".")[0] == "slime"]:
+        del sys.modules[name]
+    sys.modules.update({k: v for k, v in before.items() if k.split(".")[0] == "slime"})
+    sys.path[:] = [path for path in sys.path if path not in (*places, str(STAND_IN))]
+
+
+@pytest.fixture
+def hooks(slime, tokenizer, monkeypatch):
+    import generate_with_tau
+
+    monkeypatch.setattr(slime.GenerateState, "tokenizer", tokenizer)
+    monkeypatch.setattr(slime.GenerateState, "aborted", False)
+    fresh = {"_policies": {}, "_codecs": {}, "_users": {}, "_dropped": 0, "_silent": 0}
+    for name, value in fresh.items():
+        monkeypatch.setattr(generate_with_tau, name, value)
+    return generate_with_tau
+
+
+@pytest.fixture
+def codec(tokenizer):
+    return ChatCodec(tokenizer)
+
+
+def arguments(fake=None, **more):
+    return SimpleNamespace(
+        sglang_router_ip="127.0.0.1",
+        sglang_router_port=fake.port if fake else 9,
+        reward_key="shaped",
+        rollout_max_context_len=4096,
+        tau2_prompt="short",
+        tau2_max_new_tokens=64,
+        tau2_episode_timeout_s=20.0,
+        **more,
+    )
+
+
+PARAMETERS = {"temperature": 0.7, "top_p": 1.0, "top_k": -1, "max_new_tokens": 1000}
+
+
+def new_sample(slime, number=0, task=0, **more):
+    task_id = load_tasks("small")[task].id
+    return slime.Sample(
+        index=number, group_index=0, prompt=task, metadata={"task_id": task_id}, **more
+    )
+
+
+def play(hooks, fake, sample, **more):
+    async def run():
+        return await hooks.generate(arguments(fake, **more), sample, dict(PARAMETERS))
+
+    return asyncio.run(run())
+
+
+def check_alignment(sample):
+    assert len(sample.loss_mask) == sample.response_length == len(sample.rollout_log_probs)
+    assert len(sample.tokens) > sample.response_length
+    for on, log_prob in zip(sample.loss_mask, sample.rollout_log_probs, strict=True):
+        assert on or log_prob == 0.0
+    assert isinstance(sample.tokens, list) and isinstance(sample.response, str)
+    assert set(sample.reward) == {"reward", "partial", "shaped"}
+
+
+def talk(codec, text):
+    return [*codec.tokenizer(text, add_special_tokens=False)["input_ids"], codec.stop_id]
+
+
+TRANSFER = (
+    '<tool_call>\n{"name": "transfer_to_human_agents", "arguments": {"summary": "s"}}\n</tool_call>'
+)
+GOODBYE = "YOU ARE BEING TRANSFERRED TO A HUMAN AGENT. PLEASE HOLD ON."
+
+
+def test_an_episode_becomes_a_sample(hooks, slime, codec):
+    turns = [
+        talk(codec, "Please check the status bar."),
+        talk(codec, TRANSFER),
+        talk(codec, GOODBYE),
+    ]
+    with FakeSGLang(turns) as fake:
+        sample = play(hooks, fake, new_sample(slime, session_id="session-7"))
+    check_alignment(sample)
+    assert sample.status is slime.Sample.Status.COMPLETED and not sample.remove_sample
+    assert sample.metadata["end"] == "user_stop"
+    assert sample.metadata["reward_info"]["reward"] == sample.reward["reward"]
+    expected = sample.reward["reward"] + 0.5 * sample.reward["partial"]
+    assert sample.reward["shaped"] == pytest.approx(expected)
+    # exactly what was sampled carries loss, with the log probs it was sampled with
+    response = sample.tokens[-sample.response_length :]
+    aligned = zip(response, sample.rollout_log_probs, sample.loss_mask, strict=True)
+    trained = [(token, log_prob) for token, log_prob, on in aligned if on]
+    assert trained == [(token, -0.25) for turn in turns for token in turn]
+    # token-in token-out: each prompt extends the one before by what was sampled
+    prompts = [request["input_ids"] for request in fake.requests]
+    for earlier, later, turn in zip(prompts, prompts[1:], turns, strict=False):
+        assert later[: len(earlier) + len(turn)] == earlier + turn
+    # one key an episode, so that the router keeps it where its prefix is cached
+    assert {headers["X-SMG-Routing-Key"] for headers in fake.headers} == {"session-7"}
+    assert sample.prefix_cache_info.total_prompt_tokens == sum(map(len, prompts))
+    assert fake.requests[0]["sampling_params"]["temperature"] == 0.7
+
+
+def test_the_response_budget_is_slimes(hooks, slime, codec):
+    with FakeSGLang([talk(codec, "Please check the status bar. What does it show?")]) as fake:
+        sample = play(hooks, fake, new_sample(slime), tau2_max_steps=400)
+    check_alignment(sample)
+    assert sample.status is slime.Sample.Status.TRUNCATED
+    assert sample.response_length <= PARAMETERS["max_new_tokens"]
+    assert sample.metadata["end"] in ("context_length", "max_steps", "user_stop")
+
+
+@pytest.mark.parametrize("trouble", ["abort", "400", "no_logprobs"])
+def test_a_failing_server_aborts_the_sample_only(hooks, slime, codec, trouble):
+    with FakeSGLang([talk(codec, "Please check the status bar."), trouble]) as fake:
+        sample = play(hooks, fake, new_sample(slime))
+    check_alignment(sample)
+    assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
+    assert sum(sample.loss_mask) == 0
+    assert sample.metadata["end"] == "policy_error" and str(fake.port) in sample.metadata["detail"]
+
+
+def test_passing_trouble_costs_nothing(hooks, slime, codec):
+    turns = ["500", talk(codec, TRANSFER), "drop", talk(codec, GOODBYE)]
+    with FakeSGLang(turns) as fake:
+        sample = play(hooks, fake, new_sample(slime))
+    assert sample.status is slime.Sample.Status.COMPLETED
+    assert sum(sample.loss_mask) == len(turns[1]) + len(turns[3])
+
+
+def test_an_episode_that_takes_too_long_is_aborted(hooks, slime):
+    with FakeSGLang([("slow", 3.0)]) as fake:
+        began = time.monotonic()
+
+        async def run():
+            settings = arguments(fake)
+            settings.tau2_episode_timeout_s = 0.3
+            return await hooks.generate(settings, new_sample(slime), dict(PARAMETERS))
+
+        sample = asyncio.run(run())
+    assert time.monotonic() - began < 10
+    assert sample.status is slime.Sample.Status.ABORTED
+    assert sample.metadata["end"] == "timeout"
+
+
+@pytest.mark.parametrize("metadata", [{}, {"task_id": "no such task"}, None])
+def test_a_mistake_in_the_data_never_leaves_the_hook(hooks, slime, metadata):
+    with FakeSGLang([[1]]) as fake:
+        sample = play(hooks, fake, slime.Sample(index=0, prompt="prompt", metadata=metadata))
+    check_alignment(sample)
+    assert sample.status is slime.Sample.Status.ABORTED and not fake.requests
+
+
+def test_a_full_rollout_stops_its_episodes(hooks, slime, codec, monkeypatch):
+    monkeypatch.setattr(slime.GenerateState, "aborted", True)
+    with FakeSGLang([talk(codec, GOODBYE)]) as fake:
+        sample = play(hooks, fake, new_sample(slime))
+    assert sample.status is slime.Sample.Status.ABORTED and not fake.requests
+
+
+def test_a_sample_that_comes_again_begins_anew(hooks, slime, codec):
+    with FakeSGLang(["abort", talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+        sample = play(hooks, fake, new_sample(slime))
+        assert sample.status is slime.Sample.Status.ABORTED
+        sample = play(hooks, fake, sample)
+    check_alignment(sample)
+    assert sample.status is slime.Sample.Status.COMPLETED and not sample.remove_sample
+
+
+def test_cancelling_is_not_swallowed(hooks, slime):
+    with FakeSGLang([("slow", 5.0)]) as fake:
+
+        async def run():
+            running = asyncio.create_task(
+                hooks.generate(arguments(fake), new_sample(slime), dict(PARAMETERS))
+            )
+            await asyncio.sleep(0.3)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+        asyncio.run(run())
+
+
+def test_many_episodes_share_the_loop(hooks, slime, codec):
+    turns = [("slow", 0.3)] * 16 + [talk(codec, TRANSFER)] * 16 + [talk(codec, GOODBYE)]
+
+    async def run(fake):
+        jobs = [
+            hooks.generate(arguments(fake), new_sample(slime, i, i % 4), dict(PARAMETERS))
+            for i in range(16)
+        ]
+        return await asyncio.gather(*jobs)
+
+    with FakeSGLang(turns) as fake:
+        samples = asyncio.run(run(fake))
+    for sample in samples:
+        check_alignment(sample)
+    assert all(s.status is not slime.Sample.Status.ABORTED for s in samples)
+
+
+def test_settings_reach_the_episode(hooks):
+    settings = hooks.episode_settings(
+        SimpleNamespace(
+            tau2_prompt="short",
+            tau2_users=to_settings(Users("scripted", seed=3, max_failure_share=0.2)),
+            tau2_max_new_tokens=128,
+            tau2_max_steps=50,
+            tau2_episode_timeout_s=7,
+            rollout_max_context_len=None,
+        ),
+        {**PARAMETERS, "max_new_tokens": 100},
+    )
+    assert (settings.prompt, settings.response_length, settings.context_length) == (
+        "short",
+        100,
+        32768,
+    )
+    assert (settings.users.seed, settings.users.failures.most) == (3, 0.2)
+    assert settings.sampling.max_new_tokens == 100  # a turn is never longer than the whole
+    assert (settings.limits.max_steps, settings.limits.timeout_s) == (50, 7.0)
+
+
+def finished(slime, shaped, number=0):
+    sample = slime.Sample(index=number, group_index=0, tokens=[1, 2], response_length=1)
+    sample.reward = {"reward": 0.0, "partial": 0.0, "shaped": shaped}
+    sample.loss_mask, sample.status = [1], slime.Sample.Status.COMPLETED
+    return sample
+
+
+def given_up(hooks, slime, number=0):
+    from tau2_agent.rollout.trajectory import EndReason
+
+    return hooks.give_up(new_sample(slime, number), EndReason.POLICY_ERROR, "no route")
+
+
+def test_the_filter_keeps_what_teaches(hooks, slime):
+    args = arguments()
+    spread = [finished(slime, 0.1), finished(slime, 0.2)]
+    equal = [finished(slime, 0.3), finished(slime, 0.3)]
+    assert hooks.keep_group(args, spread).keep
+    dropped = hooks.keep_group(args, equal)
+    assert not dropped.keep and dropped.reason == "equal"
+    # an aborted sample is not a reward of 0
+    assert not hooks.keep_group(args, [*equal, given_up(hooks, slime)]).keep
+    assert hooks.keep_group(args, [*spread, given_up(hooks, slime)]).keep
+
+
+def test_a_policy_that_solves_nothing_cannot_keep_a_rollout_going(hooks, slime):
+    args = arguments(tau2_max_dropped_groups=3)
+    equal = [finished(slime, 0.0), finished(slime, 0.0)]
+    assert [hooks.keep_group(args, equal).keep for _ in range(5)] == [False] * 3 + [True] * 2
+    hooks.log_rollout(0, args, equal, {}, 1.0)  # the next rollout counts anew
+    assert not hooks.keep_group(args, equal).keep
+
+
+def test_a_dead_server_ends_the_rollout_with_its_reason(hooks, slime):
+    args = arguments(tau2_max_silent_groups=3)
+    dead = [given_up(hooks, slime), given_up(hooks, slime)]
+    hooks.keep_group(args, dead)
+    hooks.keep_group(args, dead)
+    hooks.keep_group(args, [finished(slime, 0.0), finished(slime, 1.0)])  # it lives: counts anew
+    hooks.keep_group(args, dead)
+    hooks.keep_group(args, dead)
+    with pytest.raises(RuntimeError, match=r"3 groups in a row .* policy_error: no route"):
+        hooks.keep_group(args, dead)
+
+
+def test_aborted_samples_pass_through_the_reward_hook(hooks, slime):
+    samples = [finished(slime, 0.5), finished(slime, 1.0), given_up(hooks, slime)]
+    samples[0].reward["reward"], samples[1].reward["reward"] = 0.0, 1.0
+    raw, rewards = tau2_reward_post_process(arguments(), samples)
+    assert len(raw) == len(rewards) == 3
+    assert rewards[2] == 0.0 and rewards[0] < 0 < rewards[1]
+    # and through slime's own reader, which takes the key without asking
+    assert given_up(hooks, slime).get_reward_value(arguments()) == 0.0
+
+
+def test_a_rollout_is_recorded(hooks, slime, codec, tmp_path, caplog):
+    with FakeSGLang([talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+        sample = play(hooks, fake, new_sample(slime))
+    path = tmp_path / "rollouts.jsonl"
+    args = arguments(tau2_rollouts_path=str(path))
+    with caplog.at_level("INFO"):
+        assert hooks.log_rollout(3, args, [sample, given_up(hooks, slime)], None, 2.5) is False
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first["rollout"] == 3 and first["end"] == "user_stop" and first["trained_tokens"] > 0
+    assert second["status"] == "aborted" and second["detail"] == "no route"
+    from tau2_agent.training.slime.log import JobLog, Start
+
+    log = JobLog(Start("/sft"))
+    log.feed(f"x - {caplog.messages[-1]}")
+    assert log.last["tau2"]["aborted"] == 1 and log.last["tau2"]["episodes"] == 2
+
+
+def test_spans_cut_where_the_mask_changes(hooks):
+    record = TokenRecord()
+    record.append_context([1, 2])
+    record.prompt_length = 2
+    record.append_sampled(Turn([3, 4], [-1.0, -2.0], "stop"))
+    record.append_context([5])
+    record.append_sampled(Turn([6], [-3.0], "stop"))
+    assert list(hooks.spans(record)) == [
+        (True, [3, 4], [-1.0, -2.0]),
+        (False, [5], [0.0]),
+        (True, [6], [-3.0]),
+    ]
+
+
+def customers(server, **more):
+    model = LLMSettings("openai/stand-in", api_base=server.url, retries=0, backoff_s=0.01)
+    return {"tau2_users": to_settings(Users("llm", llm=model, **more))}
+
+
+def test_a_failing_language_model_as_user_is_tried_twice_then_untrained(hooks, slime, codec):
+    turns = [talk(codec, "Please check the status bar.")]
+    with (
+        FakeSGLang(turns) as fake,
+        FakeOpenAI(behaviours=["My phone!", 500, "My phone!", 429]) as api,
+    ):
+        sample = play(hooks, fake, new_sample(slime), **customers(api))
+    assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
+    assert sample.loss_mask == [0]
+    assert (sample.metadata["end"], sample.metadata["failure"]) == ("user_error", "rate_limited")
+    assert hooks.episode_row(sample)["failure"] == "rate_limited"
+    assert len(api.requests) == 4
+
+
+def test_a_second_attempt_that_works_is_trained(hooks, slime, codec):
+    turns = [talk(codec, "Please check the status bar.")]
+    with FakeSGLang(turns) as fake, FakeOpenAI(behaviours=[500, "Hi.", STOP]) as api:
+        sample = play(hooks, fake, new_sample(slime), **customers(api))
+    check_alignment(sample)
+    assert sample.metadata["end"] == "user_stop" and sum(sample.loss_mask) > 0
+
+
+def test_no_key_ends_the_rollout_and_the_log_says_why(hooks, slime, codec, caplog):
+    with (
+        FakeSGLang([talk(codec, "Hi.")]) as fake,
+        FakeOpenAI(behaviours=[401]) as api,
+        pytest.raises(JobStop, match="OPENAI_API_KEY"),
+    ):
+        play(hooks, fake, new_sample(slime), **customers(api))
+    log = JobLog(Start("/sft"))
+    for record in caplog.records:
+        log.feed(record.getMessage())
+    assert "OPENAI_API_KEY" in log.stop
+
+
+def test_too_many_failures_of_the_user_end_the_rollout(hooks, slime, codec):
+    with FakeSGLang([talk(codec, "Hi.")]) as fake, FakeOpenAI(faults=lambda number: 400) as api:
+        more = customers(api, max_failure_share=0.5)
+
+        async def run():
+            for number in range(30):
+                sample = new_sample(slime, number)
+                await hooks.generate(arguments(fake, **more), sample, dict(PARAMETERS))
+
+        with pytest.raises(JobStop, match="20 of 20 episodes"):
+            asyncio.run(run())

@@ -1,0 +1,100 @@
+"""`./run setup-gpu` with stand-ins for pip and for slime's repository; git and bash are real."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tau2_agent.training.slime.install import TESTED_COMMITS
+
+ROOT = Path(__file__).resolve().parents[2]
+# `python -m venv … FOLDER` makes a folder with a pip that writes down what it is asked for.
+PYTHON = """#!/bin/bash
+if [ "$1" = -c ]; then exit; fi
+folder="${@: -1}"
+mkdir -p "$folder/bin"
+printf '#!/bin/bash\\necho "$*" >>%s/pip.txt\\n' "$PWD" >"$folder/bin/python"
+chmod +x "$folder/bin/python"
+echo "$*" >>made.txt
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "envs").mkdir(parents=True)
+    shutil.copy2(ROOT / "run", folder)
+    for name in ("slime.txt", "slime-no-deps.txt"):
+        shutil.copy2(ROOT / "envs" / name, folder / "envs")
+    (folder / "python3").write_text(PYTHON)
+    (folder / "python3").chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def commits(tmp_path: Path) -> list[str]:
+    """Two commits of a repository that stands in for slime's."""
+    repository = tmp_path / "slime"
+    made = []
+    for content in ("first", "second"):
+        repository.mkdir(exist_ok=True)
+        (repository / "train.py").write_text(content)
+        for words in (["init", "-q"], ["add", "."], ["commit", "-qm", content]):
+            identity = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+            subprocess.run(["git", *identity, *words], cwd=repository, check=True)
+        head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True)
+        made.append(head.strip())
+    return made
+
+
+def setup(project: Path, commit: str, url: Path | str) -> subprocess.CompletedProcess:
+    environment = {
+        "PYTHON": str(project / "python3"),
+        "SLIME_COMMIT": commit,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{url}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/THUDM/slime.git",
+    }
+    return subprocess.run(
+        ["./run", "setup-gpu"],
+        cwd=project,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_packages_and_source_once(project: Path, commits: list[str], tmp_path: Path) -> None:
+    for _ in range(2):
+        outcome = setup(project, commits[0], tmp_path / "slime")
+        assert outcome.returncode == 0, outcome.stderr
+    assert (project / ".slime" / "train.py").read_text() == "first"
+    assert "--system-site-packages" in (project / "made.txt").read_text()
+    asked = (project / "pip.txt").read_text().splitlines()
+    assert len(asked) == 2  # nothing at the second call
+    assert [("--no-deps" in line, line.split()[-1]) for line in asked] == [
+        (True, "envs/slime-no-deps.txt"),
+        (False, "envs/slime.txt"),
+    ]
+
+
+def test_another_commit_replaces_the_source(project, commits, tmp_path) -> None:
+    for commit, content in zip(commits, ("first", "second"), strict=True):
+        assert setup(project, commit, tmp_path / "slime").returncode == 0
+        assert (project / ".slime" / "train.py").read_text() == content
+
+
+def test_an_unreachable_repository_leaves_no_half_source(project, tmp_path) -> None:
+    outcome = setup(project, "0" * 40, tmp_path / "nowhere")
+    assert outcome.returncode != 0 and "nowhere" in outcome.stderr
+    assert not (project / ".slime").exists()
+
+
+def test_the_fetched_commit_is_the_tested_one() -> None:
+    pinned = re.search(r"SLIME_COMMIT:-([0-9a-f]{40})", (ROOT / "run").read_text())[1]
+    assert pinned.startswith(TESTED_COMMITS["slime"])

@@ -1,0 +1,283 @@
+"""The episode loop takes the same turns, and ends for the same reasons, as tau2's Orchestrator."""
+
+import asyncio
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tau2.agent.base import LocalAgent
+from tau2.data_model.message import AssistantMessage, MultiToolMessage, ToolCall, UserMessage
+from tau2.domains.telecom.environment import get_environment
+from tau2.orchestrator.orchestrator import Orchestrator
+from tau2.user.base import BaseUser
+
+from tau2_agent.benchmark.environment import (
+    make_environment,
+    policy_hash,
+    prompt_tools,
+    system_prompt,
+    user_tools,
+)
+from tau2_agent.benchmark.tasks import get_task, load_tasks
+from tau2_agent.rollout.episode import Limits, run_episode
+from tau2_agent.rollout.trajectory import (
+    EndReason,
+    EpisodeEnd,
+    PolicyFailure,
+    UserFailure,
+    agent_view,
+    as_chat,
+)
+
+CALLS = {
+    "assistant": [
+        ("get_customer_by_phone", {"phone_number": "555-123-2002"}),
+        ("get_details_by_id", {"id": "L1002"}),
+        ("enable_roaming", {"customer_id": "C1001", "line_id": "L1002"}),
+        ("refuel_data", {"customer_id": "C1001", "line_id": "L1002", "gb_amount": "much"}),
+        ("toggle_data", {}),  # the user's: an error
+        ("no_such_tool", {"x": 1}),
+        ("transfer_to_human_agents", {"summary": "s"}),
+    ],
+    "user": [
+        ("check_status_bar", {}),
+        ("toggle_airplane_mode", {}),
+        ("connect_vpn", {}),
+        ("grant_app_permission", {"app_name": "messaging", "permission": "sms"}),
+        ("grant_app_permission", {}),  # an error
+    ],
+}
+TEXTS = {
+    "assistant": ["Please turn on data.", "Are you there?\nHello?", "Bye ###STOP###"],
+    "user": ["Hello", "It is off.", "Thanks ###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"],
+}
+
+
+def moves(role):
+    """A turn: text, calls, or text beside calls. Stops are rarer than their number suggests."""
+    text = st.sampled_from(TEXTS[role][:2] * 6 + TEXTS[role])
+    calls = st.lists(st.sampled_from(CALLS[role]), min_size=1, max_size=3)
+    return st.one_of(
+        st.tuples(text, st.none()), st.tuples(st.none(), calls), st.tuples(text, calls)
+    ).filter(lambda move: not (move[1] and "###" in (move[0] or "")))
+
+
+def message(role, move, number):
+    text, calls = move
+    kind = AssistantMessage if role == "assistant" else UserMessage
+    made = [
+        ToolCall(id=f"{role}{number}.{i}", name=name, arguments=arguments, requestor=role)
+        for i, (name, arguments) in enumerate(calls or [])
+    ]
+    return kind(role=role, content=text, tool_calls=made or None)
+
+
+class Recited:
+    """Says its lines one after the other, then the last one for ever."""
+
+    tokens = None
+
+    def __init__(self, role, lines):
+        self.role = role
+        self.lines = itertools.chain(lines, itertools.repeat(lines[-1]))
+        self.count = itertools.count()
+        self.heard = []
+
+    def next(self, heard):
+        self.heard.append([(m.role, m.content) for m in heard])
+        return message(self.role, next(self.lines), next(self.count))
+
+    async def act(self, new):
+        return self.next(new)
+
+    async def reply(self, new):
+        return self.next(new)
+
+    def report(self):
+        return {}
+
+
+class OfficialAgent(LocalAgent):
+    def __init__(self, recited):
+        super().__init__(tools=[], domain_policy="")
+        self.recited = recited
+
+    def get_init_state(self, message_history=None):
+        return list(message_history or [])  # the greeting waits here, as in tau2's own agents
+
+    def generate_next_message(self, incoming, state):
+        many = isinstance(incoming, MultiToolMessage)
+        heard = state + (incoming.tool_messages if many else [incoming])
+        return self.recited.next(heard), []
+
+    @classmethod
+    def is_stop(cls, said):
+        return not said.is_tool_call() and "###STOP###" in said.content
+
+
+class OfficialUser(BaseUser):
+    def __init__(self, recited):
+        super().__init__()
+        self.recited = recited
+
+    def get_init_state(self, message_history=None):
+        return None
+
+    @classmethod
+    def is_stop(cls, said):
+        return "###" in (said.content or "")
+
+    def generate_next_message(self, incoming, state):
+        many = isinstance(incoming, MultiToolMessage)
+        return self.recited.next(incoming.tool_messages if many else [incoming]), None
+
+
+def said(messages):
+    return [
+        (
+            m.role,
+            m.content,
+            [(c.name, c.arguments, c.requestor) for c in getattr(m, "tool_calls", None) or []],
+            getattr(m, "error", None),
+        )
+        for m in messages
+    ]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    agent=st.lists(moves("assistant"), min_size=1, max_size=12),
+    user=st.lists(moves("user"), min_size=1, max_size=12),
+    task=st.sampled_from([task.id for task in load_tasks("small")]),
+    max_steps=st.integers(1, 40),
+    max_errors=st.integers(1, 6),
+)
+def test_same_turns_and_ends_as_tau2s_orchestrator(agent, user, task, max_steps, max_errors):
+    task = get_task(task)
+    ours_agent, ours_user = Recited("assistant", agent), Recited("user", user)
+    ours = asyncio.run(
+        run_episode(task, ours_agent, ours_user, limits=Limits(max_steps, max_errors))
+    )
+
+    their_agent, their_user = Recited("assistant", agent), Recited("user", user)
+    orchestrator = Orchestrator(
+        domain="telecom",
+        agent=OfficialAgent(their_agent),
+        user=OfficialUser(their_user),
+        # tau2's own constructor, but without the state that break_vpn leaves on its class
+        environment=make_environment(task),
+        task=task.model_copy(update={"initial_state": None}),
+        max_steps=max_steps,
+        max_errors=max_errors,
+    )
+    orchestrator._initialize_environment = lambda *a, **k: None
+    theirs = orchestrator.run()
+
+    assert said(ours.messages) == said(orchestrator.trajectory)
+    assert ours.end.value == theirs.termination_reason.value
+    assert ours.steps == orchestrator.step_count
+    assert ours.tool_errors == orchestrator.num_errors
+    assert ours_agent.heard == their_agent.heard
+    assert ours_user.heard == their_user.heard
+    assert ours.environment.get_db_hash() == orchestrator.environment.get_db_hash()
+    assert ours.environment.get_user_db_hash() == orchestrator.environment.get_user_db_hash()
+
+
+TASK = "[mobile_data_issue]airplane_mode_on|user_abroad_roaming_enabled_off[PERSONA:None]"
+
+
+def play(agent, user, **limits):
+    return asyncio.run(run_episode(get_task(TASK), agent, user, limits=Limits(**limits)))
+
+
+class Raises(Recited):
+    def __init__(self, role, error):
+        super().__init__(role, [("Hello", None)])
+        self.error = error
+
+    def next(self, heard):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "end"),
+    [
+        (PolicyFailure("dead"), EndReason.POLICY_ERROR),
+        (EpisodeEnd(EndReason.CONTEXT_LENGTH), EndReason.CONTEXT_LENGTH),
+    ],
+)
+def test_failures_of_the_policy_have_names(error, end):
+    trajectory = play(Raises("assistant", error), Recited("user", [("Hello", None)]))
+    assert trajectory.end is end
+    assert [m.role for m in trajectory.messages] == ["assistant", "user"]
+
+
+def test_a_failing_or_silent_user_is_never_the_agents_end():
+    hello = Recited("assistant", [("Hello", None)])
+    assert play(hello, Raises("user", UserFailure("rate_limited"))).end is EndReason.USER_ERROR
+    assert play(hello, Recited("user", [("  ", None)])).end is EndReason.USER_ERROR
+
+
+@pytest.mark.parametrize("text", ["", "  \n", None])
+def test_an_empty_turn_is_the_agents_error(text):
+    trajectory = play(Recited("assistant", [(text, None)]), Recited("user", [("Hello", None)]))
+    assert trajectory.end is EndReason.AGENT_ERROR
+
+
+def test_wall_time_is_bounded():
+    class Slow(Recited):
+        async def act(self, new):
+            await asyncio.sleep(30)
+
+    slow = Slow("assistant", [("x", None)])
+    trajectory = play(slow, Recited("user", [("Hello", None)]), timeout_s=0.05)
+    assert trajectory.end is EndReason.TIMEOUT
+    assert trajectory.seconds < 5
+
+
+def test_mistakes_of_this_program_are_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        play(Raises("assistant", ZeroDivisionError()), Recited("user", [("Hello", None)]))
+
+
+def test_the_agent_never_sees_the_users_tools():
+    agent = Recited("assistant", [("Check the bar", None)])
+    user = Recited("user", [("Hi", None), (None, [("check_status_bar", {})]), ("###STOP###", None)])
+    seen = agent_view(play(agent, user).messages)
+    assert [as_chat(m)["role"] for m in seen] == ["assistant", "user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("task", load_tasks("small"), ids=lambda task: task.id[:40])
+def test_environment_is_tau2s_own(task):
+    official = get_environment()
+    official.user_tools.default_vpn_details = official.user_tools.default_vpn_details.model_copy()
+    official.set_state(None, task.initial_state.initialization_actions, [])
+    ours = make_environment(task)
+    assert ours.get_db_hash() == official.get_db_hash()
+    assert ours.get_user_db_hash() == official.get_user_db_hash()
+    assert ours.policy == official.policy
+
+
+def test_one_episodes_broken_vpn_does_not_reach_the_next():
+    broken = get_task(
+        "[mobile_data_issue]bad_network_preference|bad_vpn|user_abroad_roaming_disabled_on[PERSONA:None]"
+    )
+    make_environment(broken)
+    fresh = make_environment(get_task(TASK))
+    fresh.user_tools.connect_vpn()
+    assert "excellent" in str(fresh.user_tools._check_vpn_status()["details"])
+
+
+def test_official_prompt_is_tau2s_agents():
+    from tau2.agent.llm_agent import LLMAgent
+
+    environment = get_environment()
+    agent = LLMAgent(tools=environment.get_tools(), domain_policy=environment.get_policy())
+    assert system_prompt("tau2") == agent.system_prompt
+    assert [t["function"]["name"] for t in prompt_tools("tau2")] == [t.name for t in agent.tools]
+    assert prompt_tools("short") == []
+    assert len(user_tools()) == 30
+    assert policy_hash("tau2") != policy_hash("short")
+    with pytest.raises(ValueError, match="tau2, short"):
+        system_prompt("none")

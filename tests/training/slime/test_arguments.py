@@ -1,0 +1,165 @@
+"""slime's whole command lines, as golden files: a changed flag shows up in review.
+
+Write them anew with TAU2_WRITE_GOLDEN=1 and read the difference.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from qwen3_configs import config
+
+import train_grpo_slime
+import train_sft_slime
+from tau2_agent.cli import InputError
+from tau2_agent.training.slime.arguments import decisive, job_environment
+from tau2_agent.training.slime.install import SCRIPTS, Install
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+SFT_FILES = ["--model", "/m/hf", "--base", "/m/dist", "--traces", "/d/traces", "--output", "/c/sft"]
+GRPO_FILES = ["--model", "/m/hf", "--sft", "/c/sft", "--tasks", "/d/tasks", "--output", "/c/rl"]
+
+# What the rules and presets give on 1, 2, 4 and 8 GPUs, and what the options change.
+CASES = {
+    "sft_2gpu": ("sft", []),
+    "sft_1gpu": ("sft", ["--gpus", "1", "--tensor-parallel", "1"]),
+    "sft_8gpu": ("sft", ["--gpus", "8", "--batch-size", "8"]),
+    "sft_epochs_wandb": (
+        "sft",
+        ["--epochs", "3", "--tracking", "wandb", "--wandb-mode", "offline"],
+    ),
+    "grpo_2gpu": ("grpo", []),
+    "grpo_1gpu": ("grpo", ["--gpus", "1", "--tensor-parallel", "1", "--memory-share", "0.5"]),
+    "grpo_4gpu": ("grpo", ["--gpus", "4"]),
+    "grpo_8gpu": ("grpo", ["--gpus", "8"]),
+    "grpo_options": (
+        "grpo",
+        [
+            *("--kl", "0.001", "--no-std", "--no-filter", "--updates", "4", "--recompute", "none"),
+            *("--context-parallel", "1", "--tracking", "tensorboard", "--save-rollouts", "5"),
+            *("--router-policy", "manual", "--attention-backend", "fused"),
+            *("--extra-args", "--sglang-disable-cuda-graph --sglang-attention-backend triton"),
+        ],
+    ),
+}
+
+
+def command(stage, extra):
+    if stage == "sft":
+        options = train_sft_slime.parse([*SFT_FILES, *extra])
+        steps = train_sft_slime.count_steps(options, 74)
+        return train_sft_slime.slime_arguments(
+            options, config=config(), folder=Path("/s"), data=Path("/s/traces.jsonl"), steps=steps
+        )
+    options = train_grpo_slime.parse([*GRPO_FILES, *extra])
+    return train_grpo_slime.slime_arguments(
+        options, config=config(), folder=Path("/s"), hooks=Path("/s/tau2.yaml")
+    )
+
+
+def one_flag_a_line(arguments):
+    lines = []
+    for argument in arguments:
+        if argument.startswith("--"):
+            lines.append(argument)
+        else:
+            lines[-1] += f" {argument}"
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_golden_command_lines(case):
+    text = one_flag_a_line(command(*CASES[case])).replace(str(Path.cwd()), "/project")
+    path = GOLDEN / f"{case}.txt"
+    if os.environ.get("TAU2_WRITE_GOLDEN"):
+        path.write_text(text)
+    assert text == path.read_text(), f"{path} differs; see this file's docstring"
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+def test_no_flag_is_given_twice(stage):
+    flags = [word for word in command(stage, []) if word.startswith("--")]
+    assert len(flags) == len(set(flags))
+
+
+def test_sft_has_what_the_published_commands_lack():
+    text = one_flag_a_line(command("sft", []))
+    for line in (
+        "--loss-type sft_loss",
+        "--calculate-per-token-loss",
+        "--disable-compute-advantages-and-returns",
+        "--loss-mask-type qwen3",
+        "--debug-train-only",
+        "--save-interval 10",
+        "--use-dynamic-batch-size",
+        "--num-rollout 49",
+    ):
+        assert f"{line}\n" in text
+    assert "--apply-chat-template" not in text and "--sglang" not in text
+
+
+def test_grpo_starts_from_the_sft_folder_and_resumes_its_own():
+    arguments = command("grpo", [])
+    assert arguments[arguments.index("--ref-load") + 1] == "/c/sft"
+    assert arguments[arguments.index("--load") + 1] == "/s"
+    assert arguments[arguments.index("--save") + 1] == "/s"
+    assert "--start-rollout-id" not in arguments and "--finetune" not in arguments
+
+
+def test_the_filter_sees_what_the_reward_hook_sees():
+    arguments = command("grpo", [])
+    assert arguments[arguments.index("--reward-key") + 1] == "shaped"
+
+
+def test_extra_arguments_come_last_and_win():
+    arguments = command("grpo", ["--extra-args", "--lr 5e-7 --sglang-mem-fraction-static '0.5'"])
+    assert arguments[-4:] == ["--lr", "5e-7", "--sglang-mem-fraction-static", "0.5"]
+
+
+def test_extra_arguments_that_cannot_be_split():
+    with pytest.raises(InputError, match="cannot be split"):
+        command("grpo", ["--extra-args", "--x 'open"])
+
+
+def test_what_decides_the_weights_and_what_does_not():
+    extra = ["--sglang-disable-cuda-graph", "--use-tis", "--tis-clip", "2"]
+    extra += ["--router-policy", "manual", "--eps-clip-c", "3", "--train-env-vars", "{}"]
+    assert decisive(extra) == ["--use-tis", "--tis-clip", "2", "--eps-clip-c", "3"]
+
+
+@pytest.mark.parametrize(
+    ("program", "files", "extra", "said"),
+    [
+        (train_sft_slime, SFT_FILES, ["--gpus", "3"], "cannot be shared by"),
+        (train_sft_slime, SFT_FILES, ["--gpus", "4", "--batch-size", "7"], "2 replicas"),
+        (train_sft_slime, SFT_FILES, ["--batch-size", "80"], "74 traces"),
+        (train_sft_slime, SFT_FILES, ["--nodes", "2"], "--ray-address"),
+        (train_grpo_slime, GRPO_FILES, ["--updates", "3"], "does not divide the 32"),
+        (train_grpo_slime, GRPO_FILES, ["--gpus", "8", "--updates", "16"], "4 replicas"),
+        (train_grpo_slime, GRPO_FILES, ["--prompts-per-rollout", "100"], "74 tasks"),
+        (train_grpo_slime, GRPO_FILES, ["--nodes", "2"], "--ray-address"),
+    ],
+)
+def test_numbers_that_do_not_fit_are_found_before_slime_starts(program, files, extra, said):
+    with pytest.raises(InputError, match=said):
+        program.check(program.parse([*files, *extra]), 74)
+
+
+def test_our_hooks_are_importable_in_every_process_and_secrets_are_not_handed_on(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    monkeypatch.setenv("NCCL_NVLS_ENABLE", "0")
+    monkeypatch.setenv("PYTHONPATH", "/mine")
+    options = train_grpo_slime.parse([*GRPO_FILES, "--tracking", "wandb"])
+    variables = job_environment(Install(Path("/slime"), Path("/megatron")), options)
+    assert variables["PYTHONPATH"].split(":") == [str(SCRIPTS), "/slime", "/megatron", "/mine"]
+    assert "secret" not in str(variables)
+    assert "NCCL_NVLS_ENABLE" not in variables  # what the machine says stays
+    assert "secret" not in " ".join(command("grpo", ["--tracking", "wandb"]))
+
+
+def test_tensorboard_writes_beside_the_logs(tmp_path):
+    options = train_sft_slime.parse(
+        [*SFT_FILES, "--tracking", "tensorboard", "--tracking-folder", str(tmp_path)]
+    )
+    variables = job_environment(Install(Path("/slime"), Path("/megatron")), options)
+    assert variables["TENSORBOARD_DIR"] == f"{tmp_path}/tensorboard/sft"

@@ -1,0 +1,133 @@
+"""Ray for one job: nothing shared with another Ray, nothing of others touched."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tau2_agent.training.slime import job as slime_job
+from tau2_agent.training.slime.job import (
+    MARKER,
+    Job,
+    RayOptions,
+    free_ports,
+    marked_processes,
+    ray_start_command,
+    sweep,
+)
+
+
+def test_two_heads_share_no_port_and_no_folder():
+    ports = free_ports(18)
+    assert len(set(ports)) == 18
+    one = ray_start_command(2, ports[:9], Path("/tmp/one"))
+    other = ray_start_command(2, ports[9:], Path("/tmp/other"))
+    shared = {word for word in set(one) & set(other) if "=" in word}
+    assert shared == {
+        "--node-ip-address=127.0.0.1",
+        "--dashboard-host=127.0.0.1",
+        "--include-dashboard=true",
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+        "--num-gpus=2",
+        next(word for word in one if word.startswith("--num-cpus=")),
+    }
+    assert "--head" in one and "--block" in one
+
+
+def test_ray_is_never_stopped_by_its_own_command():
+    # `ray stop` ends every Ray of the user on the machine
+    source = Path(slime_job.__file__).read_text()
+    assert '"stop"' not in source and "pkill" not in source and "killall" not in source
+
+
+def test_a_given_dashboard_gets_a_submission_with_the_jobs_variables_only():
+    job = Job(["python", "train.py"], {"PYTHONPATH": "/x"}, marker="/store")
+    command, variables = job._joining("http://10.0.0.1:8265")
+    assert command[3:7] == ["job", "submit", "--address", "http://10.0.0.1:8265"]
+    runtime = json.loads(command[command.index("--runtime-env-json") + 1])
+    assert runtime == {"env_vars": {"PYTHONPATH": "/x"}}
+    assert command[-2:] == ["python", "train.py"]
+    assert variables == {"RAY_ADDRESS": "http://10.0.0.1:8265"}
+
+
+@pytest.mark.parametrize("address", ["auto", "10.0.0.1:6379"])
+def test_a_given_address_makes_the_program_rays_driver(address):
+    job = Job(["python", "train.py"], {}, marker="/store")
+    assert job._joining(address) == (["python", "train.py"], {"RAY_ADDRESS": address})
+
+
+def test_a_given_ray_is_neither_started_nor_ended(monkeypatch):
+    monkeypatch.setattr(slime_job, "RAY", ["/nonexistent"])
+    lines = []
+    program = "import os; print(os.environ['RAY_ADDRESS'], os.environ['TAU2_JOB'])"
+    job = Job([sys.executable, "-c", program], {}, "/store", RayOptions(address="auto"))
+    assert job.run(lines.append) == 0
+    assert lines == ["auto /store"]
+
+
+def test_the_exit_status_and_progress_bars_come_through():
+    lines = []
+    program = "import sys; print('a\\rb\\nc'); sys.exit(3)"
+    job = Job([sys.executable, "-c", program], {}, "/store", RayOptions(address="auto"))
+    assert job.run(lines.append) == 3
+    assert lines == ["a", "b", "c"]
+
+
+def test_an_exception_of_the_reader_ends_the_job():
+    def reader(line):
+        raise RuntimeError(line)
+
+    program = "import time; print('x', flush=True); time.sleep(60)"
+    job = Job([sys.executable, "-c", program], {}, "/store", RayOptions(address="auto"))
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="x"):
+        job.run(reader)
+    assert time.monotonic() - began < 20
+
+
+def sleeper(marker):
+    return subprocess.Popen(["sleep", "60"], env={**os.environ, MARKER: marker})
+
+
+def test_only_the_marked_processes_are_swept(tmp_path):
+    mine, others = sleeper(str(tmp_path / "a")), sleeper(str(tmp_path / "ab"))
+    try:
+        assert marked_processes(str(tmp_path / "a")) == [mine.pid]
+        assert sweep(str(tmp_path / "a"), grace_s=0.5) == [mine.pid]
+        mine.wait(5)
+        assert others.poll() is None
+    finally:
+        for process in (mine, others):
+            process.kill()
+            process.wait()
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path):
+    program = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); "
+    stubborn = subprocess.Popen(
+        [sys.executable, "-c", program + "time.sleep(60)"],
+        env={**os.environ, MARKER: str(tmp_path)},
+        stdout=subprocess.PIPE,
+    )
+    stubborn.stdout.readline()
+    sweep(str(tmp_path), grace_s=0.5)
+    assert stubborn.wait(5) == -9
+
+
+def test_rays_folder_is_short_enough_for_its_sockets(monkeypatch, tmp_path):
+    deep = tmp_path / ("x" * 80)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    folder = slime_job._new_folder("/store")
+    try:
+        assert folder.parent == Path("/tmp")
+        assert slime_job._new_folder("/store") != folder
+        assert not folder.exists()  # that of a killed job of the same store
+    finally:
+        for left in Path("/tmp").glob(folder.name[:18] + "*"):
+            left.rmdir()
