@@ -8,7 +8,7 @@ goes to docs/crashes.md, between its marks.
     python experiments/crash_matrix.py --stages SFT --faults "kill -9 of the program"
 
 Full disks are small tmpfs mounts, which takes root. The server that dies is the one behind which a
-stand-in plays the customer; it is back when the command is run again. Left out: faults of GPUs
+stand-in plays the user; it is back when the command is run again. Left out: faults of GPUs
 (tests/gpu) and of clusters (tests/slurm).
 """
 
@@ -34,7 +34,7 @@ import psutil
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]
 
-from fake_openai import Customer, FakeOpenAI  # noqa: E402
+from fake_openai import FakeOpenAI, Simulator  # noqa: E402
 from project_copy import TINY, Project, copy_repository  # noqa: E402
 
 PAGE = ROOT / "docs/crashes.md"
@@ -120,7 +120,7 @@ STAGES = {
     ),
 }
 
-# The same stages with a customer behind a server; URL stands for its address.
+# The same stages with a user behind a server; URL stands for its address.
 BEHIND = "model: openai/stand-in, api_base: URL, retries: 1"
 SERVED = {
     "traces": replace(
@@ -257,7 +257,7 @@ def fill_disk(cell: Cell) -> None:
 
 
 def stop_server(cell: Cell) -> None:
-    """The customer's server is gone until the command is run again."""
+    """The user's server is gone until the command is run again."""
     cell.wait_for_the_middle()
     cell.server.__exit__(None)
     cell.end()
@@ -299,10 +299,10 @@ def applies(name: str, fault: str) -> bool:
     }.get(fault, True)
 
 
-def customer(port: int = 0) -> FakeOpenAI:
+def simulator_of(port: int = 0) -> FakeOpenAI:
     from tau2_agent.benchmark.tasks import load_tasks
 
-    answer = Customer([*load_tasks("train"), *load_tasks("test")])
+    answer = Simulator([*load_tasks("train"), *load_tasks("test")])
     return FakeOpenAI(answer, port=port).__enter__()
 
 
@@ -322,12 +322,12 @@ def run_cell(name: str, fault: str, finished: Path, folder: Path) -> dict[str, s
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)], check=True)
         shutil.copytree(aside, place, symlinks=True, dirs_exist_ok=True)
     try:
-        cell = Cell(stage, folder, customer() if served else None)
+        cell = Cell(stage, folder, simulator_of() if served else None)
         cell.start()
         FAULTS[fault](cell)
         reached = cell.units()
         first_words = cell.words()
-        again = customer(cell.server.port) if served else None
+        again = simulator_of(cell.server.port) if served else None
         status, text = cell.again()
         if again is not None:
             again.__exit__(None)

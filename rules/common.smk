@@ -197,7 +197,7 @@ PARTIAL_WEIGHTS = ",".join(
 )
 
 
-def quiet_flags(**values):
+def untracked_flags(**values):
     """Flags that change nothing in the result, such as how often to save: no rerun for these.
 
     Snakemake leaves params out of its reasons when they are functions of the resources.
@@ -222,15 +222,15 @@ def code(wildcards, resources):
     return code_digest(ROOT / "scripts")
 
 
-# --- who plays the customer -----------------------------------------------------------------------
-CUSTOMERS = {stage: user_config.customer(config, stage) for stage in user_config.STAGES}
+# --- who plays the user -----------------------------------------------------------------------
+SIMULATORS = {stage: user_config.simulator_of(config, stage) for stage in user_config.STAGES}
 
 
 def language_models():
     """Section -> settings of the language models that will be asked, without any key."""
     asked = {}
     keys = "model api_base max_tokens budget_usd budget_tokens options price"
-    if any(customer.llm and not customer.serve for customer in CUSTOMERS.values()):
+    if any(simulator.llm and not simulator.serve for simulator in SIMULATORS.values()):
         asked["user"] = only("user", keys)
     if config["traces"]["teacher"] == "llm" and not Path(TRACES).exists():
         asked["traces"] = only("traces", keys)
@@ -252,16 +252,16 @@ def require_language_models():
 
 
 def user_model(stage):
-    """The folder of the model that plays the customer in a stage, if it is served here."""
-    return USER_MODEL if CUSTOMERS[stage].serve else []
+    """The folder of the model that plays the user in a stage, if it is served here."""
+    return USER_MODEL if SIMULATORS[stage].serve else []
 
 
 def beside_user_model(stage, job):
-    """What goes before a command whose customer is served here; nothing else. A quiet param.
+    """What goes before a command whose user is served here; nothing else. An untracked param.
 
     job: names the server's log; may hold wildcards.
     """
-    serve = CUSTOMERS[stage].serve
+    serve = SIMULATORS[stage].serve
     folder = f"logs/{RUN.name}/" if RUN.name else "logs/"
 
     def command(wildcards, resources):
@@ -312,7 +312,7 @@ TRAINING_NODES = (
 )
 THREADS = config["resources"]["threads"] or workflow.resource_settings.cores or 8
 
-USER_GPUS = max(customer.gpus for customer in CUSTOMERS.values())
+USER_GPUS = max(simulator.gpus for simulator in SIMULATORS.values())
 
 if GPUS + USER_GPUS and workflow.is_main_process and not REMOTE:
     # Without a cap Snakemake would start as many GPU jobs at once as there are cores.

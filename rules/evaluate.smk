@@ -7,7 +7,7 @@ EVALUATION_FLAGS = flags(
     ),
     weights=PARTIAL_WEIGHTS,
     prompt=config["prompt"],
-    **CUSTOMERS["evaluation"].flags,
+    **SIMULATORS["evaluation"].flags,
     seed=config["seed"],
     backend=BACKEND,
 )
@@ -18,8 +18,8 @@ SERVER = {
         "server_args": config["slime"]["server_args"] or None,
     },
 }[BACKEND]
-EVALUATION_QUIET_FLAGS = quiet_flags(
-    **only("evaluation", "concurrency sglang_port"), **SERVER, **CUSTOMERS["evaluation"].quiet
+EVALUATION_UNTRACKED_FLAGS = untracked_flags(
+    **only("evaluation", "concurrency sglang_port"), **SERVER, **SIMULATORS["evaluation"].untracked
 )
 
 
@@ -38,21 +38,21 @@ rule evaluate:
         "benchmarks/evaluate_{split}.tsv"
     threads: THREADS
     resources:
-        # What one server needs, not all that training has; and what the customer's needs.
-        gpu=SERVER.get("tensor_parallel", 0) + CUSTOMERS["evaluation"].gpus,
+        # What one server needs, not all that training has; and what the user's needs.
+        gpu=SERVER.get("tensor_parallel", 0) + SIMULATORS["evaluation"].gpus,
         mem_mb=memory_mb,
         runtime=runtime,
     params:
         stage="rl",
         flags=EVALUATION_FLAGS,
-        quiet_flags=EVALUATION_QUIET_FLAGS,
+        untracked_flags=EVALUATION_UNTRACKED_FLAGS,
         beside=beside_user_model("evaluation", "evaluate_{split}"),
     message:
         "Evaluation of {input.checkpoint} on {wildcards.split}"
     shell:
         "{params.beside}python scripts/evaluate_tau2.py --checkpoint {input.checkpoint}"
         " --output-path {output} --domain telecom --task-split {wildcards.split} --stage {params.stage} {params.flags}"
-        " {params.quiet_flags} --compare {input.compared} 2>&1 | tee {log}"
+        " {params.untracked_flags} --compare {input.compared} 2>&1 | tee {log}"
 
 
 if RUN.owns("sft results"):
@@ -72,7 +72,7 @@ if RUN.owns("sft results"):
         params:
             stage="sft",
             flags=EVALUATION_FLAGS,
-            quiet_flags=EVALUATION_QUIET_FLAGS,
+            untracked_flags=EVALUATION_UNTRACKED_FLAGS,
             beside=beside_user_model("evaluation", "evaluate_sft_{split}"),
 
 
@@ -93,5 +93,5 @@ if RUN.owns("base results"):
         params:
             stage="base",
             flags=EVALUATION_FLAGS,
-            quiet_flags=EVALUATION_QUIET_FLAGS,
+            untracked_flags=EVALUATION_UNTRACKED_FLAGS,
             beside=beside_user_model("evaluation", "evaluate_base_{split}"),

@@ -32,7 +32,7 @@ rule grpo:
     threads: THREADS
     resources:
         **TRAINING_NODES,
-        gpu=GPUS * NODES + CUSTOMERS["grpo"].gpus,
+        gpu=GPUS * NODES + SIMULATORS["grpo"].gpus,
         mem_mb=memory_mb,
         runtime=runtime,
     params:
@@ -41,18 +41,18 @@ rule grpo:
             alpha=config["reward"]["alpha"],
             weights=PARTIAL_WEIGHTS,
             prompt=config["prompt"],
-            **CUSTOMERS["grpo"].flags,
+            **SIMULATORS["grpo"].flags,
             seed=config["seed"],
         ),
-        quiet_flags=quiet_flags(
+        untracked_flags=untracked_flags(
             **only("grpo", "save_rollouts"),
             **only("slime", GRPO["quiet_keys"]),
             **MACHINE,
-            **CUSTOMERS["grpo"].quiet,
+            **SIMULATORS["grpo"].untracked,
         ),
         beside=beside_user_model("grpo", "grpo"),
     message:
         "GRPO: {input.sft} practises on {input.tasks}"
     shell:
         f"{{params.beside}}python scripts/{GRPO['program']} --tasks {{input.tasks}} --output {{output}}"
-        " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"
+        " {params.flags} {params.untracked_flags} 2>&1 | tee {log}"

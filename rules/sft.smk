@@ -35,9 +35,9 @@ rule sft:
         runtime=runtime,
     params:
         flags=flags(only("sft", SFT["keys"]), prompt=config["prompt"], seed=config["seed"]),
-        quiet_flags=quiet_flags(**only("sft", "save_steps"), **MACHINE),
+        untracked_flags=untracked_flags(**only("sft", "save_steps"), **MACHINE),
     message:
         "SFT: {input.model} learns from {input.traces}"
     shell:
         f"python scripts/{SFT['program']} --traces {{input.traces}} --output {{output}}"
-        " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"
+        " {params.flags} {params.untracked_flags} 2>&1 | tee {log}"

@@ -11,13 +11,13 @@ PRICE = config["traces"]["price"]
 IMPORTED = {
     "program": "import_traces.py",
     "keys": "source revision replace_prompt max_rejected_share max_length",
-    "quiet": {},
+    "untracked": {},
 }
 TRACED = {
     "llm": {
         "program": "teacher_traces.py --tasks {input.tasks}",
         "keys": "model temperature max_tokens options attempts max_length",
-        "quiet": {
+        "untracked": {
             **only("traces", "api_base timeout_s budget_usd budget_tokens concurrency"),
             "price": PRICE and [PRICE["input"], PRICE["output"]],
         },
@@ -28,9 +28,9 @@ TRACED = {
     TEACHER,
     {
         "program": "teacher_traces.py --tasks {input.tasks}",
-        # Code meets another customer each time only if that is a language model.
-        "keys": "attempts" if CUSTOMERS["traces"].llm else "",
-        "quiet": only("traces", "concurrency") if CUSTOMERS["traces"].llm else {},
+        # Code meets another user each time only if that is a language model.
+        "keys": "attempts" if SIMULATORS["traces"].llm else "",
+        "untracked": only("traces", "concurrency") if SIMULATORS["traces"].llm else {},
     },
 )
 
@@ -49,25 +49,27 @@ rule teacher_traces:
     cache: SAME_TRACES
     localrule: SAME_TRACES  # seconds; a language model's take their time
     resources:
-        gpu=CUSTOMERS["traces"].gpus,
+        gpu=SIMULATORS["traces"].gpus,
         mem_mb=memory_mb,
         runtime=runtime,
     params:
         flags=flags(
             teacher=TEACHER,
-            **CUSTOMERS["traces"].flags,
+            **SIMULATORS["traces"].flags,
             prompt=config["prompt"],
             tokenizer=CHECKPOINTS["base"] if config["traces"]["max_length"] else None,
             **teacher_flags(only("traces", TRACED["keys"])),
         ),
-        quiet_flags=quiet_flags(**teacher_flags(TRACED["quiet"]), **CUSTOMERS["traces"].quiet),
+        untracked_flags=untracked_flags(
+            **teacher_flags(TRACED["untracked"]), **SIMULATORS["traces"].untracked
+        ),
         beside=beside_user_model("traces", "teacher_traces"),
         code=code,
     message:
         "Teacher traces: {output.traces}"
     shell:
         f"{{params.beside}}python scripts/{TRACED['program']} --output {{output.traces}}"
-        " {params.flags} {params.quiet_flags} 2>&1 | tee {log}"
+        " {params.flags} {params.untracked_flags} 2>&1 | tee {log}"
 
 
 # Goes before everything that could run beside it: a leak is found before hours of training.

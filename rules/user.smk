@@ -1,4 +1,4 @@
-# The model that plays the customer, if it is served beside the policy (user.serve) and not a local
+# The model that plays the user, if it is served beside the policy (user.serve) and not a local
 # folder: downloaded once, at a pinned revision.
 rule user_model:
     output:
@@ -13,7 +13,7 @@ rule user_model:
         ),
         code=code,
     message:
-        "The customer's model: {output}"
+        "The user simulator's model: {output}"
     shell:
         "python scripts/base_model.py --output {output} --only-served {params.flags}"
         " 2>&1 | tee {log}"

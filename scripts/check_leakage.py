@@ -1,7 +1,7 @@
 """Fail when training data and an evaluated split share a fault combination, whatever the persona.
 
 tau2 makes its telecom tasks by combining faults; two tasks with the same faults differ only in
-how the customer talks. The report is one JSON object. It is written when the data is clean and
+how the user talks. The report is one JSON object. It is written when the data is clean and
 when it leaks; a leak also ends the program with status 1 and the offending ids.
 
 A split that is evaluated on purpose on the tasks that were trained on (train, to see how much was

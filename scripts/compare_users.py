@@ -4,7 +4,7 @@
     compare_users.py --checkpoint DIR --backend cpu --user-b llm --output users.json
     compare_users.py --results results/a.json results/b.json --output users.json
 
-The options of the customer are there twice: --user-a and --user-a-model as --user-b and
+The options of the user are there twice: --user-a and --user-a-model as --user-b and
 --user-b-model, and so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl,
 so a comparison that was stopped goes on where it was. OUTPUT has rewards and their agreement, what
 the simulators did not understand, lengths, ends, failures and cost; how it is computed says
@@ -73,19 +73,21 @@ def play_side(side: str, args: argparse.Namespace) -> tuple[dict, Side]:
     """Play every task with one simulator, or what is missing. Returns the rows and their sum."""
     options = of_side(side, args)
     print(f"{side}: {options.user}", flush=True)
-    customers = users.from_options(options, args.seed)
+    simulators = users.from_options(options, args.seed)
     ledger = options.output_path.with_suffix(".user_calls.jsonl")
     if args.checkpoint is not None:
         summary = evaluate_tau2.evaluate(options)
         rows = read_rows(options.output_path.with_suffix(".episodes.jsonl"))
         by_key, usage = {(row.task_id, row.trial): row for row in rows}, summary.user_usage
     else:
-        by_key, usage = play_agent(options, customers, ledger)
-    return by_key, summarise_side(customers.simulator, by_key, customers.decisive(), usage)
+        by_key, usage = play_agent(options, simulators, ledger)
+    return by_key, summarise_side(
+        simulators.simulator, by_key, simulators.fingerprint_fields(), usage
+    )
 
 
 def of_side(side: str, args: argparse.Namespace) -> argparse.Namespace:
-    """The options as evaluate_tau2.py has them, for one side's customer."""
+    """The options as evaluate_tau2.py has them, for one side's user."""
     options = argparse.Namespace(**vars(args))
     for name, value in vars(args).items():
         if name.startswith(f"user_{side}"):
@@ -96,7 +98,7 @@ def of_side(side: str, args: argparse.Namespace) -> argparse.Namespace:
 
 
 def play_agent(
-    options: argparse.Namespace, customers: users.Users, ledger: Path
+    options: argparse.Namespace, simulators: users.Users, ledger: Path
 ) -> tuple[dict, dict[str, Any] | None]:
     """Play an agent that is no model, by the evaluation's own loop."""
     tasks = load_tasks(options.task_split)
@@ -105,8 +107,8 @@ def play_agent(
     limits = Limits(max_steps=options.max_steps, timeout_s=options.episode_timeout)
     decides = {
         "agent": options.agent,
-        "user": customers.simulator,
-        "user_settings": customers.decisive(),
+        "user": simulators.simulator,
+        "user_settings": simulators.fingerprint_fields(),
         "seed": options.seed,
         "max_steps": limits.max_steps,
         "tasks_sha256": tasks_sha256(),
@@ -115,16 +117,16 @@ def play_agent(
     by_id = {task.id: task for task in tasks}
 
     async def episode(task, session: str, sample: str):
-        user = customers.make(task, sample)
+        user = simulators.make(task, sample)
         return await run_episode(task, make_agent(options.agent), user, limits=limits)
 
     with EpisodeLog(options.output_path.with_suffix(".episodes.jsonl"), run) as log:
         jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, options.trials)]
-        customers.open(ledger, run)
-        customers.failures.counted(len(by_id) * options.trials - len(jobs))
-        asyncio.run(evaluate_tau2.play_each(jobs, episode, customers, options, log.append))
+        simulators.open(ledger, run)
+        simulators.failures.counted(len(by_id) * options.trials - len(jobs))
+        asyncio.run(evaluate_tau2.play_each(jobs, episode, simulators, options, log.append))
         wanted = [(task_id, trial) for task_id in by_id for trial in range(options.trials)]
-        return {key: log.rows[key] for key in wanted}, customers.usage(ledger, run)
+        return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, run)
 
 
 def read_side(path: Path) -> tuple[dict, Side]:
@@ -139,7 +141,7 @@ def read_side(path: Path) -> tuple[dict, Side]:
 
 
 def check_alike(paths: list[Path]) -> None:
-    """Two evaluations are compared only if nothing but the customer differs. Raises InputError."""
+    """Two evaluations are compared only if nothing but the user differs. Raises InputError."""
     a, b = (
         {"checkpoint": s.checkpoint, "split": s.split, "trials": s.trials}
         | s.manifest.model_dump(mode="json", exclude=MAY_DIFFER)

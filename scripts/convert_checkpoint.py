@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tau2_agent import cli as command
 from tau2_agent.preflight.checks import require
-from tau2_agent.preflight.requirements import Needs
+from tau2_agent.preflight.requirements import Requirements
 from tau2_agent.training.slime.arguments import extra_arguments
 from tau2_agent.training.slime.conversion import to_huggingface, to_megatron
 from tau2_agent.training.slime.install import find_install
@@ -40,7 +40,7 @@ def main() -> int:
     if args.to == "hf":
         to_huggingface(install, args.input, args.output, args.model)
     else:
-        require(Needs("slime", args.gpus, model=args.input, source=args.source), install)
+        require(Requirements("slime", args.gpus, model=args.input, source=args.source), install)
         extra = extra_arguments(args)
         to_megatron(install, args.input, args.output, gpus=args.gpus, name=args.source, extra=extra)
     print(f"wrote {args.output}")

@@ -112,8 +112,8 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
     prefix = f"{run.name}: " if run.name else ""
 
     def user(stage: str, name: str, low: float, high: float) -> Iterator[Job]:
-        customer = user_config.customer(config, stage)
-        share = parse_mix(customer.simulator).get("llm", 0.0)
+        simulator = user_config.simulator_of(config, stage)
+        share = parse_mix(simulator.simulator).get("llm", 0.0)
         if share:
             yield Job(
                 prefix + name,
@@ -122,7 +122,7 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
                 config["user"]["price"],
                 share * low,
                 share * high,
-                own_server=customer.serve is not None,
+                own_server=simulator.serve is not None,
             )
 
     traces, grpo, evaluation = config["traces"], config["grpo"], config["evaluation"]
@@ -130,7 +130,7 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
         split = config["tasks"]["sft"]
         count = len(split_ids(split))
         paid = traces["teacher"] == "llm"
-        # A scripted teacher has several attempts, too, at a customer who is a language model.
+        # A scripted teacher has several attempts, too, at a user who is a language model.
         most = count * traces["attempts"]
         if paid:
             model = Job(f"{prefix}traces", "teacher", traces["model"], traces["price"], count, most)

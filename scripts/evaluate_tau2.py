@@ -45,7 +45,7 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
     await play_each(jobs, episode, settings.users, args, write)
 
 
-async def play_each(jobs, episode, customers, args, write) -> None:
+async def play_each(jobs, episode, simulators, args, write) -> None:
     """Play every (task, trial) of `jobs`, at most `--concurrency` at once; `write` each row.
 
     episode: (task, session, sample) -> Trajectory. Raises JobStop.
@@ -65,13 +65,13 @@ async def play_each(jobs, episode, customers, args, write) -> None:
                     break
             row = episode_row(task, trajectory, trial=trial, attempts=attempt, weights=args.weights)
             write(row)
-            customers.failures.count(trajectory)
+            simulators.failures.count(trajectory)
 
     # A mistake of this program in one episode ends all of them: nothing is scored by accident.
     try:
         await together(one(task, trial) for task, trial in jobs)
     finally:
-        await customers.close()
+        await simulators.close()
 
 
 async def local_model(jobs, codec, settings, args, write) -> None:
@@ -93,7 +93,7 @@ async def served_model(jobs, codec, settings, args, write) -> None:
     from tau2_agent.inference.sglang_client import SGLangPolicy
     from tau2_agent.inference.sglang_server import ForeignPolicy, PatientPolicy, SGLangServer
     from tau2_agent.preflight.checks import require
-    from tau2_agent.preflight.requirements import Needs
+    from tau2_agent.preflight.requirements import Requirements
 
     async with contextlib.AsyncExitStack() as stack:
         if args.sglang_port:
@@ -102,7 +102,7 @@ async def served_model(jobs, codec, settings, args, write) -> None:
             await policy.check()
             await play_all(jobs, ForeignPolicy(policy), codec, settings, args, write)
             return
-        require(Needs("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
+        require(Requirements("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
         log = args.output_path.with_suffix(".sglang.log")
         print(f"starting SGLang; its log: {log}", flush=True)
         server = await stack.enter_async_context(SGLangServer(server_options(args), log))
@@ -180,16 +180,16 @@ def make_settings(args) -> Any:
 
 def make_manifest(args, settings) -> Any:
     """What made the numbers."""
-    from tau2_agent.benchmark.environment import policy_hash
+    from tau2_agent.benchmark.environment import prompt_sha256
     from tau2_agent.evaluation.results import Manifest, versions
 
     return Manifest(
         versions=versions(),
         backend=args.backend,
         prompt=settings.prompt,
-        policy_hash=policy_hash(settings.prompt),
+        prompt_sha256=prompt_sha256(settings.prompt),
         user_simulator=settings.users.simulator,
-        user_settings=settings.users.decisive(),
+        user_settings=settings.users.fingerprint_fields(),
         seed=args.seed,
         sampling=asdict(settings.sampling),
         limits=asdict(settings.limits) | {"context_length": settings.context_length},

@@ -108,7 +108,7 @@ def episode_settings(args: Any, sampling_params: dict[str, Any]) -> EpisodeSetti
     response = int(sampling_params["max_new_tokens"])
     return EpisodeSettings(
         prompt=_option(args, "tau2_prompt", "tau2"),
-        users=_customers(args),
+        users=_simulators(args),
         sampling=Sampling(
             temperature=float(sampling_params["temperature"]),
             top_p=float(sampling_params.get("top_p", 1.0)),
@@ -289,8 +289,8 @@ def _policy(args: Any) -> tuple[Router, ChatCodec]:
     return _policies[key], codec
 
 
-def _customers(args: Any) -> Users:
-    """The customers of this process: one language model, one ledger, one count of failures."""
+def _simulators(args: Any) -> Users:
+    """User simulators of this process: one language model, one ledger, one failure count."""
     ledger = _option(args, "tau2_user_calls", None)
     if str(ledger) not in _users:
         settings = _option(args, "tau2_users", None)

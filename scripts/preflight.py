@@ -13,7 +13,7 @@ from pathlib import Path
 from tau2_agent import cli as command
 from tau2_agent.preflight import host as machine
 from tau2_agent.preflight.checks import Finding, findings
-from tau2_agent.preflight.requirements import Needs, hardware
+from tau2_agent.preflight.requirements import Requirements, hardware
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
 
@@ -30,9 +30,9 @@ def open_store(target: Path) -> Path | None:
     return max(unfinished, key=lambda path: path.stat().st_mtime, default=target)
 
 
-def needs(args) -> Needs:
+def needs(args) -> Requirements:
     stores = map(open_store, args.checkpoints)
-    return Needs(
+    return Requirements(
         backend=args.backend,
         **hardware(args),
         stores=tuple(store for store in stores if store is not None),

@@ -63,9 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, help="trace file to write")
     parser.add_argument("--teacher", default="scripted", help="who plays the agent; llm: a model")
     parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="of who plays the customer, in a mixture"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="of who plays the user, in a mixture")
     llm = parser.add_argument_group("a teacher that is a language model")
     llm.add_argument("--teacher-model", help="as litellm names it: PROVIDER/MODEL")
     llm.add_argument("--teacher-api-base", help="address of an OpenAI-compatible server")
@@ -99,13 +97,13 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--tokenizer and --max-length go together: tokens are the model's")
 
     task_ids = [row.task_id for row in read_task_file(args.tasks)]
-    customers = users.from_options(args, args.seed)
-    if args.teacher == "llm" or customers.needs_llm:
+    simulators = users.from_options(args, args.seed)
+    if args.teacher == "llm" or simulators.needs_llm:
         from tau2_agent.teachers.collection import paid_traces
 
-        kept = paid_traces(task_ids, customers, args)
+        kept = paid_traces(task_ids, simulators, args)
     else:
-        kept = asyncio.run(free_traces(task_ids, customers, args))
+        kept = asyncio.run(free_traces(task_ids, simulators, args))
     if not kept:
         raise command.InputError(
             f"{args.tasks}: the teacher {args.teacher!r} solved none of {len(task_ids)} tasks"

@@ -248,7 +248,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
         stage.finish({"stage": "grpo", **summary, "user_usage": usage})
 
 
-def decisive(options: argparse.Namespace) -> dict[str, Any]:
+def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     """All options that decide the weights."""
     names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
@@ -261,14 +261,14 @@ def decisive(options: argparse.Namespace) -> dict[str, Any]:
         "backend": "slime",
         **{name: getattr(options, name) for name in names.split()},
         **users.from_options(options, options.seed).fingerprint(),
-        "extra": slime_command.decisive(slime_command.extra_arguments(options)),
+        "extra": slime_command.fingerprint_fields(slime_command.extra_arguments(options)),
     }
 
 
 def main() -> int:
     options = parse()
     install = find_install(options.slime_home, options.megatron_home)
-    mark = fingerprint({"sft": options.sft, "tasks": options.tasks}, decisive(options))
+    mark = fingerprint({"sft": options.sft, "tasks": options.tasks}, fingerprint_fields(options))
     with Stage(options.output, mark, {"rollouts": options.rollouts}) as stage:
         if not stage.finished:
             train(options, install, stage)

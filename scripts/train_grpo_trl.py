@@ -181,12 +181,12 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.training.memory import keep_freed_memory
-    from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, quiet, run
+    from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
     from trl import GRPOConfig, GRPOTrainer
 
-    quiet()
+    silence_progress()
     keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     checkpoint = last_checkpoint(stage.folder)
@@ -317,7 +317,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def decisive(args) -> dict[str, Any]:
+def fingerprint_fields(args) -> dict[str, Any]:
     """All options that decide the weights, in the order of --help."""
     decides = {
         key: value
@@ -332,7 +332,7 @@ def decisive(args) -> dict[str, Any]:
 
 def main() -> int:
     args = parse()
-    mark = fingerprint({"model": args.model, "tasks": args.tasks}, decisive(args))
+    mark = fingerprint({"model": args.model, "tasks": args.tasks}, fingerprint_fields(args))
     with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:
         if not stage.finished:
             train(args, stage)

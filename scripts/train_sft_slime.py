@@ -201,7 +201,7 @@ def main() -> int:
             "warmup_ratio": options.warmup_ratio,
             "weight_decay": options.weight_decay,
             "adam_beta2": options.adam_beta2,
-            "extra": slime_command.decisive(slime_command.extra_arguments(options)),
+            "extra": slime_command.fingerprint_fields(slime_command.extra_arguments(options)),
         },
     )
     with Stage(options.output, mark) as stage:

@@ -57,9 +57,9 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.training.memory import keep_freed_memory
-    from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, quiet, run
+    from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
-    quiet()
+    silence_progress()
     keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     rows = [row.row for row in read_task_file(args.traces)]

@@ -1,4 +1,4 @@
-"""Run a command beside an SGLang server that plays the customer.
+"""Run a command beside an SGLang server that plays the user.
 
     python scripts/with_user_model.py --model models/x_user --gpus 1 -- python scripts/….py …
 
@@ -39,7 +39,7 @@ def share_gpus(wanted: int) -> tuple[list[str], list[str]]:
     names = [name.strip() for name in names][:here]
     if len(names) < wanted:
         raise command.InputError(
-            f"--gpus {wanted}, but {len(names)} GPU(s) are visible; the customer's model needs "
+            f"--gpus {wanted}, but {len(names)} GPU(s) are visible; the user's model needs "
             "GPUs of its own: take user.serve away and name a provider, or use a larger machine"
         )
     return names[len(names) - wanted :], names[: len(names) - wanted]
@@ -60,7 +60,7 @@ async def beside(server: SGLangServer, words: list[str], environment: dict[str, 
                 loop.add_signal_handler(number, _forward, process, number)
             return await server.guard(asyncio.to_thread(process.wait))
         except ServerError:
-            print("the customer's server is given up; stopping the command", flush=True)
+            print("the user simulator's server is given up; stopping the command", flush=True)
             process.terminate()
             raise
         finally:
@@ -113,7 +113,7 @@ def main() -> int:
         restarts=args.restarts,
         environment={"CUDA_VISIBLE_DEVICES": ",".join(theirs)},
     )
-    print(f"the customer: {args.model} on GPU {','.join(theirs)}; log: {args.log}", flush=True)
+    print(f"the user: {args.model} on GPU {','.join(theirs)}; log: {args.log}", flush=True)
     environment = {**os.environ, API_BASE: f"{server.url}/v1"}
     environment["CUDA_VISIBLE_DEVICES"] = ",".join(ours)
     status = asyncio.run(beside(server, words, environment))

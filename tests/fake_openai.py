@@ -1,8 +1,8 @@
 """A stand-in for an OpenAI-compatible server on loopback: real sockets, scripted misbehaviour.
 
 Answers come from `answer`, a function of the request. `behaviours` are taken first, one a request;
-`faults` is a function from the request's number (from 0) to a behaviour or None. `Customer` is an
-`answer` that plays tau2's customer: the scripted one, behind a language model's protocol.
+`faults` is a function from the request's number (from 0) to a behaviour or None. `Simulator` is an
+`answer` that plays tau2's user: the scripted one, behind a language model's protocol.
 """
 
 from __future__ import annotations
@@ -226,8 +226,8 @@ def gemini_completion(request: dict[str, Any], message: Message) -> dict[str, An
     }
 
 
-class Customer:
-    """Plays the scripted customer of `tasks`, each known by its scenario in the system prompt.
+class Simulator:
+    """Plays the scripted user of `tasks`, each known by its scenario in the system prompt.
 
     The protocol has no memory, so the conversation is played again up to its last message.
     """

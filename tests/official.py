@@ -48,7 +48,7 @@ def tools_called(trajectory, requestor) -> list[str]:
 
 
 class Talk:
-    """A customer on the phone: `say` what an agent would, get his answer, see what he pressed."""
+    """A user on the phone: `say` what an agent would, get his answer, see what he pressed."""
 
     def __init__(self, task, user=None):
         self.environment = make_environment(task)
@@ -56,7 +56,7 @@ class Talk:
         self.pressed: list[str] = []
 
     async def say(self, text: str) -> str:
-        """The customer's answer in words; `pressed` then lists the tools he called for it."""
+        """The user's answer in words; `pressed` then lists the tools he called for it."""
         self.pressed = []
         answer = await self.user.reply([AssistantMessage(role="assistant", content=text)])
         while answer.is_tool_call():

@@ -1,13 +1,13 @@
 #!/bin/bash
-# A language model as the customer, on a GPU of its own beside the policy: SFT of the tiny preset as
-# usual, then GRPO and an evaluation in which half of the customers are a model with random weights.
+# A language model as the user, on a GPU of its own beside the policy: SFT of the tiny preset as
+# usual, then GRPO and an evaluation in which half of the user simulators are a model with random weights.
 # It talks nonsense: what is shown is that the parts meet and that its failures are nobody's score.
 #   tests/gpu/llm_user.sh FOLDER TOKENIZER
 . "$(dirname "$0")/common.sh"
 tokenizer=$(realpath "$2")
 fresh_copy "$1"
 watch_gpus gpus.csv
-python3 tests/gpu/random_qwen3.py --size tiny --tokenizer "$tokenizer" --output customer || exit 1
+python3 tests/gpu/random_qwen3.py --size tiny --tokenizer "$tokenizer" --output user || exit 1
 recipe checkpoints/gpu-smoke_sft_telecom --config preset=gpu-smoke || exit 1
 python3 - "$TAU2_CONFIGFILE" >overlay.yaml <<'P'
 import sys, yaml
@@ -18,13 +18,13 @@ config["user"] = {
     "temperature": 0.7,
     "max_tokens": 64,
     "max_failure_share": 1.0,
-    "serve": {"source": "customer", "gpus": 1,
+    "serve": {"source": "user", "gpus": 1,
               "server_args": f"--tool-call-parser qwen25 --mem-fraction-static 0.2 {arguments}".strip()},
 }
 print(yaml.safe_dump(config))
 P
 TAU2_CONFIGFILE=overlay.yaml
-# The traces stay those of the scripted customer: a random one lets nobody solve anything.
+# The traces stay those of the scripted user: a random one lets nobody solve anything.
 recipe results/eval_test.json --rerun-triggers mtime \
     --config preset=gpu-smoke 'grpo={"rollouts":2}' 'evaluation={"compare_with":[],"num_tasks":10}'
 status=$?

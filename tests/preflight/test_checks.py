@@ -15,7 +15,7 @@ from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight import host as machines
 from tau2_agent.preflight.checks import findings
 from tau2_agent.preflight.host import Gpu, Machine
-from tau2_agent.preflight.requirements import Needs, memory_gib, store_bytes
+from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
 from tau2_agent.training.slime.install import Install
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +42,7 @@ def model(tmp_path):
 @pytest.fixture
 def needs(model):
     """A training of Qwen3-4B on two GPUs; its disk has room."""
-    return Needs("slime", 2, tensor_parallel=2, max_tokens_per_gpu=12288, model=model)
+    return Requirements("slime", 2, tensor_parallel=2, max_tokens_per_gpu=12288, model=model)
 
 
 def failures(needs, machine=GOOD):
@@ -131,9 +131,9 @@ def test_checkpoints_without_optimizer_take_less(needs):
 
 
 def test_a_name_tells_the_size_while_the_model_is_not_there():
-    assert Needs("slime", source="Qwen/Qwen3-4B-Instruct-2507").weights() == 4e9
-    assert Needs("slime", source="Qwen/Qwen3-0.6B").weights() == 0.6e9
-    assert Needs("slime", source="somebody/a-model").weights() is None
+    assert Requirements("slime", source="Qwen/Qwen3-4B-Instruct-2507").weights() == 4e9
+    assert Requirements("slime", source="Qwen/Qwen3-0.6B").weights() == 0.6e9
+    assert Requirements("slime", source="somebody/a-model").weights() is None
 
 
 def test_memory_is_below_what_was_measured(needs):

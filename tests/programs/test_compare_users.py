@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_openai import Customer, FakeOpenAI, says
+from fake_openai import FakeOpenAI, Simulator, says
 
 import compare_users
 from tau2_agent.benchmark.tasks import load_tasks
@@ -143,7 +143,7 @@ TASKS = ["--task-split", "test", "--agent", "transfer_at_once", "--concurrency",
 
 
 def test_the_same_customer_behind_a_protocol_agrees_in_everything(tmp_path, capsys) -> None:
-    with FakeOpenAI(Customer(load_tasks("test"))) as server:
+    with FakeOpenAI(Simulator(load_tasks("test"))) as server:
         both = run(tmp_path, *TASKS, *llm_side(server))
         asked = len(server.requests)
         assert run(tmp_path, *TASKS, *llm_side(server)) == both
@@ -201,7 +201,7 @@ def test_failures_are_counted_by_kind_and_left_out(tmp_path, monkeypatch) -> Non
 def test_a_checkpoint_and_two_evaluations(tmp_path, random_model) -> None:
     options = ["--checkpoint", random_model, "--backend", "cpu", "--prompt", "short"]
     options += ["--context-length", 200, "--max-new-tokens", 4, "--num-tasks", 4]
-    with FakeOpenAI(Customer(load_tasks("extra_dev")[:4])) as server:
+    with FakeOpenAI(Simulator(load_tasks("extra_dev")[:4])) as server:
         both = run(tmp_path, *options, *llm_side(server))
     assert both["pairs"] == 4 and both["agreement"] == 1.0
     assert both["same_end"] == 1.0

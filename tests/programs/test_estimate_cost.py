@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_openai import Customer, FakeOpenAI
+from fake_openai import FakeOpenAI, Simulator
 from teacher_behind_api import teacher_answers
 
 import estimate_cost
@@ -46,11 +46,11 @@ def by_stage(estimate):
 
 async def test_counted_lengths_are_those_of_the_requests_that_are_sent(tmp_path) -> None:
     tasks = load_tasks("train")[:3]
-    customer = Customer(tasks)
+    simulator = Simulator(tasks)
 
     def answer(request):
         asked = "<scenario>" in request["messages"][0]["content"]
-        return customer(request) if asked else teacher_answers(request)
+        return simulator(request) if asked else teacher_answers(request)
 
     path = tmp_path / "tasks.jsonl"
     write_jsonl(path, [{"index": i, "metadata": {"task_id": t.id}} for i, t in enumerate(tasks)])
@@ -189,7 +189,7 @@ def test_what_a_user_took_before_wins(tmp_path) -> None:
                 versions={},
                 backend="cpu",
                 prompt="short",
-                policy_hash="",
+                prompt_sha256="",
                 user_simulator=simulator,
                 seed=0,
                 sampling={},

@@ -354,7 +354,7 @@ def test_spans_cut_where_the_mask_changes(hooks):
     ]
 
 
-def customers(server, **more):
+def simulators(server, **more):
     model = LLMSettings("openai/stand-in", api_base=server.url, retries=0, backoff_s=0.01)
     return {"tau2_users": to_settings(Users("llm", llm=model, **more))}
 
@@ -365,7 +365,7 @@ def test_a_failing_language_model_as_user_is_tried_twice_then_untrained(hooks, s
         FakeSGLang(turns) as fake,
         FakeOpenAI(behaviours=["My phone!", 500, "My phone!", 429]) as api,
     ):
-        sample = play(hooks, fake, new_sample(slime), **customers(api))
+        sample = play(hooks, fake, new_sample(slime), **simulators(api))
     assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
     assert sample.loss_mask == [0]
     assert (sample.metadata["end"], sample.metadata["failure"]) == ("user_error", "rate_limited")
@@ -376,7 +376,7 @@ def test_a_failing_language_model_as_user_is_tried_twice_then_untrained(hooks, s
 def test_a_second_attempt_that_works_is_trained(hooks, slime, codec):
     turns = [talk(codec, "Please check the status bar.")]
     with FakeSGLang(turns) as fake, FakeOpenAI(behaviours=[500, "Hi.", STOP]) as api:
-        sample = play(hooks, fake, new_sample(slime), **customers(api))
+        sample = play(hooks, fake, new_sample(slime), **simulators(api))
     check_alignment(sample)
     assert sample.metadata["end"] == "user_stop" and sum(sample.loss_mask) > 0
 
@@ -387,7 +387,7 @@ def test_no_key_ends_the_rollout_and_the_log_says_why(hooks, slime, codec, caplo
         FakeOpenAI(behaviours=[401]) as api,
         pytest.raises(JobStop, match="OPENAI_API_KEY"),
     ):
-        play(hooks, fake, new_sample(slime), **customers(api))
+        play(hooks, fake, new_sample(slime), **simulators(api))
     log = JobLog(Start("/sft"))
     for record in caplog.records:
         log.feed(record.getMessage())
@@ -396,7 +396,7 @@ def test_no_key_ends_the_rollout_and_the_log_says_why(hooks, slime, codec, caplo
 
 def test_too_many_failures_of_the_user_end_the_rollout(hooks, slime, codec):
     with FakeSGLang([talk(codec, "Hi.")]) as fake, FakeOpenAI(faults=lambda number: 400) as api:
-        more = customers(api, max_failure_share=0.5)
+        more = simulators(api, max_failure_share=0.5)
 
         async def run():
             for number in range(30):

@@ -12,23 +12,25 @@ PROGRAMS = {
 
 
 @pytest.fixture(params=PROGRAMS)
-def decisive(request):
+def fingerprint_fields(request):
     program, files = PROGRAMS[request.param]
-    return lambda *flags: program.decisive(program.parse([*files, *flags]))
+    return lambda *flags: program.fingerprint_fields(program.parse([*files, *flags]))
 
 
-def test_more_rollouts_continue_a_run_of_constant_learning_rate(decisive) -> None:
-    assert decisive("--rollouts", "5") == decisive("--rollouts", "9")
+def test_more_rollouts_continue_a_run_of_constant_learning_rate(fingerprint_fields) -> None:
+    assert fingerprint_fields("--rollouts", "5") == fingerprint_fields("--rollouts", "9")
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
-def test_more_rollouts_are_another_run_where_the_rate_ends_with_them(decisive, schedule) -> None:
+def test_more_rollouts_are_another_run_where_the_rate_ends_with_them(
+    fingerprint_fields, schedule
+) -> None:
     flags = ("--lr-schedule", schedule, "--rollouts")
-    assert decisive(*flags, "5") != decisive(*flags, "9")
-    assert decisive(*flags, "5") == decisive(*flags, "5")
-    assert decisive(*flags, "5") != decisive("--rollouts", "5")
+    assert fingerprint_fields(*flags, "5") != fingerprint_fields(*flags, "9")
+    assert fingerprint_fields(*flags, "5") == fingerprint_fields(*flags, "5")
+    assert fingerprint_fields(*flags, "5") != fingerprint_fields("--rollouts", "5")
 
 
 @pytest.mark.parametrize("flags", [("--save-rollouts", "3"), ("--keep-checkpoints", "1")])
-def test_how_much_is_kept_decides_nothing(decisive, flags) -> None:
-    assert decisive(*flags) == decisive()
+def test_how_much_is_kept_decides_nothing(fingerprint_fields, flags) -> None:
+    assert fingerprint_fields(*flags) == fingerprint_fields()

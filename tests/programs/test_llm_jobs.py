@@ -1,4 +1,4 @@
-"""Whole programs with a language model as the customer: killed, out of money, locked out, gone on.
+"""Whole programs with a language model as the user: killed, out of money, locked out, gone on.
 
 The policy is a tiny random model on the CPU: what it says is of no interest here.
 """
@@ -11,7 +11,7 @@ import time
 from collections import Counter
 
 import pytest
-from fake_openai import Customer, FakeOpenAI, calls
+from fake_openai import FakeOpenAI, Simulator, calls
 from program_runs import Program, run_here
 
 from tau2_agent.benchmark.tasks import load_tasks
@@ -87,15 +87,15 @@ def everything(folder):
 
 
 def break_protocol(request):
-    """Plays right, but for one scenario, in which the customer wants the agent's tool."""
+    """Plays right, but for one scenario, in which the user wants the agent's tool."""
     if f"<scenario>\n{RARE}\n" in request["messages"][0]["content"]:
         return calls(("enable_roaming", {}))
-    return Customer(TASKS)(request)
+    return Simulator(TASKS)(request)
 
 
 def test_a_key_is_found_nowhere(run, random_model, tmp_path):
     faults = {3: 500, 5: (429, {"Retry-After": "0"}), 8: "half", 11: "nonsense", 13: "drop"}
-    with FakeOpenAI(Customer(TASKS), faults=faults.get, authorize=KEY) as server:
+    with FakeOpenAI(Simulator(TASKS), faults=faults.get, authorize=KEY) as server:
         text = finish(start(tmp_path, *evaluation(random_model, server), key=KEY))
     summary = json.loads((tmp_path / "results/eval.json").read_text())
     assert (summary["evaluated"], summary["excluded"], summary["user_errors"]) == (20, 0, {})
@@ -104,7 +104,7 @@ def test_a_key_is_found_nowhere(run, random_model, tmp_path):
     assert usage["dollars"] is None  # nobody knows the stand-in's price
     assert summary["manifest"]["user_settings"]["model"] == "openai/stand-in"
 
-    with FakeOpenAI(Customer(TASKS), authorize="another") as server:  # repeats what it was given
+    with FakeOpenAI(Simulator(TASKS), authorize="another") as server:  # repeats what it was given
         words = evaluation(random_model, server, "--seed", "1")
         refused = finish(start(tmp_path, *words, key=KEY), status=2)
     assert "Is OPENAI_API_KEY right" in refused and len(server.requests) <= 8
@@ -125,7 +125,7 @@ def test_without_a_key_nothing_is_begun(run, random_model, tmp_path):
 
 
 def test_a_killed_evaluation_pays_nothing_twice(run, random_model, tmp_path):
-    with FakeOpenAI(Customer(TASKS), faults=lambda number: ("slow", 0.1)) as server:
+    with FakeOpenAI(Simulator(TASKS), faults=lambda number: ("slow", 0.1)) as server:
         process = start(tmp_path, *evaluation(random_model, server), key=None)
         while len(rows(tmp_path)) < 5:
             assert process.poll() is None, process.stdout.read()
@@ -135,7 +135,7 @@ def test_a_killed_evaluation_pays_nothing_twice(run, random_model, tmp_path):
     kept = rows(tmp_path)
     paid = Ledger(tmp_path / "results/eval.user_calls.jsonl", kept[0]["run"]).calls
     assert 5 <= len(kept) < 20
-    with FakeOpenAI(Customer(TASKS)) as server:
+    with FakeOpenAI(Simulator(TASKS)) as server:
         text = run(*evaluation(random_model, server))
     assert f"{len(kept)} episodes of 20 are done already" in text
     after = rows(tmp_path)
@@ -150,7 +150,7 @@ def test_a_killed_evaluation_pays_nothing_twice(run, random_model, tmp_path):
 
 def test_a_budget_stops_cleanly_and_a_larger_one_continues(run, random_model, tmp_path):
     budget = ("--user-max-tokens", "300", "--user-budget-tokens")
-    with FakeOpenAI(Customer(TASKS)) as server:
+    with FakeOpenAI(Simulator(TASKS)) as server:
         text = run(*evaluation(random_model, server, *budget, "150000"), status=2)
         assert "budget of 150000 tokens" in text and "run the same command again" in text
         assert not (tmp_path / "results/eval.json").exists()
@@ -223,7 +223,7 @@ def test_grpo_plays_a_failed_episode_again_and_leaves_it_untrained(
 
 def test_grpo_stops_at_the_budget_and_goes_on(run, random_model, task_file, tmp_path):
     budget = ("--user-max-tokens", "300", "--user-budget-tokens")
-    with FakeOpenAI(Customer(TASKS)) as server:
+    with FakeOpenAI(Simulator(TASKS)) as server:
         words = grpo(random_model, task_file, server, "rl", *budget, "150000")
         text = run(*words, status=2)
         assert "budget of 150000 tokens" in text and "rollout 0" in text

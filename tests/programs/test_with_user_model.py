@@ -1,4 +1,4 @@
-"""A command beside a server for the customer: GPUs, address, signals, exit status, a dead server.
+"""A command beside a server for the user: GPUs, address, signals, exit status, a dead server.
 
 SGLang and nvidia-smi are stand-ins: programs of the same names, found first.
 """
@@ -16,11 +16,11 @@ from program_runs import SCRIPTS, Program
 from tau2_agent.benchmark.tasks import load_tasks
 
 TESTS = Path(__file__).parents[1]
-# `python -m sglang.launch_server`: plays the customer, or dies when a file says so.
+# `python -m sglang.launch_server`: plays the user, or dies when a file says so.
 SERVER = """
 import json, os, sys, threading, time
 from pathlib import Path
-from fake_openai import Customer, FakeOpenAI
+from fake_openai import Simulator, FakeOpenAI
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 with open("starts.jsonl", "a") as stream:
     gpus = os.environ["CUDA_VISIBLE_DEVICES"]
@@ -30,7 +30,7 @@ if Path("die").exists():
 answer = None
 if Path("policy").exists():
     from tau2_agent.benchmark.tasks import load_tasks  # seconds
-    answer = Customer(load_tasks("small"))
+    answer = Simulator(load_tasks("small"))
 with FakeOpenAI(answer, port=int(given["--port"])):
     while not Path("die").exists():
         time.sleep(0.02)
@@ -194,7 +194,7 @@ def test_killed_it_leaves_nobody(here):
 
 
 def test_an_evaluation_needs_no_key(here, random_model):
-    """The whole of it: a policy on the CPU, its customer behind the server."""
+    """The whole of it: a policy on the CPU, its user behind the server."""
     status, text = finish(
         start(
             *(sys.executable, SCRIPTS / "evaluate_tau2.py", "--checkpoint", random_model),

@@ -14,7 +14,7 @@ from tau2.user.base import BaseUser
 
 from tau2_agent.benchmark.environment import (
     make_environment,
-    policy_hash,
+    prompt_sha256,
     prompt_tools,
     system_prompt,
     user_tools,
@@ -278,6 +278,6 @@ def test_official_prompt_is_tau2s_agents():
     assert [t["function"]["name"] for t in prompt_tools("tau2")] == [t.name for t in agent.tools]
     assert prompt_tools("short") == []
     assert len(user_tools()) == 30
-    assert policy_hash("tau2") != policy_hash("short")
+    assert prompt_sha256("tau2") != prompt_sha256("short")
     with pytest.raises(ValueError, match="tau2, short"):
         system_prompt("none")

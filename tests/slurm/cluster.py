@@ -1,8 +1,9 @@
 """A real SLURM on this machine for as long as the tests need it: munged, slurmctld, slurmds.
 
 Everything lies in one folder; nothing of /etc is read or written. Two nodes of the one machine with
-four pretend GPUs each: device files that are /dev/zero. Needs root and Debian's packages slurmctld,
-slurmd, slurm-client and munge; with an accounting database slurmdbd and mariadb-server-core too.
+four pretend GPUs each: device files that are /dev/zero. Needs root and Debian's
+packages slurmctld, slurmd, slurm-client and munge; with an accounting database slurmdbd and
+mariadb-server-core too.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_openai import Customer, FakeOpenAI, calls, says
+from fake_openai import FakeOpenAI, Simulator, calls, says
 from program_runs import Program
 from teacher_behind_api import teacher_answers
 
@@ -319,12 +319,12 @@ def test_another_temperature_is_another_run_and_going_back_is_free(tmp_path) -> 
 
 
 def both_sides():
-    """Plays the agent and the customer; tells them apart by the system prompt."""
-    customer = Customer(load_tasks("train"))
+    """Plays the agent and the user; tells them apart by the system prompt."""
+    simulator = Simulator(load_tasks("train"))
 
     def answer(request):
         asked = "<scenario>" in request["messages"][0]["content"]
-        return customer(request) if asked else teacher_answers(request)
+        return simulator(request) if asked else teacher_answers(request)
 
     return answer
 

@@ -109,7 +109,7 @@ def test_refuels_only_with_consent_and_only_when_all_is_used(episodes):
 
 
 def test_repairs_only_what_is_broken(episodes):
-    """The writes of the customer's phone are those of the task's own solution."""
+    """The writes of the user's phone are those of the task's own solution."""
     for task, run in episodes:
         if NEEDS_TRANSFER.search(task.id):
             continue

@@ -1,10 +1,10 @@
-"""A language model as the customer, behind a stand-in server that misbehaves."""
+"""A language model as the user, behind a stand-in server that misbehaves."""
 
 import asyncio
 import random
 
 import pytest
-from fake_openai import Customer, FakeOpenAI, calls, says
+from fake_openai import FakeOpenAI, Simulator, calls, says
 from tau2.data_model.message import AssistantMessage, ToolMessage
 from tau2.environment.tool import Tool
 from tau2.user.user_simulator import UserSimulator
@@ -152,8 +152,8 @@ def test_who_plays_is_drawn_by_task_and_sample():
         names = [users.make(task, "0").report()["simulator"] for task in tasks]
         again = [users.make(task, "0").report()["simulator"] for task in tasks]
     assert names == again and {"scripted", "llm"} == set(names)
-    assert Users("scripted").decisive() == {}
-    assert users.decisive()["model"] == "openai/stand-in"
+    assert Users("scripted").fingerprint_fields() == {}
+    assert users.fingerprint_fields()["model"] == "openai/stand-in"
 
 
 @pytest.mark.slow
@@ -184,11 +184,11 @@ def test_two_hundred_at_once_none_lost_none_mis_scored(tmp_path):
         finally:
             await llm.close()
 
-    with FakeOpenAI(Customer(tasks), faults=fault) as server:
+    with FakeOpenAI(Simulator(tasks), faults=fault) as server:
         trajectories = asyncio.run(run(server))
     assert [t.task_id for t in trajectories] == [task.id for task in tasks]
     rewards = [score(t, task).reward for t, task in zip(trajectories, tasks, strict=True)]
-    # The same agents and the same customer without a server between them.
+    # The same agents and the same user without a server between them.
     alone = [
         asyncio.run(run_episode(task, make_agent(agent), make_user("scripted", task)))
         for task, agent in zip(tasks, agents, strict=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tau2_agent.config.user_options import customer
+from tau2_agent.config.user_options import simulator_of
 from tau2_agent.users.mixture import SIMULATORS, MixError, draw, mix_text, parse_mix
 from tau2_agent.users.registry import USERS
 
@@ -65,7 +65,7 @@ USER = {
 
 def test_what_decides_the_words_is_apart_from_the_rest():
     config = {"user": USER, "evaluation": {"user": None}}
-    asked = customer(config, "grpo")
+    asked = simulator_of(config, "grpo")
     assert asked.flags == {
         "user": "llm",
         "user_model": "openai/x",
@@ -73,14 +73,14 @@ def test_what_decides_the_words_is_apart_from_the_rest():
         "user_max_tokens": None,
         "user_options": None,
     }
-    assert asked.quiet["user_budget_usd"] == 2.0 and asked.quiet["user_price"] == [1.0, 2.0]
+    assert asked.untracked["user_budget_usd"] == 2.0 and asked.untracked["user_price"] == [1.0, 2.0]
     assert (asked.llm, asked.gpus) == (True, 0)
 
 
 def test_only_stages_with_a_language_model_need_its_server():
     serve = {"source": "a/b", "revision": "c", "gpus": 2, "server_args": ""}
     config = {"user": USER | {"serve": serve}, "evaluation": {"user": "scripted"}}
-    assert customer(config, "grpo").gpus == 2
-    assert customer(config, "grpo").flags["user_model"] == "openai/a/b@c"
-    scripted = customer(config, "evaluation")
-    assert (scripted.gpus, scripted.flags, scripted.quiet) == (0, {"user": "scripted"}, {})
+    assert simulator_of(config, "grpo").gpus == 2
+    assert simulator_of(config, "grpo").flags["user_model"] == "openai/a/b@c"
+    scripted = simulator_of(config, "evaluation")
+    assert (scripted.gpus, scripted.flags, scripted.untracked) == (0, {"user": "scripted"}, {})

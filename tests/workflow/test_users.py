@@ -1,11 +1,11 @@
-"""Customers that are language models in the workflow: commands, reruns, keys."""
+"""User simulators that are language models in the workflow: commands, reruns, keys."""
 
 from __future__ import annotations
 
 import re
 
 import pytest
-from fake_openai import Customer, FakeOpenAI
+from fake_openai import FakeOpenAI, Simulator
 
 from tau2_agent.benchmark.tasks import load_tasks
 
@@ -83,7 +83,7 @@ def test_a_missing_key_is_found_before_anything_is_made(project, monkeypatch) ->
 
 @pytest.mark.slow
 def test_a_key_is_found_nowhere_and_money_reruns_nothing(project, monkeypatch) -> None:
-    """A real stage whose customer wants a key: logs, metadata and traces do not hold it."""
+    """A real stage whose user wants a key: logs, metadata and traces do not hold it."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     traces = "data/teacher_traces.jsonl"
 
@@ -91,7 +91,7 @@ def test_a_key_is_found_nowhere_and_money_reruns_nothing(project, monkeypatch) -
         user = ["simulator: llm", "model: openai/stand-in", f"api_base: '{server.url}'", *more]
         return ["--config", "preset=demo", "tasks={sft: small}", f"user={{{', '.join(user)}}}"]
 
-    with FakeOpenAI(Customer(load_tasks("small")), authorize=KEY) as server:
+    with FakeOpenAI(Simulator(load_tasks("small")), authorize=KEY) as server:
         outcome = project.run(traces, "--cores", "1", *config())
         assert outcome.status == 0, outcome.text
         assert len((project.folder / traces).read_text().splitlines()) == 20

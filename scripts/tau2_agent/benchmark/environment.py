@@ -142,7 +142,7 @@ def prompt_tools(name: str) -> list[dict[str, Any]]:
     return [] if name == "short" else assistant_tools()
 
 
-def policy_hash(name: str) -> str:
+def prompt_sha256(name: str) -> str:
     """SHA-256 of the system prompt with its tool schemas, for the record beside a number."""
     text = system_prompt(name) + repr(prompt_tools(name))
     return hashlib.sha256(text.encode()).hexdigest()

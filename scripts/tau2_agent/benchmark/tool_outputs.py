@@ -1,6 +1,6 @@
-"""What a text says about the phone: facts read off the results of the customer's tools.
+"""What a text says about the phone: facts read off the results of the user's tools.
 
-Tool results reach the agent verbatim in the customer's words, so the customer (memory of the own
+Tool results reach the agent verbatim in the user's words, so the user (memory of the own
 phone) and the teacher (diagnosis) read them with the same patterns. Texts in other words yield no
 facts; nothing is guessed.
 """

@@ -1,6 +1,6 @@
-"""Who plays the customer in each stage, read from the configuration, as options of the programs.
+"""Who plays the user in each stage, read from the configuration, as options of the programs.
 
-What decides the customer's words is kept apart from what only the machine or the purse is concerned
+What decides the user's words is kept apart from what only the machine or the purse is concerned
 with: the first reruns a stage, the second does not. Imports nothing heavy.
 """
 
@@ -19,15 +19,15 @@ STAGES = ("traces", "grpo", "evaluation")
 
 
 @dataclass(frozen=True)
-class Customer:
-    """Who plays in a stage. flags: what decides the words; quiet: the rest.
+class Simulator:
+    """Who plays in a stage. flags: what decides the words; untracked: the rest.
 
     serve: the configuration's `user.serve` if this stage needs that server, else None; gpus: its.
     """
 
     simulator: str
     flags: dict[str, Any]
-    quiet: dict[str, Any]
+    untracked: dict[str, Any]
     serve: dict[str, Any] | None = None
 
     @property
@@ -41,16 +41,16 @@ class Customer:
         return self.serve["gpus"] if self.serve else 0
 
 
-def customer(config: Mapping[str, Any], stage: str) -> Customer:
+def simulator_of(config: Mapping[str, Any], stage: str) -> Simulator:
     """Who plays in `stage`, one of `STAGES`. Nobody in traces from elsewhere. Raises MixError."""
     if stage == "traces" and config["traces"]["teacher"] in ("file", "hub"):
-        return Customer("scripted", {}, {})
+        return Simulator("scripted", {}, {})
     user = config["user"]
     asked = config["evaluation"]["user"] if stage == "evaluation" else None
     simulator = mix_text(user["simulator"] if asked is None else asked)
     flags: dict[str, Any] = {"user": simulator}
     if "llm" not in parse_mix(simulator):
-        return Customer(simulator, flags, {})
+        return Simulator(simulator, flags, {})
     flags |= {
         "user_model": model_name(user),
         "user_temperature": user["temperature"],
@@ -58,11 +58,11 @@ def customer(config: Mapping[str, Any], stage: str) -> Customer:
         "user_options": json.dumps(user["options"]) if user["options"] else None,
     }
     names = "api_base concurrency retries budget_usd budget_tokens max_failure_share"
-    quiet = {f"user_{name}": user[name] for name in names.split()}
-    quiet["user_timeout"] = user["timeout_s"]
+    untracked = {f"user_{name}": user[name] for name in names.split()}
+    untracked["user_timeout"] = user["timeout_s"]
     price = user["price"]
-    quiet["user_price"] = price and [price["input"], price["output"]]
-    return Customer(simulator, flags, quiet, user["serve"])
+    untracked["user_price"] = price and [price["input"], price["output"]]
+    return Simulator(simulator, flags, untracked, user["serve"])
 
 
 def model_name(user: Mapping[str, Any]) -> str:
@@ -103,5 +103,5 @@ def faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield (
             "user.serve.source",
             f"user.serve.source {serve['source']} is no folder here, so it is a hub id; pin "
-            "user.serve.revision to a commit hash, so that two runs meet the same customer",
+            "user.serve.revision to a commit hash, so that two runs meet the same user",
         )

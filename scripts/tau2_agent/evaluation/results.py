@@ -127,7 +127,7 @@ class Manifest(BaseModel):
     versions: dict[str, str]
     backend: str
     prompt: str
-    policy_hash: str
+    prompt_sha256: str
     user_simulator: str
     user_settings: dict[str, Any] = {}
     seed: int

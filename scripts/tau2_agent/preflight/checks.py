@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tau2_agent.files import read_jsonl
 from tau2_agent.preflight import host as machines
 from tau2_agent.preflight.host import Machine
-from tau2_agent.preflight.requirements import Needs, memory_gib, store_bytes
+from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
 from tau2_agent.training.megatron.model_args import (
     ModelConfigError,
     check_against_slime,
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
     text: str
 
 
-def require(needs: Needs, install: Install | None = None) -> None:
+def require(needs: Requirements, install: Install | None = None) -> None:
     """Print what is noteworthy about this machine. Raises PreflightError naming every failure."""
     began = time.monotonic()
     found = list(findings(needs, machines.look(), install))
@@ -60,7 +60,9 @@ def require(needs: Needs, install: Install | None = None) -> None:
     print(f"preflight: {len(found)} checks in {seconds:.1f} s, none failed", flush=True)
 
 
-def findings(needs: Needs, machine: Machine, install: Install | None = None) -> Iterator[Finding]:
+def findings(
+    needs: Requirements, machine: Machine, install: Install | None = None
+) -> Iterator[Finding]:
     """Yield what each check finds. install: slime's, searched for if not given."""
     yield from _loopback(machine)
     yield from _tau2()
@@ -127,7 +129,7 @@ def _tau2() -> Iterator[Finding]:
         )
 
 
-def _disk(needs: Needs) -> Iterator[Finding]:
+def _disk(needs: Requirements) -> Iterator[Finding]:
     if not needs.stores:
         return
     weights = needs.weights()
@@ -157,7 +159,7 @@ def _disk(needs: Needs) -> Iterator[Finding]:
         yield Finding("ok", "disk", f"{(free or 0) / GB:.0f} GB free, {wanted / GB:.3g} GB to come")
 
 
-def _data(needs: Needs) -> Iterator[Finding]:
+def _data(needs: Requirements) -> Iterator[Finding]:
     for path in needs.data:
         if not path.exists():
             continue  # a stage makes it
@@ -171,7 +173,7 @@ def _data(needs: Needs) -> Iterator[Finding]:
         yield Finding(level, "data", f"{path} has {count} lines{remedy}")
 
 
-def _gpus(needs: Needs, machine: Machine) -> Iterator[Finding]:
+def _gpus(needs: Requirements, machine: Machine) -> Iterator[Finding]:
     here = len(machine.gpus)
     if here < needs.gpus:
         yield Finding(
@@ -226,7 +228,7 @@ def _driver(machine: Machine) -> Iterator[Finding]:
         yield Finding("ok", "driver", f"{machine.driver}, CUDA {driver[0]}.{driver[1]}")
 
 
-def _system(needs: Needs, machine: Machine) -> Iterator[Finding]:
+def _system(needs: Requirements, machine: Machine) -> Iterator[Finding]:
     shared = machine.shared_memory
     if needs.gpus > 1 and shared is not None and shared < SHARED_MEMORY:
         yield Finding(
@@ -243,7 +245,7 @@ def _system(needs: Needs, machine: Machine) -> Iterator[Finding]:
         )
 
 
-def _stack(needs: Needs, install: Install | None) -> Iterator[Finding]:
+def _stack(needs: Requirements, install: Install | None) -> Iterator[Finding]:
     try:
         install = install or find_install()
     except InstallError as error:
@@ -267,7 +269,7 @@ def _stack(needs: Needs, install: Install | None) -> Iterator[Finding]:
     yield from _model_shape(needs, config)
 
 
-def _model_shape(needs: Needs, config: dict[str, Any]) -> Iterator[Finding]:
+def _model_shape(needs: Requirements, config: dict[str, Any]) -> Iterator[Finding]:
     heads = config["num_attention_heads"]
     groups = config.get("num_key_value_heads") or heads
     layers = config["num_hidden_layers"]

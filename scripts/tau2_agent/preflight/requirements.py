@@ -25,7 +25,7 @@ OVERHEAD_GIB = 3.0  # CUDA context, NCCL, kernels
 
 
 @dataclass(frozen=True)
-class Needs:
+class Requirements:
     """What a job, or a whole run, wants from the machine that it runs on.
 
     gpus: on each of `nodes`. max_tokens_per_gpu: 0 for jobs that do not train. stores: training
@@ -67,7 +67,7 @@ class Needs:
 
 
 def hardware(options: argparse.Namespace) -> dict[str, Any]:
-    """The fields of Needs that options about the machine have under the same names."""
+    """The fields of Requirements that options about the machine have under the same names."""
     names = (
         "gpus nodes tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu "
         "keep_checkpoints optimizer_offload"
@@ -78,12 +78,12 @@ def hardware(options: argparse.Namespace) -> dict[str, Any]:
 
 def training_needs(
     options: argparse.Namespace, store: Path, data: Path, context_length: int
-) -> Needs:
+) -> Requirements:
     """What a training program of the slime backend wants, from its own flags.
 
     store: the folder that it will fill. context_length: its longest text in tokens.
     """
-    return Needs(
+    return Requirements(
         backend="slime",
         **hardware(options),
         stores=(store,),
@@ -93,7 +93,7 @@ def training_needs(
     )
 
 
-def memory_gib(needs: Needs, config: dict[str, Any]) -> float:
+def memory_gib(needs: Requirements, config: dict[str, Any]) -> float:
     """GiB that training surely takes on each GPU: weights, gradients, Adam, logits of one batch."""
     shared = needs.tensor_parallel * needs.pipeline_parallel
     bytes_each = TRAINING_BYTES - ADAM_BYTES * needs.optimizer_offload
@@ -102,7 +102,7 @@ def memory_gib(needs: Needs, config: dict[str, Any]) -> float:
     return (state + logits / needs.tensor_parallel) / GIB + OVERHEAD_GIB
 
 
-def store_bytes(needs: Needs, weights: float) -> float:
+def store_bytes(needs: Requirements, weights: float) -> float:
     """Bytes of one training store at its fullest: the kept checkpoints, one more while it is
     written, and two Hugging Face exports."""
     if needs.backend != "slime":

@@ -1,6 +1,6 @@
 """How many calls and tokens an episode takes from a language model: measured, or counted here.
 
-Counted: the scripted teacher and the scripted customer talk, and every message that a language
+Counted: the scripted teacher and the scripted user talk, and every message that a language
 model in the place of one of them would be sent is counted with litellm's tokenizer, system prompt
 and tools included. Measured: what earlier stages of this project paid, from the files that they
 left.
@@ -130,7 +130,7 @@ def _user_side(messages: list[Message], task: Task, model: str) -> tuple[int, in
 
 
 def _for_user(message: Message) -> bool:
-    """Text of the agent, the customer's own messages and tool results; as tau2 shows it."""
+    """Text of the agent, the user's own messages and tool results; as tau2 shows it."""
     if isinstance(message, AssistantMessage):
         return not message.is_tool_call()
     return isinstance(message, UserMessage) or message.requestor == "user"
@@ -147,7 +147,7 @@ def _calls(
     context = count(model, messages=to_litellm_messages([system]), tools=tools)
     calls = prompt = completion = 0
     for message in seen:
-        # Roles do not change the count, so tool calls of the customer count as the agent's would.
+        # Roles do not change the count, so tool calls of the user count as the agent's would.
         said = AssistantMessage(
             role="assistant",
             content=message.content,

@@ -89,7 +89,7 @@ class Silent(FixedAgent):
 
 
 class Vague(FixedAgent):
-    """Asks the customer to fix it, without saying what to do."""
+    """Asks the user to fix it, without saying what to do."""
 
     moves = (
         "Please fix your phone settings.",

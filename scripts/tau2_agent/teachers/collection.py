@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.benchmark.environment import policy_hash
+from tau2_agent.benchmark.environment import prompt_sha256
 from tau2_agent.benchmark.tasks import get_task
 from tau2_agent.evaluation.results import episode_row, tasks_sha256
 from tau2_agent.files import write_json
@@ -186,10 +186,10 @@ def run_mark(users: Users, args) -> str:
     """Name what decides an attempt. How many are made and how they are taught does not."""
     decides: dict[str, Any] = {
         "teacher": args.teacher,
-        "policy_hash": policy_hash("tau2"),
+        "prompt_sha256": prompt_sha256("tau2"),
         "tasks": tasks_sha256(),
         "user": users.simulator,
-        "user_settings": users.decisive(),
+        "user_settings": users.fingerprint_fields(),
         "max_steps": args.max_steps,
     }
     if "," in users.simulator:  # the seed draws who plays

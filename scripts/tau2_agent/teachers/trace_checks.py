@@ -4,7 +4,7 @@ A trace is good when SFT sees in it what an episode shows the model: the same sy
 schemas and greeting, turns in an episode's order, every tool call answered, and no more tokens than
 training takes. `checked` returns it in the one form that teacher_traces.py writes.
 
-Left out: whether a reward that a trace claims is true (the customer's own tool calls are not in
+Left out: whether a reward that a trace claims is true (the user's own tool calls are not in
 it, so it cannot be played again), and leaks (check_leakage.py compares task ids).
 """
 
@@ -101,7 +101,7 @@ def _task_id(trace: _Trace) -> str:
 
 
 def _check_prompt(messages: list[dict], tools: list[dict], prompt: str) -> None:
-    """The trained model will see exactly this before the customer's first words."""
+    """The trained model will see exactly this before the user's first words."""
     remedy = "replace_prompt puts the right one there"
     if not messages or messages[0] != {"role": "system", "content": system_prompt(prompt)}:
         raise RejectedTrace("prompt", f"another system prompt than {prompt!r}; {remedy}")
@@ -114,7 +114,7 @@ def _check_prompt(messages: list[dict], tools: list[dict], prompt: str) -> None:
 def _replaced(messages: list[dict], prompt: str) -> list[dict]:
     rest = messages[1:] if messages and messages[0]["role"] == "system" else list(messages)
     if rest and rest[0]["role"] == "assistant" and "tool_calls" not in rest[0]:
-        rest = rest[1:]  # said before the customer said anything: a greeting
+        rest = rest[1:]  # said before the user said anything: a greeting
     return [{"role": "system", "content": system_prompt(prompt)}, GREETED, *rest]
 
 

@@ -108,7 +108,7 @@ def read_jsonl_prefix(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def quiet() -> None:
+def silence_progress() -> None:
     """Keep libraries from printing what the stage's own lines say better."""
     import datasets
 

@@ -1,8 +1,8 @@
-"""A customer that a language model plays, as tau2's own user simulator does.
+"""A user that a language model plays, as tau2's own user simulator does.
 
 System prompt, guidelines, tools, flipped roles and stop words are tau2's. There is no thread: a
 call waits in the event loop. What the model does wrong is named, and ends the episode: an answer
-without content (asked for again as often as tau2 does), a tool that the customer does not own,
+without content (asked for again as often as tau2 does), a tool that the user does not own,
 arguments that are no JSON object. Text beside tool calls goes on record and the calls are carried
 out, as in tau2. Arguments that a tool refuses are the tool's to answer.
 """
@@ -35,7 +35,7 @@ _KINDS = {"timeout": "timed_out", "bad_answer": "server_error"}
 
 
 class LLMUser:
-    """One episode's customer. Make a new one for each episode; `llm` is shared by all of them."""
+    """One episode's user. Make a new one for each episode; `llm` is shared by all of them."""
 
     def __init__(self, task: Task, llm: LLM) -> None:
         self.llm = llm

@@ -1,4 +1,4 @@
-"""Who asks: the user simulators an episode can have, by name, and the customers of a whole job.
+"""Who asks: the user simulators an episode can have, by name, and those of a job.
 
 "scripted" is free and deterministic (`scripted_user.py`); "llm" is a language model with tau2's own
 prompt (`llm_user.py`). A simulator is a class whose instances are `episode.User`; it is added with
@@ -59,7 +59,7 @@ def make_user(name: str, task: Task, **settings: Any) -> User:
 
 @dataclass
 class Users:
-    """The customers of a job.
+    """The user simulators of a job.
 
     simulator: a name or a mixture (`user_mix.py`). seed: of the draw. llm: how a language model is
     asked, where one plays. max_failure_share: of episodes, see failure_share.py.
@@ -94,7 +94,7 @@ class Users:
             raise JobStop(f"the user simulator: {failure.detail}") from None
 
     def make(self, task: Task, sample: str) -> User:
-        """The customer of one episode; the same simulator for the same task and sample, always."""
+        """The user of one episode; the same simulator for the same task and sample, always."""
         name = draw(self._shares, self.seed, task.id, sample)
         if name != "llm":
             return make_user(name, task)
@@ -112,21 +112,24 @@ class Users:
         if self._model is not None:
             await self._model.close()
 
-    def decisive(self) -> dict[str, Any]:
-        """What decides the customers' words, apart from the simulator's name and the seed."""
+    def fingerprint_fields(self) -> dict[str, Any]:
+        """What decides the user simulators' words, apart from the simulator's name and the seed."""
         if not self.needs_llm:
             return {}
         names = ("model", "temperature", "max_tokens", "options")
         return {name: getattr(self.llm, name) for name in names}
 
     def fingerprint(self) -> dict[str, Any]:
-        """What of the customers is part of a training's identity; its seed is the training's."""
-        return {"user": self.simulator, **({"llm": self.decisive()} if self.needs_llm else {})}
+        """What of the simulators is part of a training's identity; its seed is the training's."""
+        return {
+            "user": self.simulator,
+            **({"llm": self.fingerprint_fields()} if self.needs_llm else {}),
+        }
 
 
 def add_flags(parser: argparse.ArgumentParser, name: str = "user") -> None:
     """Add the options that `from_options` reads, as --NAME and --NAME-…"""
-    user = parser.add_argument_group("the customer" if name == "user" else f"the customer {name}")
+    user = parser.add_argument_group("the user" if name == "user" else f"the user {name}")
     user.add_argument(
         f"--{name}", default="scripted", help="scripted, llm, or a mixture: scripted=0.5,llm=0.5"
     )
@@ -160,7 +163,7 @@ def add_flags(parser: argparse.ArgumentParser, name: str = "user") -> None:
 
 
 def from_options(options: argparse.Namespace, seed: int) -> Users:
-    """The customers that were asked for. Raises MixError or InputError."""
+    """The simulators that were asked for. Raises MixError or InputError."""
     if not isinstance(options.user_options, dict):
         raise InputError("--user-options must be a JSON object, such as '{\"top_p\": 0.9}'")
     price = options.user_price

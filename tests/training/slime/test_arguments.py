@@ -12,7 +12,7 @@ from qwen3_configs import config
 import train_grpo_slime
 import train_sft_slime
 from tau2_agent.cli import InputError
-from tau2_agent.training.slime.arguments import decisive, job_environment
+from tau2_agent.training.slime.arguments import fingerprint_fields, job_environment
 from tau2_agent.training.slime.install import SCRIPTS, Install
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -124,7 +124,7 @@ def test_extra_arguments_that_cannot_be_split():
 def test_what_decides_the_weights_and_what_does_not():
     extra = ["--sglang-disable-cuda-graph", "--use-tis", "--tis-clip", "2"]
     extra += ["--router-policy", "manual", "--eps-clip-c", "3", "--train-env-vars", "{}"]
-    assert decisive(extra) == ["--use-tis", "--tis-clip", "2", "--eps-clip-c", "3"]
+    assert fingerprint_fields(extra) == ["--use-tis", "--tis-clip", "2", "--eps-clip-c", "3"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The scripted customer: what he does, says, refuses, and when he is content."""
+"""The scripted user: what he does, says, refuses, and when he is content."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ class PoisonedTask:
         self.user_scenario = task.user_scenario
 
     def __getattr__(self, name):
-        raise AssertionError(f"the customer looked at task.{name}")
+        raise AssertionError(f"the user looked at task.{name}")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -334,7 +334,7 @@ async def test_another_episode_leaves_no_trace():
 
 
 async def test_never_presses_what_was_not_asked_for():
-    """Every write of the customer's follows a message of the teacher's that names it."""
+    """Every write of the user's follows a message of the teacher's that names it."""
     for task in load_tasks("test")[::4]:
         asked: set[str] = set()
         topic = ""

@@ -1,4 +1,4 @@
-"""What the scripted customer understands: a table of phrasings, a row each."""
+"""What the scripted user understands: a table of phrasings, a row each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must never make the scripted customer press a button: denied, told, unknown, random."""
+"""What must never make the scripted user press a button: denied, told, unknown, random."""
 
 from __future__ import annotations
 

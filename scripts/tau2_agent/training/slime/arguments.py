@@ -183,7 +183,7 @@ def tracking_arguments(options: argparse.Namespace, stage: str) -> list[str]:
     return []
 
 
-def decisive(arguments: list[str]) -> list[str]:
+def fingerprint_fields(arguments: list[str]) -> list[str]:
     """Return the extra arguments that may decide what is learnt, for a stage's fingerprint.
 
     Those about the machine, the server and the records are left out: to lower a memory share after

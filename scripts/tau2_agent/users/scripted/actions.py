@@ -1,4 +1,4 @@
-"""From the words of a request to the customer's tools: a verb, the things it governs, a position.
+"""From the words of a request to the user's tools: a verb, the things it governs, a position.
 
 A clause comes in that is known to be a request; requests come out, or None when its words name no
 action that the phone has. See `utterances.py` for what makes a clause a request.
@@ -25,7 +25,7 @@ from tau2_agent.users.scripted.things import (
     things_in,
 )
 
-MOST_TOOLS = 16  # of one clause; more than any customer does at once
+MOST_TOOLS = 16  # of one clause; more than any user does at once
 _APP_LOOKS = ("check_app_status", "check_app_permissions")
 
 

@@ -81,7 +81,7 @@ TOGGLES: dict[str, str] = {
     "wifi": "toggle_wifi",
     "wifi_calling": "toggle_wifi_calling",
 }
-# Every tool of the customer and the thing it is about.
+# Every tool of the user and the thing it is about.
 TOOL_TOPICS: dict[str, str] = {
     **{tool: topic for topic, tool in reversed(CHECKS.items())},
     **{tool: topic for topic, tool in reversed(TOGGLES.items())},
@@ -156,7 +156,7 @@ APPS: dict[str, str] = {
     "messaging": r"\bmessag\w+\b|\bsms\b|\btext(?:ing)?\b",
 }
 
-# --- What can be asked of the customer himself; `scripted_user.py` knows the answers. ---
+# --- What can be asked of the user himself; `scripted_user.py` knows the answers. ---
 QUESTIONS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern)
     for name, pattern in {

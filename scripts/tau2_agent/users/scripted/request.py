@@ -1,4 +1,4 @@
-"""One thing that an agent asks the customer to do, and a message's worth of them."""
+"""One thing that an agent asks the user to do, and a message's worth of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PROBLEMS: dict[str, tuple[str, Any]] = {
 
 @dataclass(frozen=True)
 class Request:
-    """One tool of the customer's that the agent asks for.
+    """One tool of the user's that the agent asks for.
 
     `want` is the wanted position of a switch, None for "toggle it". `guard` is a fact of
     `handset.read` with its value: do it only when the phone shows that. `detail` marks a question

@@ -1,4 +1,4 @@
-"""What the scripted customer knows and who he is, read from the user scenario of a task.
+"""What the scripted user knows and who he is, read from the user scenario of a task.
 
 Only telecom scenarios are understood. Nothing else of a task is looked at.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Persona:
-    """How a customer talks and how much fits into one message."""
+    """How a user talks and how much fits into one message."""
 
     max_actions: int
     opening: str
@@ -40,7 +40,7 @@ def persona_of(text: str | None) -> Persona:
 
 @dataclass(frozen=True)
 class Scenario:
-    """What the customer knows, parsed from the user scenario of a task."""
+    """What the user knows, parsed from the user scenario of a task."""
 
     issue: str  # "service", "data" or "mms"
     opening: str
@@ -90,7 +90,7 @@ def _issue_of(reason: str) -> str | None:
 
 
 def _first_person(reason: str) -> str:
-    """The reason for the call in the customer's own words; what he would settle for stays back."""
+    """The reason for the call in the user's own words; what he would settle for stays back."""
     told = ". ".join(reason.split(". ")[:2]).rstrip(".") + "."
     told = told.replace("You mobile data", "My mobile data")
     swaps = (("You are", "I am"), ("Your", "My"), ("your", "my"), ("You", "I"), ("you", "I"))

@@ -1,4 +1,4 @@
-"""The scripted customer: a free, deterministic simulation of tau2's telecom user.
+"""The scripted user: a free, deterministic simulation of tau2's telecom user.
 
 It reads only the task's user scenario and the results of its own tools, and does only what the
 agent asks for: `utterances.py` reads the agent's text, `handset.py` the phone's answers. Policies
@@ -31,14 +31,14 @@ from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.scenario import Scenario
 from tau2_agent.users.scripted.utterances import Utterance, parse
 
-PATIENCE = 4  # messages in a row that ask for nothing, before the customer gives up
+PATIENCE = 4  # messages in a row that ask for nothing, before the user gives up
 REPORTED_TEXTS = 20  # texts kept in a report, the first ones
 
 _NAMES = {
     "airplane": "Airplane Mode", "mobile_data": "Mobile Data", "roaming": "Data Roaming",
     "data_saver": "Data Saver Mode", "wifi": "Wi-Fi", "wifi_calling": "Wi-Fi Calling",
 }  # fmt: skip
-# Where the customer looks to learn a fact.
+# Where the user looks to learn a fact.
 _LOOKS: dict[str, str] = {
     "airplane": "check_network_status",
     "mobile_data": "check_network_status",
@@ -56,19 +56,19 @@ _LOOKS: dict[str, str] = {
 
 
 class ScriptedUser:
-    """One episode's customer. Make a new one for each episode."""
+    """One episode's user. Make a new one for each episode."""
 
     def __init__(self, task: Task, patience: int = PATIENCE) -> None:
         self.scenario = Scenario.of(task.user_scenario)
         self.persona = self.scenario.persona
         self.patience = patience
-        self.phone: dict[str, Any] = {}  # what the customer has seen of it
+        self.phone: dict[str, Any] = {}  # what the user has seen of it
         self._queue: list[Request] = []
         self._current: Request | None = None
         self._looking = False  # the running look only prepares `_current`
         self._said: list[str] = []  # the answer in the making
         self._results: list[tuple[str, str]] = []  # tool, result: of this answer
-        self._offered: Request | None = None  # what a question of the customer's was about
+        self._offered: Request | None = None  # what a question of the user's was about
         self._topic = ""
         self._last_look: Request | None = None
         self._idle = self._calls = self._changes = self._reboots = 0
@@ -170,7 +170,7 @@ class ScriptedUser:
         return _say("I am sorry, I do not understand. What exactly should I do?")
 
     def _answers(self, heard: Utterance) -> list[str]:
-        """What the customer says to questions about himself."""
+        """What the user says to questions about himself."""
         asked, told = heard.questions, self.scenario
         said = []
         if "name" in asked:
@@ -243,7 +243,7 @@ class ScriptedUser:
         return self.persona.fears_reboot and not self._reassured
 
     def _look_before(self, request: Request) -> str | None:
-        """The tool that shows whether the request applies, when the customer does not know."""
+        """The tool that shows whether the request applies, when the user does not know."""
         for fact in ([request.guard[0]] if request.guard else []) + (
             [request.fact] if request.want is not None else []
         ):

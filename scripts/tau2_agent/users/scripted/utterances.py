@@ -1,9 +1,9 @@
-"""What an agent's message asks of the customer: text in, requests and questions out.
+"""What an agent's message asks of the user: text in, requests and questions out.
 
 Exact tool names first, otherwise plain language: sentences are cut into clauses (`grammar.py`), a
 clause is a request, a question, an offer, a condition, an aside or a statement, and a request is
 a verb with the things it governs (`lexicon.py`, `actions.py`). Negated, past and announced actions
-are no requests. What is not certain is not asked for: the customer rather says that he did not
+are no requests. What is not certain is not asked for: the user rather says that he did not
 understand than press something.
 
 Left out on purpose: other languages, spelling correction, settings that the phone has no tool for.
@@ -29,7 +29,7 @@ MOST_CHARACTERS = 4000  # nobody listens longer
 class Utterance:
     """What was understood.
 
-    `questions` are names from `lexicon.QUESTIONS`. `agreed` is a "yes" to the customer's own
+    `questions` are names from `lexicon.QUESTIONS`. `agreed` is a "yes" to the user's own
     question, `notice` tells something and asks nothing, `unclear` lists clauses that ask for
     something unknown, `topic` is what "it" means in the next message.
     """
