@@ -18,7 +18,8 @@ import shutil
 from importlib.resources import files
 from pathlib import Path
 
-from tau2_agent import cli as command
+from tau2_agent import cli
+from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -120,7 +121,7 @@ def fetch(folder: Path, source: str, revision: str | None) -> None:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     if not revision:
-        raise command.InputError(
+        raise InputError(
             f"{source} has no revision; pin one (model.revision: a commit hash or tag), so that "
             "two runs train the same model"
         )
@@ -129,7 +130,7 @@ def fetch(folder: Path, source: str, revision: str | None) -> None:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the hub
-        raise command.InputError(
+        raise InputError(
             f"{source}@{revision} could not be downloaded ({type(error).__name__}: {error}). "
             "Check the id, the revision, the network and HF_TOKEN, or give a local folder as source"
         ) from error
@@ -151,13 +152,13 @@ def check(folder: Path, source: str, trained: bool = True) -> None:
     if not list(folder.glob("*.safetensors")):
         missing.append("*.safetensors")
     if missing:
-        raise command.InputError(f"{source} lacks {', '.join(missing)}: not a Hugging Face model")
+        raise InputError(f"{source} lacks {', '.join(missing)}: not a Hugging Face model")
     if trained:
         ChatCodec(AutoTokenizer.from_pretrained(folder))
 
 
 def main() -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--source", default="demo", help="demo, a hub id, or a local folder")
     parser.add_argument("--revision", help="of a hub id: commit hash or tag")
@@ -194,4 +195,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.benchmark.tasks import Leak, find_leaks, read_task_file, split_ids
 from tau2_agent.files import write_json
 
@@ -47,7 +47,7 @@ def leak_report(
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--train", type=Path, nargs="+", required=True, help="task or trace files")
     parser.add_argument("--eval-split", required=True)
     parser.add_argument("--output", type=Path, required=True, help="the JSON report")
@@ -80,4 +80,4 @@ def _listed(ids: set[str]) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

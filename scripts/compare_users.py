@@ -20,14 +20,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-import evaluate_tau2
-from tau2_agent import cli as command
-from tau2_agent.benchmark.tasks import load_tasks
-from tau2_agent.evaluation.results import project_commit, read_summary, tasks_sha256, versions
+from tau2_agent import cli
+from tau2_agent.benchmark.tasks import load_tasks, tasks_sha256
+from tau2_agent.errors import InputError
+from tau2_agent.evaluation.model_evaluation import add_flags, evaluate
+from tau2_agent.evaluation.playing import play_each
+from tau2_agent.evaluation.results import read_summary
 from tau2_agent.evaluation.statistics import figure
 from tau2_agent.evaluation.user_agreement import Agreement, Side, compare, summarise_side
 from tau2_agent.files import write_json
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
+from tau2_agent.records.provenance import project_commit, versions
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.teachers.baselines import AGENTS, make_agent
 from tau2_agent.users import registry as users
@@ -54,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
     agent = parser.add_mutually_exclusive_group(required=True)
     agent.add_argument("--agent", choices=sorted(AGENTS), help="an agent that is no model")
@@ -62,7 +65,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     agent.add_argument(
         "--results", type=Path, nargs=2, metavar=("A", "B"), help="two evaluations instead"
     )
-    evaluate_tau2.add_flags(parser)
+    add_flags(parser)
     parser.set_defaults(task_split="extra_dev")
     for side in SIDES:
         users.add_flags(parser, f"user-{side}")
@@ -76,7 +79,7 @@ def play_side(side: str, args: argparse.Namespace) -> tuple[dict, Side]:
     simulators = users.from_options(options, args.seed)
     ledger = options.output_path.with_suffix(".user_calls.jsonl")
     if args.checkpoint is not None:
-        summary = evaluate_tau2.evaluate(options)
+        summary = evaluate(options)
         rows = read_rows(options.output_path.with_suffix(".episodes.jsonl"))
         by_key, usage = {(row.task_id, row.trial): row for row in rows}, summary.user_usage
     else:
@@ -124,7 +127,7 @@ def play_agent(
         jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, options.trials)]
         simulators.open(ledger, run)
         simulators.failures.counted(len(by_id) * options.trials - len(jobs))
-        asyncio.run(evaluate_tau2.play_each(jobs, episode, simulators, options, log.append))
+        asyncio.run(play_each(jobs, episode, simulators, options, log.append))
         wanted = [(task_id, trial) for task_id in by_id for trial in range(options.trials)]
         return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, run)
 
@@ -148,7 +151,7 @@ def check_alike(paths: list[Path]) -> None:
         for s in map(read_summary, paths)
     )
     if other := [name for name in a if a[name] != b[name]]:
-        raise command.InputError(
+        raise InputError(
             f"{paths[0]} and {paths[1]} differ in more than the user: {', '.join(other)} "
             f"({a[other[0]]} and {b[other[0]]}). Evaluate again with one of them the same"
         )
@@ -215,4 +218,4 @@ def show(agreement: Agreement) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

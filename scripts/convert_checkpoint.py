@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.preflight.checks import require
 from tau2_agent.preflight.requirements import Requirements
 from tau2_agent.training.slime.arguments import extra_arguments
@@ -20,7 +20,7 @@ from tau2_agent.training.slime.install import find_install
 
 
 def main() -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--to", choices=("torch_dist", "hf"), required=True)
     parser.add_argument("--input", type=Path, required=True, help="folder to convert")
     parser.add_argument("--output", type=Path, required=True, help="folder to make")
@@ -48,4 +48,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

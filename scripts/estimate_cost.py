@@ -19,13 +19,14 @@ from typing import Any
 
 import yaml
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.config import resolve as configuration
 from tau2_agent.config import user_options as user_config
 from tau2_agent.config.backend import choose
 from tau2_agent.config.sweeps import resolve_runs
+from tau2_agent.errors import InputError
 from tau2_agent.files import write_json
-from tau2_agent.llm import costs
+from tau2_agent.llm import ledger as costs
 from tau2_agent.users.mixture import parse_mix
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,7 +70,7 @@ class Estimate:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="over config.yaml")
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="over both")
     parser.add_argument("--folder", type=Path, default=Path(), help="where data/ and results/ are")
@@ -99,7 +100,7 @@ def layers(args) -> list[configuration.Layer]:
     for word in args.config:
         key, equals, value = word.partition("=")
         if not equals:
-            raise command.InputError(f"--config {word}: write KEY=VALUE, such as preset=qwen3-4b")
+            raise InputError(f"--config {word}: write KEY=VALUE, such as preset=qwen3-4b")
         given[key] = yaml.safe_load(value)
     return [*found, (configuration.COMMAND_LINE, given)]
 
@@ -155,8 +156,8 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
 
 def estimate(job: Job, split: str, folder: Path) -> Estimate:
     """The tokens and dollars of one job."""
+    from tau2_agent.evaluation.token_estimates import paid_teacher, paid_user
     from tau2_agent.llm.client import LLMSettings, price_of
-    from tau2_agent.preflight.token_estimates import paid_teacher, paid_user
 
     if job.side == "teacher":
         lengths = paid_teacher(job.model, folder / "data")
@@ -192,7 +193,7 @@ def estimate(job: Job, split: str, folder: Path) -> Estimate:
 def scripted_lengths(split: str, model: str) -> dict[str, Any]:
     """Lengths of scripted conversations on the first tasks of a split, for both sides."""
     from tau2_agent.benchmark.tasks import load_tasks
-    from tau2_agent.preflight.token_estimates import counted
+    from tau2_agent.evaluation.token_estimates import counted
 
     return asyncio.run(counted(load_tasks(split)[:COUNTED_TASKS], model, split))
 
@@ -262,4 +263,4 @@ def span(values: tuple[float, float] | None, text) -> str:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

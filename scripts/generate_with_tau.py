@@ -28,11 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.tasks import get_task
-from tau2_agent.inference.sglang_client import Policy, Sampling, SGLangPolicy
+from tau2_agent.inference.sglang_client import SGLangPolicy
 from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import Limits
 from tau2_agent.rollout.model_rollout import EpisodeSettings, play
+from tau2_agent.rollout.policy import Policy, Sampling
 from tau2_agent.rollout.trajectory import (
     INFRASTRUCTURE_ENDS,
     EndReason,

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.benchmark.environment import PROMPTS
+from tau2_agent.errors import InputError
 from tau2_agent.files import write_json, write_jsonl
 from tau2_agent.teachers.trace_checks import RejectedTrace, TraceRules, checked
 
@@ -35,7 +36,7 @@ class Line(NamedTuple):
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--source", required=True, help="file, folder, or data set id of the hub")
     parser.add_argument("--teacher", default="file", choices=["file", "hub"], help="what it is")
     parser.add_argument("--revision", help="of a data set: commit hash or tag")
@@ -68,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
 def trace_rules(args) -> TraceRules:
     """What the traces are held against; loads the tokenizer only if lengths are checked."""
     if (args.tokenizer is None) != (args.max_length is None):
-        raise command.InputError("--tokenizer and --max-length go together: tokens are the model's")
+        raise InputError("--tokenizer and --max-length go together: tokens are the model's")
     codec = None
     if args.tokenizer is not None:
         from transformers import AutoTokenizer
@@ -85,14 +86,14 @@ def source_files(args) -> dict[str, Path]:
     if folder.is_file():
         return {folder.name: folder}
     if not folder.is_dir():
-        raise command.InputError(
+        raise InputError(
             f"traces.source: {args.source} is not there; name a JSON-lines file, or a folder "
             "with some"
         )
     # One form of the same data is enough.
     found = next((f for p in PATTERNS if (f := sorted(folder.rglob(p)))), [])
     if not found:
-        raise command.InputError(f"traces.source: {args.source} has no {' and no '.join(PATTERNS)}")
+        raise InputError(f"traces.source: {args.source} has no {' and no '.join(PATTERNS)}")
     return {path.relative_to(folder).as_posix(): path for path in found}
 
 
@@ -103,7 +104,7 @@ def download(source: str, revision: str | None) -> Path:
     from huggingface_hub.utils import disable_progress_bars
 
     if not revision:
-        raise command.InputError(
+        raise InputError(
             f"traces.source: {source} has no revision; pin one (traces.revision: a commit hash or "
             "tag), so that two runs learn from the same traces"
         )
@@ -115,7 +116,7 @@ def download(source: str, revision: str | None) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the hub
-        raise command.InputError(
+        raise InputError(
             f"traces.source: {source}@{revision} could not be downloaded "
             f"({type(error).__name__}: {error}). Check the id, the revision, the network and "
             "HF_TOKEN, or take a file (traces.teacher: file)"
@@ -132,7 +133,7 @@ def lines(name: str, path: Path) -> Iterator[Line]:
         try:
             rows = pyarrow.parquet.read_table(path).to_pylist()
         except pyarrow.ArrowException as error:
-            raise command.InputError(f"{path} cannot be read as Parquet ({error})") from None
+            raise InputError(f"{path} cannot be read as Parquet ({error})") from None
         for number, row in enumerate(rows, start=1):
             yield Line(name, number, row)
         return
@@ -174,7 +175,7 @@ def report(kept: list[dict], rejected: list[dict], args) -> None:
     """Say what was left out and why. Raises InputError when too little is left."""
     total, where = len(kept) + len(rejected), args.output.with_suffix(".rejected.jsonl")
     if not total:
-        raise command.InputError(f"traces.source: {args.source} holds no trace")
+        raise InputError(f"traces.source: {args.source} holds no trace")
     if unknown := sum(trace["reward"] is None for trace in kept):
         print(f"{unknown} traces do not say their reward; they are taken on trust")
     if not rejected:
@@ -187,11 +188,11 @@ def report(kept: list[dict], rejected: list[dict], args) -> None:
     why = ", ".join(f"{count} {reason}" for reason, count in counts)
     print(f"rejected {len(rejected)} of {total} lines ({why}); all of them are in {where}")
     if not kept:
-        raise command.InputError(
+        raise InputError(
             f"traces.source: no trace of {args.source} can be trained on ({why}); see {where}"
         )
     if len(rejected) > args.max_rejected_share * total:
-        raise command.InputError(
+        raise InputError(
             f"traces.source: {len(rejected)} of {total} lines of {args.source} are rejected "
             f"({why}), more than traces.max_rejected_share {args.max_rejected_share:g}. See "
             f"{where}; mend the source, or raise that share"
@@ -232,4 +233,4 @@ def _check_new(trace: dict[str, Any], line: Line, seen: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

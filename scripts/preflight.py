@@ -7,15 +7,50 @@ itself before it touches a GPU. Every failure is printed with its remedy, and th
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.preflight import host as machine
 from tau2_agent.preflight.checks import Finding, findings
 from tau2_agent.preflight.requirements import Requirements, hardware
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
+
+QUESTION = [{"role": "user", "content": "Answer with the one word: ready"}]
+TIMEOUT_S = 30.0
+
+
+def model_findings(models: Mapping[str, Any]) -> Iterator[Finding]:
+    """Ask each model once for one word: key, address, model name, quota.
+
+    models: section of the configuration -> how it is asked. A single attempt tells what is wrong.
+    """
+    from tau2_agent.llm.client import LLMFailure  # litellm takes seconds to import
+
+    for section, settings in models.items():
+        try:
+            answer = asyncio.run(_ask(replace(settings, retries=0, timeout_s=TIMEOUT_S)))
+        except LLMFailure as failure:
+            text = f"{section}.model {settings.model} does not answer: {failure.detail}"
+            yield Finding("failure", "language model", text)
+        else:
+            text = f"{section}.model {settings.model} answers in {answer.seconds:.1f} s"
+            yield Finding("ok", "language model", text)
+
+
+async def _ask(settings: Any):
+    from tau2_agent.llm.client import LLM
+
+    model = LLM(settings)
+    try:
+        return await model.complete(QUESTION)
+    finally:
+        await model.close()
 
 
 def open_store(target: Path) -> Path | None:
@@ -51,7 +86,7 @@ def show(found: list[Finding]) -> None:
 
 
 def main() -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--backend", choices=["slime", "cpu"], required=True)
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
     parser.add_argument("--source", help="its hub id: tells its size while it is not there")
@@ -85,7 +120,6 @@ def main() -> int:
     found = list(findings(needs(args), machine.look()))
     if args.ask:
         from tau2_agent.llm.client import LLMSettings
-        from tau2_agent.preflight.model_request import model_findings
 
         asked = (word.split("=", 1) for word in args.ask)
         models = {section: LLMSettings(**json.loads(values)) for section, values in asked}
@@ -97,4 +131,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.benchmark.tasks import DOMAIN, split_ids
+from tau2_agent.errors import InputError
 from tau2_agent.files import is_disk_full, write_jsonl
 
 
@@ -26,7 +27,7 @@ def task_lines(split: str) -> list[dict]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--local_dir", type=Path, required=True, help="folder for the files")
     parser.add_argument("--domain", choices=[DOMAIN], default=DOMAIN)
     parser.add_argument("--split", nargs="+", default=["train", "test"], help="splits to write")
@@ -38,11 +39,11 @@ def main(argv: list[str] | None = None) -> None:
             write_jsonl(path, lines)
         except OSError as error:
             if is_disk_full(error):
-                raise command.InputError(
+                raise InputError(
                     f"{path}: the disk or the quota is full; nothing was written. "
                     "Free some space and run again."
                 ) from error
-            raise command.InputError(
+            raise InputError(
                 f"{path}: cannot be written ({error.strerror}). "
                 "Let --local_dir name a folder that you may write to."
             ) from error
@@ -50,4 +51,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

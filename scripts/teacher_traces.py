@@ -18,9 +18,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.benchmark.environment import PROMPTS, prompt_tools, system_prompt
 from tau2_agent.benchmark.tasks import get_task, read_task_file
+from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
 from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.episode import run_episode
@@ -58,7 +59,7 @@ async def free_traces(task_ids: list[str], users: Users, args) -> list[dict[str,
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument("--output", type=Path, required=True, help="trace file to write")
     parser.add_argument("--teacher", default="scripted", help="who plays the agent; llm: a model")
@@ -105,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     else:
         kept = asyncio.run(free_traces(task_ids, simulators, args))
     if not kept:
-        raise command.InputError(
+        raise InputError(
             f"{args.tasks}: the teacher {args.teacher!r} solved none of {len(task_ids)} tasks"
         )
     write_jsonl(args.output, kept)
@@ -114,4 +115,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

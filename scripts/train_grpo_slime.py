@@ -18,8 +18,9 @@ from typing import Any
 
 import yaml
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.benchmark.environment import PROMPTS
+from tau2_agent.errors import InputError
 from tau2_agent.files import write_text
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
@@ -124,7 +125,7 @@ def slime_arguments(
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
     parser.add_argument("--sft", type=Path, required=True, help="checkpoint to start from")
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
@@ -195,18 +196,18 @@ def check(options: argparse.Namespace, tasks: int) -> None:
     """What slime would only find out after minutes, or never. Raises InputError."""
     episodes = options.prompts_per_rollout * options.samples_per_prompt
     if episodes % options.updates:
-        raise command.InputError(
+        raise InputError(
             f"--updates {options.updates} does not divide the {episodes} episodes of a rollout "
             "(--prompts-per-rollout × --samples-per-prompt)"
         )
     replicas = slime_command.data_parallel(options)
     if episodes // options.updates % replicas:
-        raise command.InputError(
+        raise InputError(
             f"{episodes // options.updates} episodes an update cannot be shared by {replicas} "
             "replicas (--gpus × --nodes / parallel sizes); change one of them"
         )
     if tasks < options.prompts_per_rollout:
-        raise command.InputError(
+        raise InputError(
             f"{options.tasks} has {tasks} tasks, --prompts-per-rollout is "
             f"{options.prompts_per_rollout}; lower it"
         )
@@ -276,4 +277,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -22,7 +22,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import cli as command
+from tau2_agent import cli
+from tau2_agent.errors import InputError
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.users import registry as users
 
@@ -39,9 +40,9 @@ class Rollouts:
     """TRL's `rollout_func`: plays the batch's episodes and scores them."""
 
     def __init__(self, args, codec, folder: Path) -> None:
-        from tau2_agent.inference.sglang_client import Sampling
         from tau2_agent.rollout.episode import Limits
         from tau2_agent.rollout.model_rollout import EpisodeSettings
+        from tau2_agent.rollout.policy import Sampling
         from tau2_agent.users.failure_limit import FEWEST
         from tau2_reward_shaping import PartialWeights
 
@@ -82,7 +83,7 @@ class Rollouts:
         }
 
     async def _play_all(self, task_ids: list[str], policy: Any, step: int) -> list[dict[str, Any]]:
-        from tau2_agent.rollout.together import together
+        from tau2_agent.rollout.episode import together
 
         try:
             return await together(
@@ -179,8 +180,8 @@ def train(args, stage: Stage) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from tau2_agent.benchmark.tasks import read_task_file
+    from tau2_agent.processes import keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
-    from tau2_agent.training.memory import keep_freed_memory
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
@@ -200,7 +201,7 @@ def train(args, stage: Stage) -> None:
     task_ids = [row.task_id for row in read_task_file(args.tasks)]
     batch = batch_size(args)
     if batch % args.micro_batch:
-        raise command.InputError(
+        raise InputError(
             f"grpo.micro_batch {args.micro_batch} does not divide prompts_per_rollout x "
             f"samples_per_prompt = {batch}"
         )
@@ -267,7 +268,7 @@ def three_weights(text: str) -> tuple[float, float, float]:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="SFT checkpoint to start from")
     parser.add_argument("--tasks", type=Path, required=True, help="task file to draw prompts from")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
@@ -340,4 +341,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

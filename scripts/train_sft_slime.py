@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tau2_agent import cli as command
+from tau2_agent import cli
+from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
@@ -91,7 +92,7 @@ def count_steps(options: argparse.Namespace, traces: int) -> int:
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
     parser.add_argument("--base", type=Path, required=True, help="the same model in torch_dist")
     parser.add_argument("--traces", type=Path, required=True, help="teacher traces")
@@ -127,12 +128,12 @@ def check(options: argparse.Namespace, traces: int) -> None:
     """What slime would only find out after minutes, or never. Raises InputError."""
     replicas = slime_command.data_parallel(options)
     if options.batch_size % replicas:
-        raise command.InputError(
+        raise InputError(
             f"--batch-size {options.batch_size} cannot be shared by {replicas} replicas "
             "(--gpus × --nodes / parallel sizes); make it a multiple"
         )
     if traces < options.batch_size:
-        raise command.InputError(
+        raise InputError(
             f"{options.traces} has {traces} traces, --batch-size is {options.batch_size}; lower it"
         )
     if not options.ray_address:
@@ -145,7 +146,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.rollout.chat_template import ChatCodec
-    from train_sft_trl import check_prompt, tokenised
+    from tau2_agent.training.sft_data import check_prompt, tokenised
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
     wanted = training_needs(options, stage.folder, options.traces, options.max_length)
@@ -211,4 +212,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -11,41 +11,9 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.training.resumable import Stage, fingerprint
-
-
-def tokenised(rows: list[dict[str, Any]], codec, max_length: int) -> list[dict[str, list[int]]]:
-    """`input_ids` and `labels` of each trace; labels are -100 where the loss mask is 0.
-
-    Raises InputError if a trace is longer than `max_length` tokens: cut, it would teach the model
-    to stop half-way.
-    """
-    samples = []
-    for row in rows:
-        record = codec.trace(row["messages"], row["tools"])
-        if len(record.ids) > max_length:
-            raise command.InputError(
-                f"the trace of {row['task_id']} has {len(record.ids)} tokens, sft.max_length is "
-                f"{max_length}; raise it, or leave that trace out"
-            )
-        labels = [i if on else -100 for i, on in zip(record.ids, record.loss_mask, strict=True)]
-        samples.append({"input_ids": record.ids, "labels": labels})
-    return samples
-
-
-def check_prompt(rows: list[dict[str, Any]], prompt: str, path: Path) -> None:
-    """The traces' system prompt must be the one that episodes will have."""
-    from tau2_agent.benchmark.environment import system_prompt
-
-    for row in rows:
-        if row["messages"][0] != {"role": "system", "content": system_prompt(prompt)}:
-            raise command.InputError(
-                f"{path}: the trace of {row['task_id']} has another system prompt than "
-                f"prompt {prompt!r}; make the traces again with --prompt {prompt}"
-            )
 
 
 def train(args, stage: Stage) -> None:
@@ -55,8 +23,9 @@ def train(args, stage: Stage) -> None:
     from trl import SFTConfig, SFTTrainer
 
     from tau2_agent.benchmark.tasks import read_task_file
+    from tau2_agent.processes import keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
-    from tau2_agent.training.memory import keep_freed_memory
+    from tau2_agent.training.sft_data import check_prompt, tokenised
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
     silence_progress()
@@ -121,7 +90,7 @@ def train(args, stage: Stage) -> None:
 
 
 def main() -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument(
         "--model", type=Path, required=True, help="Hugging Face folder to start from"
     )
@@ -164,4 +133,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

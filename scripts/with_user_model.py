@@ -18,11 +18,12 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.config.backend import visible_gpus
-from tau2_agent.config.user_options import API_BASE
+from tau2_agent.errors import InputError
 from tau2_agent.inference.sglang_server import ServerError, ServerOptions, SGLangServer
-from tau2_agent.training.slime.job import end_with_parent
+from tau2_agent.processes import end_with_parent
+from tau2_agent.users.mixture import API_BASE
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 GRACE_S = 60.0  # for the command to save its state once the server is given up
@@ -38,7 +39,7 @@ def share_gpus(wanted: int) -> tuple[list[str], list[str]]:
     names = [str(number) for number in range(here)] if listed is None else listed.split(",")
     names = [name.strip() for name in names][:here]
     if len(names) < wanted:
-        raise command.InputError(
+        raise InputError(
             f"--gpus {wanted}, but {len(names)} GPU(s) are visible; the user's model needs "
             "GPUs of its own: take user.serve away and name a provider, or use a larger machine"
         )
@@ -83,7 +84,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> int:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
     parser.add_argument("--name", default="user", help="what the server calls the model")
     parser.add_argument("--gpus", type=int, default=1, help="of the server")
@@ -121,4 +122,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from tau2_agent import cli as command
+from tau2_agent import cli
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 LIBRARIES = [
@@ -95,7 +95,7 @@ def run_here(monkeypatch, capfd, program: str, *words: object) -> tuple[int, str
     monkeypatch.setattr(sys, "argv", [program, *map(str, words)])
     capfd.readouterr()
     with pytest.raises(SystemExit) as ended:
-        command.run(importlib.import_module(program.removesuffix(".py")).main)
+        cli.run(importlib.import_module(program.removesuffix(".py")).main)
     return ended.value.code, "".join(capfd.readouterr())
 
 

@@ -1,19 +1,24 @@
-"""How every program here ends: mistakes of its user in one line, mistakes of ours with a traceback.
+"""How every program here begins and ends.
 
-Errors that this package defines are written for people, as are missing files and full disks.
+A mistake that its user can mend (`errors.PipelineError`, a missing file, a full disk) is one line
+and exit status 2; a mistake of ours keeps its traceback.
+
+Importing this quiets what tau2 imports: loguru would write every step to stderr, and litellm would
+fetch its price list over the network. Both read their environment when they are first imported.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.files import disk_full_message, disk_full_place, is_disk_full
 
-
-class InputError(ValueError):
-    """Something that was asked for cannot be; the message says what to do."""
+os.environ.setdefault("LOGURU_AUTOINIT", "False")
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
@@ -34,8 +39,7 @@ def run(main: Callable[[], int | None]) -> None:
     except Exception as error:
         if is_disk_full(error):
             sys.exit(disk_full_message(disk_full_place(error)))
-        ours = type(error).__module__.startswith("tau2_agent")
-        if not ours and not isinstance(error, FileNotFoundError | PermissionError):
+        if not isinstance(error, PipelineError | FileNotFoundError | PermissionError):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

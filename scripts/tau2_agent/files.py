@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tau2_agent.errors import PipelineError
+
 # Up to this size a file is hashed whole; above it, by this many evenly spread blocks.
 WHOLE_BYTES = 8 * 2**20
 BLOCK_BYTES = 2**18
@@ -37,7 +39,7 @@ DISK_FULL_TEXTS = (
 )
 
 
-class JsonLineError(ValueError):
+class JsonLineError(PipelineError):
     """A line of a JSON-lines file that is no JSON: names the file, the line and the remedy."""
 
 

@@ -20,15 +20,16 @@ from replays import gold_calls, play
 import summarise_results
 from tau2_agent import locks
 from tau2_agent.benchmark.tasks import load_tasks
-from tau2_agent.evaluation import results
+from tau2_agent.evaluation import results, table
 from tau2_agent.evaluation import statistics as intervals
-from tau2_agent.evaluation.results import EpisodeRow, Manifest, ResultsError, summarise
-from tau2_agent.records import episode_log
+from tau2_agent.evaluation.results import Manifest, summarise
+from tau2_agent.records import episode_log, episode_row, provenance
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
+from tau2_agent.records.episode_row import EpisodeRow, ResultsError
 from tau2_agent.rollout.trajectory import EndReason, TokenRecord, Turn
 
 MANIFEST = Manifest(
-    versions=results.versions(),
+    versions=provenance.versions(),
     backend="cpu",
     prompt="short",
     prompt_sha256="0" * 64,
@@ -64,7 +65,7 @@ def test_row_of_an_episode():
     trajectory.tokens = TokenRecord()
     trajectory.tokens.append_context([1, 2, 3])
     trajectory.tokens.append_sampled(Turn([4, 5], [-0.1, -0.2], "stop"))
-    made = results.episode_row(task, trajectory, trial=2, attempts=3, keep_messages=True)
+    made = episode_row.episode_row(task, trajectory, trial=2, attempts=3, keep_messages=True)
     assert (made.reward, made.partial, made.solved, made.excluded) == (1.0, 1.0, True, False)
     assert (made.trial, made.attempts) == (2, 3)
     assert (made.sampled_tokens, made.total_tokens) == (2, 5)
@@ -76,7 +77,7 @@ def test_row_of_an_episode():
 @pytest.mark.parametrize("end", [EndReason.USER_ERROR, EndReason.POLICY_ERROR])
 def test_row_of_an_infrastructure_failure_has_no_score(end):
     task = load_tasks("test")[0]
-    made = results.episode_row(task, play(task, gold_calls(task), end))
+    made = episode_row.episode_row(task, play(task, gold_calls(task), end))
     assert (made.reward, made.partial, made.solved, made.excluded) == (None, None, False, True)
 
 
@@ -211,7 +212,7 @@ def test_kill_9_loses_no_row_that_was_written(tmp_path):
         import sys
         sys.path.insert(0, {str(Path(summarise_results.__file__).parent)!r})
         from tau2_agent.records.episode_log import EpisodeLog
-        from tau2_agent.evaluation.results import EpisodeRow
+        from tau2_agent.records.episode_row import EpisodeRow
         log = EpisodeLog({str(path)!r}, "run")
         for number in range(100_000):
             log.append(EpisodeRow(task_id=str(number), end="max_steps", detail="x" * 5000))
@@ -349,7 +350,7 @@ def test_gain_pairs_the_seeds(tmp_path):
     runs = [summary([row("a", float(s)), row("b")], ids, seed=s, stage="sft") for s in (0, 1)] + [
         summary([row("a", 1.0), row("b")], ids, seed=s, stage="rl") for s in (1, 2)
     ]
-    gain = summarise_results.stage_gains(runs)["test", "rl"]
+    gain = table.stage_gains(runs)["test", "rl"]
     assert (gain.mean, gain.seeds) == (0.0, 1)  # only seed 1 is on both sides
 
 

@@ -6,8 +6,9 @@ import time
 import pytest
 from fake_sglang import FakeSGLang
 
-from tau2_agent.inference.sglang_client import Sampling, SGLangPolicy
+from tau2_agent.inference.sglang_client import SGLangPolicy
 from tau2_agent.inference.sglang_server import ForeignPolicy
+from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import JobStop, PolicyFailure
 
 SAMPLING = Sampling(max_new_tokens=8)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tau2_agent.inference.sglang_client import Sampling, SGLangPolicy
+from tau2_agent.inference.sglang_client import SGLangPolicy
 from tau2_agent.inference.sglang_server import (
     PatientPolicy,
     ServerError,
@@ -20,8 +20,9 @@ from tau2_agent.inference.sglang_server import (
     SGLangServer,
     server_command,
 )
+from tau2_agent.processes import free_ports
+from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import PolicyFailure
-from tau2_agent.training.slime.job import free_ports
 
 # Answers /health_generate after a while, and requests with one token; a child shares its group.
 STAND_IN = """

@@ -6,7 +6,7 @@ import random
 import pytest
 from tiny_model import tiny_qwen3
 
-from tau2_agent.inference.sglang_client import Sampling
+from tau2_agent.rollout.policy import Sampling
 
 STOP = 7
 

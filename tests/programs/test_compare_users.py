@@ -11,11 +11,11 @@ from fake_openai import FakeOpenAI, Simulator, says
 
 import compare_users
 from tau2_agent.benchmark.tasks import load_tasks
-from tau2_agent.cli import InputError
-from tau2_agent.evaluation.results import EpisodeRow
+from tau2_agent.errors import InputError
 from tau2_agent.evaluation.statistics import wilson
 from tau2_agent.evaluation.user_agreement import cohens_kappa, compare, summarise_side
 from tau2_agent.records.episode_log import read_rows
+from tau2_agent.records.episode_row import EpisodeRow
 from tau2_agent.rollout.trajectory import JobStop, UserFailure
 from tau2_agent.users import registry as users
 from tau2_agent.users.scripted.user import ScriptedUser

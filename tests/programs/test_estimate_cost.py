@@ -13,13 +13,14 @@ from teacher_behind_api import teacher_answers
 import estimate_cost
 import teacher_traces
 from tau2_agent.benchmark.tasks import load_tasks, split_ids
-from tau2_agent.cli import InputError
 from tau2_agent.config.resolve import ConfigError
-from tau2_agent.evaluation.results import EpisodeRow, Manifest, summarise
+from tau2_agent.errors import InputError
+from tau2_agent.evaluation.results import Manifest, summarise
+from tau2_agent.evaluation.token_estimates import counted, paid_user
 from tau2_agent.files import write_json, write_jsonl
-from tau2_agent.llm import costs
+from tau2_agent.llm import ledger as costs
 from tau2_agent.llm.client import quiet_litellm
-from tau2_agent.preflight.token_estimates import counted, paid_user
+from tau2_agent.records.episode_row import EpisodeRow
 
 MODEL = "openai/stand-in"
 PRICE = "price: {input: 1.0, output: 10.0}"

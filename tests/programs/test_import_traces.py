@@ -17,7 +17,7 @@ from official import scripted_episode
 import import_traces
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
 from tau2_agent.benchmark.tasks import load_tasks
-from tau2_agent.cli import InputError
+from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.trajectory import agent_view, as_chat

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import tau2_mock
-from tau2_agent import cli as command
 from tau2_agent import files
 from tau2_agent.benchmark import tasks
+from tau2_agent.errors import InputError
 
 PROGRAM = Path(tau2_mock.__file__)
 
@@ -90,6 +90,6 @@ def test_full_disk_keeps_the_old_file_and_names_the_remedy(tmp_path, monkeypatch
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(files.os, "fsync", full)
-    with pytest.raises(command.InputError, match="full; nothing was written"):
+    with pytest.raises(InputError, match="full; nothing was written"):
         tau2_mock.main(["--local_dir", str(tmp_path), "--split", "test"])
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [(path.name, "old")]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tau2.data_model.message import AssistantMessage, ToolMessage, UserMessage
 
-from tau2_agent.inference.sglang_client import Sampling
 from tau2_agent.rollout.chat_template import ChatCodec, TemplateError
 from tau2_agent.rollout.model_agent import ModelAgent
+from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import EndReason, EpisodeEnd, Turn
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tau2_agent.rollout.together import together
+from tau2_agent.rollout.episode import together
 from tau2_agent.rollout.trajectory import JobStop
 
 

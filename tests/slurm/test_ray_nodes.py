@@ -50,7 +50,7 @@ if "wait" in sys.argv:
 PROGRAM = """
 import sys
 sys.path.insert(0, {scripts!r})
-from tau2_agent import cli as command
+from tau2_agent import cli
 from tau2_agent.training.slime.job import Job, RayOptions
 
 def main():
@@ -62,7 +62,7 @@ def main():
     )
     return job.run(lambda line: print(line, flush=True))
 
-command.run(main)
+cli.run(main)
 """
 
 

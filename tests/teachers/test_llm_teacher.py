@@ -16,6 +16,7 @@ from teacher_behind_api import teacher_answers
 import teacher_traces
 from tau2_agent.benchmark.environment import assistant_tools, prompt_tools, system_prompt
 from tau2_agent.benchmark.tasks import load_tasks, split_ids
+from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl, write_jsonl
 from tau2_agent.llm.client import LLM, LLMSettings
 from tau2_agent.reward.scoring import score
@@ -268,7 +269,7 @@ def test_several_attempts_the_first_good_one_is_kept(tmp_path) -> None:
 def test_unsolved_tasks_are_left_out_and_more_attempts_continue(tmp_path, capsys) -> None:
     with FakeOpenAI(FailsFirst(2)) as server:
         options = ("--concurrency", 1, "--attempts")
-        with pytest.raises(teacher_traces.command.InputError, match="solved none of 1 tasks"):
+        with pytest.raises(InputError, match="solved none of 1 tasks"):
             teacher_traces.main(arguments(tmp_path, server, *options, 2, count=1))
         assert "not solved (agent_stop, agent_stop), left out: [" in capsys.readouterr().out
         assert begun(server) == 2
@@ -288,7 +289,7 @@ def test_another_prompt_or_shorter_traces_cost_nothing_more(tmp_path, tokenizer,
         assert traces(tmp_path)[0]["messages"][0]["content"] == system_prompt("tau2")
         lengths = arguments(tmp_path, server, "--attempts", 1)
         lengths += ["--tokenizer", str(tmp_path / "model"), "--max-length"]
-        with pytest.raises(teacher_traces.command.InputError):
+        with pytest.raises(InputError):
             teacher_traces.main([*lengths, "10"])
         assert "solved, but length: " in capsys.readouterr().out
         teacher_traces.main([*lengths, "100000"])

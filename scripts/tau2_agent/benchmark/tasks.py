@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 from tau2.data_model.tasks import Task
 from tau2.domains.telecom.utils import TELECOM_TASK_SET_PATH
 
+from tau2_agent.errors import PipelineError
+
 DOMAIN = "telecom"
 DATA_VARIABLE = "TAU2_DATA_DIR"
 EXTRA_UNSEEN, EXTRA_DEV = 400, 171  # the rest of `extra` is for training
@@ -36,19 +38,19 @@ _TASK_ID = re.compile(r"\[(?P<issue>[^\[\]]+)\](?P<faults>[^\[\]]+)\[PERSONA:[^\
 _TASK_OPENS = b'\n  {\n    "id": '
 
 
-class UnknownSplit(ValueError):
+class UnknownSplit(PipelineError):
     """No split of that name; the message lists the valid ones."""
 
 
-class UnknownTask(ValueError):
+class UnknownTask(PipelineError):
     """No task of that id."""
 
 
-class TaskDataError(ValueError):
+class TaskDataError(PipelineError):
     """tau2's task data is missing or damaged."""
 
 
-class TaskFileError(ValueError):
+class TaskFileError(PipelineError):
     """A line of a task or trace file cannot be used: names the file, the line and the remedy."""
 
 
@@ -261,3 +263,8 @@ def _check_splits(listed: dict[str, list[str]], sources: dict[str, Any]) -> None
 
 def _id_hash(task_id: str) -> str:
     return hashlib.sha256(task_id.encode()).hexdigest()
+
+
+def tasks_sha256() -> str:
+    """SHA-256 of the task file that was played, as `sha256sum` gives it."""
+    return hashlib.sha256((data_folder() / "tasks.json").read_bytes()).hexdigest()

@@ -13,12 +13,13 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.training.slime.install import InstallError, find_install
 
 BACKENDS = ("cpu", "slime")
 
 
-class BackendUnavailable(RuntimeError):
+class BackendUnavailable(PipelineError):
     """The wanted backend cannot run here; the message names what is missing and what to do."""
 
 

@@ -22,6 +22,7 @@ import yaml
 
 from tau2_agent.config.backend import Backend, choose
 from tau2_agent.config.checks import Fault, cross_checks
+from tau2_agent.errors import PipelineError
 
 DEFAULT_PRESETS = {"cpu": "demo", "slime": "qwen3-4b"}
 COMMAND_LINE = "--config"  # the layer of that name has texts for numbers
@@ -38,7 +39,7 @@ TYPE_WORDS = {
 Layer = tuple[str, Mapping[str, Any]]  # where values come from, and the values
 
 
-class ConfigError(ValueError):
+class ConfigError(PipelineError):
     """Mistakes in the configuration, one a line, each with its remedy."""
 
 

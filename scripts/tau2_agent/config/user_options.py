@@ -14,7 +14,6 @@ from typing import Any
 
 from tau2_agent.users.mixture import MixError, mix_text, parse_mix
 
-API_BASE = "TAU2_USER_API_BASE"  # set by with_user_model.py; wins over the configuration
 STAGES = ("traces", "grpo", "evaluation")
 
 

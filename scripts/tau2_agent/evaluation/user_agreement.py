@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from tau2_agent.evaluation.results import EpisodeRow
 from tau2_agent.evaluation.statistics import (
     LEVEL,
     RESAMPLES,
@@ -29,6 +28,7 @@ from tau2_agent.evaluation.statistics import (
     paired_difference,
     wilson,
 )
+from tau2_agent.records.episode_row import EpisodeRow
 from tau2_agent.rollout.trajectory import EndReason
 
 Rows = Mapping[tuple[str, int], EpisodeRow]

@@ -1,12 +1,8 @@
-"""Who computes the next tokens: the protocol, and an SGLang server behind it.
-
-`local_policy.py` has the same for a transformers model in this process.
-"""
+"""A policy behind an SGLang server or router: token ids in, token ids and log probs out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 from tenacity import (
@@ -16,28 +12,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import PolicyFailure, Turn
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How tokens are drawn. Temperature 0 is greedy; `top_k` -1 keeps all tokens."""
-
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = -1
-    max_new_tokens: int = 1024
-
-
-class Policy(Protocol):
-    """All that an episode knows of a model."""
-
-    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
-        """Continue `prompt`. Prompts of one session extend each other, so a prefix can be reused.
-
-        Raises `PolicyFailure` when no answer is to be had.
-        """
-        ...
 
 
 class _Retryable(Exception):

@@ -28,14 +28,16 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from tau2_agent.inference.sglang_client import Policy, Sampling, SGLangPolicy
+from tau2_agent.errors import PipelineError
+from tau2_agent.inference.sglang_client import SGLangPolicy
+from tau2_agent.processes import end_with_parent, free_ports
+from tau2_agent.rollout.policy import Policy, Sampling
 from tau2_agent.rollout.trajectory import JobStop, PolicyFailure, Turn
-from tau2_agent.training.slime.job import end_with_parent, free_ports
 
 Result = TypeVar("Result")
 
 
-class ServerError(RuntimeError):
+class ServerError(PipelineError):
     """The server did not start, or died too often; the message ends with its log."""
 
 

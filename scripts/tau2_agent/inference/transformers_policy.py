@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from tau2_agent.inference.sglang_client import Sampling
+from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import PolicyFailure, Turn
 
 # Long enough for every episode of the batch to take its step, short beside one model step.

@@ -11,6 +11,8 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from tau2_agent.errors import PipelineError
+
 LONGEST_WAIT_S = 120.0  # a provider that asks for more is not waited for
 _RETRIED = {"rate_limited", "timeout", "server_error", "bad_answer"}
 _SECRET = re.compile(r"key|token|secret|password|credential", re.IGNORECASE)
@@ -20,7 +22,7 @@ _BROKEN = {"APIConnectionError", "ReadError", "RemoteProtocolError", "ClientPayl
 _HTTP_STATUS = {"HTTPStatusError"}
 
 
-class LLMFailure(Exception):
+class LLMFailure(PipelineError):
     """No answer. kind: refused, rate_limited, timeout, server_error, bad_answer, budget_spent.
 
     fatal: no other call will fare better (no or a wrong key, no such model, budget spent), so the

@@ -14,14 +14,18 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tau2_agent.errors import PipelineError
 
-class BudgetSpent(Exception):
+NO_PRICE = "unknown price"
+
+
+class BudgetSpent(PipelineError):
     """The next call could pass the budget; the message says what was spent and what to do."""
 
 
@@ -232,3 +236,31 @@ class Ledger:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         finally:
             os.close(handle)
+
+
+def dollars(amount: float | None) -> str:
+    """An amount, with as many digits as it needs; None is an unknown price, which is not zero."""
+    if amount is None:
+        return NO_PRICE
+    if amount and amount < 0.01:
+        return f"${amount:.2g}"
+    return f"${amount:,.2f}"
+
+
+def tokens(count: float) -> str:
+    """A number of tokens, to three digits."""
+    for size, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if count >= size:
+            return f"{count / size:.3g}{name}"
+    return f"{count:.0f}"
+
+
+def spending(who: str, total: Mapping[str, Any]) -> str:
+    """One line on what a ledger's `total()` says."""
+    line = (
+        f"{who}: {total['calls']} calls, {tokens(total['prompt_tokens'])} prompt tokens "
+        f"({tokens(total['cached_tokens'])} cached), "
+        f"{tokens(total['completion_tokens'])} completion tokens, {dollars(total['dollars'])}"
+    )
+    failed = ", ".join(f"{kind} {count}" for kind, count in total["failed_calls"].items())
+    return line + (f"; failed calls: {failed}" if failed else "")

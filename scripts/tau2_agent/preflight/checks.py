@@ -14,10 +14,12 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.files import read_jsonl
 from tau2_agent.preflight import host as machines
 from tau2_agent.preflight.host import Machine
 from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
+from tau2_agent.processes import LOCAL, listens
 from tau2_agent.training.megatron.model_args import (
     ModelConfigError,
     check_against_slime,
@@ -31,7 +33,7 @@ OPEN_FILES = 4096
 TASKS_SHA256 = "37e562e1ae3242577407e1303b1548bc64e7ea68e37d36173e6747990ceaf8a4"
 
 
-class PreflightError(RuntimeError):
+class PreflightError(PipelineError):
     """This machine cannot do the job; the message lists every reason with its remedy."""
 
 
@@ -68,7 +70,7 @@ def findings(
     yield from _tau2()
     yield from _disk(needs)
     yield from _data(needs)
-    if needs.port is not None and not machines.answers(needs.port):
+    if needs.port is not None and not listens(LOCAL, needs.port, timeout_s=3.0):
         yield Finding(
             "failure",
             "port",
@@ -105,8 +107,7 @@ def _loopback(machine: Machine) -> Iterator[Finding]:
 
 
 def _tau2() -> Iterator[Finding]:
-    from tau2_agent.benchmark.tasks import data_folder
-    from tau2_agent.evaluation.results import tasks_sha256
+    from tau2_agent.benchmark.tasks import data_folder, tasks_sha256
 
     try:
         digest = tasks_sha256()
@@ -165,7 +166,7 @@ def _data(needs: Requirements) -> Iterator[Finding]:
             continue  # a stage makes it
         try:
             count = sum(1 for _ in read_jsonl(path))
-        except (OSError, ValueError) as error:
+        except (OSError, UnicodeError, PipelineError) as error:
             yield Finding("failure", "data", str(error))
             continue
         level = "ok" if count else "failure"

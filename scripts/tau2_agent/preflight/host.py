@@ -19,6 +19,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tau2_agent.processes import own_address
+
 GPU_QUERY = "index,uuid,name,memory.total,memory.free,driver_version"
 MIB_PER_GIB = 1024
 
@@ -88,21 +90,6 @@ def folder_bytes(folder: Path) -> int:
             with contextlib.suppress(OSError):  # a trainer may just have deleted it
                 total += os.lstat(os.path.join(root, name)).st_size
     return total
-
-
-def own_address() -> str:
-    """The address by which other nodes, and Ray's workers, reach this machine."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing; the route decides the address
-        return probe.getsockname()[0]
-    return "127.0.0.1"
-
-
-def answers(port: int, timeout_s: float = 3.0) -> bool:
-    """Tell whether something listens on 127.0.0.1:port."""
-    with contextlib.closing(socket.socket()) as probe:
-        probe.settimeout(timeout_s)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _gpus() -> tuple[tuple[Gpu, ...], str | None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tau2_agent import locks
-from tau2_agent.evaluation.results import EpisodeRow, ResultsError, first_problem
+from tau2_agent.records.episode_row import EpisodeRow, ResultsError, first_problem
 
 
 class EpisodeLog:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tau2.data_model.message import AssistantMessage, Message, ToolCall
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.rollout.trajectory import TokenRecord, Turn, as_chat
 
 _CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
@@ -28,7 +29,7 @@ _CALLED = {
 }
 
 
-class TemplateError(ValueError):
+class TemplateError(PipelineError):
     """The tokenizer's chat template cannot be rendered turn by turn."""
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tau2.data_model.message import AssistantMessage, Message, UserMessage
 from tau2.data_model.tasks import Task
@@ -20,11 +21,14 @@ from tau2_agent.benchmark.environment import make_environment
 from tau2_agent.rollout.trajectory import (
     EndReason,
     EpisodeEnd,
+    JobStop,
     PolicyFailure,
     TokenRecord,
     Trajectory,
     UserFailure,
 )
+
+T = TypeVar("T")
 
 GREETING = "Hi! How can I help you today?"  # tau2's DEFAULT_FIRST_AGENT_MESSAGE
 STOP, TRANSFER, OUT_OF_SCOPE = "###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"
@@ -181,3 +185,21 @@ async def _take_turns(
                 end = EndReason.TOO_MANY_ERRORS
         if end is not None:
             return end
+
+
+async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all of them and return their results in order.
+
+    When one raises, the others are cancelled. Raises the first JobStop itself; mistakes of this
+    program as the ExceptionGroup that they come in, with the stops beside them.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as errors:
+        stops, mistakes = errors.split(JobStop)
+        if stops is None or mistakes is not None:
+            raise
+        # not `except*`: on Python 3.11.2, Debian 12's, what it raises arrives in a group again
+        raise stops.exceptions[0] from None
+    return [task.result() for task in tasks]

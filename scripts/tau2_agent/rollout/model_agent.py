@@ -7,8 +7,8 @@ from typing import Any
 
 from tau2.data_model.message import AssistantMessage, Message
 
-from tau2_agent.inference.sglang_client import Policy, Sampling
 from tau2_agent.rollout.chat_template import ChatCodec
+from tau2_agent.rollout.policy import Policy, Sampling
 from tau2_agent.rollout.trajectory import EndReason, EpisodeEnd, TokenRecord, as_chat
 
 

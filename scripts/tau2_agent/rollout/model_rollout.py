@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tau2.data_model.tasks import Task
 
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
-from tau2_agent.inference.sglang_client import Policy, Sampling
 from tau2_agent.rollout.chat_template import ChatCodec
-from tau2_agent.rollout.episode import Limits, run_episode
+from tau2_agent.rollout.episode import Limits, User, run_episode
 from tau2_agent.rollout.model_agent import ModelAgent
+from tau2_agent.rollout.policy import Policy, Sampling
 from tau2_agent.rollout.trajectory import Trajectory
-from tau2_agent.users.registry import Users
+
+
+class UserSource(Protocol):
+    """Gives each episode its user simulator."""
+
+    def make(self, task: Task, sample: str) -> User:
+        """The user of one episode; the same one for the same task and sample, always."""
+        ...
 
 
 @dataclass(frozen=True)
 class EpisodeSettings:
     """Everything about an episode but the task and the model. Lengths are in tokens."""
 
+    users: UserSource
     prompt: str = "tau2"
-    users: Users = field(default_factory=Users)
     sampling: Sampling = field(default_factory=Sampling)
     context_length: int = 32768
     response_length: int | None = None

@@ -13,6 +13,8 @@ from typing import Any
 
 from tau2.data_model.message import AssistantMessage, Message, ToolMessage, UserMessage
 
+from tau2_agent.errors import PipelineError
+
 
 class EndReason(StrEnum):
     """Why an episode ended. The first five are tau2's `TerminationReason`."""
@@ -53,14 +55,14 @@ class UserFailure(Exception):
         self.detail = detail
 
 
-class JobStop(Exception):
+class JobStop(PipelineError):
     """No further episode can count: no key, budget spent, no server, a user simulator that fails.
 
     Ends the job, not only the episode. What is done is kept; the message says what to do.
     """
 
 
-class PolicyFailure(Exception):
+class PolicyFailure(PipelineError):
     """The policy's server could not answer: dead, overloaded, or it aborted the request."""
 
 

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.environment import prompt_sha256
-from tau2_agent.benchmark.tasks import get_task
-from tau2_agent.evaluation.results import episode_row, tasks_sha256
+from tau2_agent.benchmark.tasks import get_task, tasks_sha256
 from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings
-from tau2_agent.llm.costs import spending
-from tau2_agent.llm.ledger import Ledger
+from tau2_agent.llm.ledger import Ledger, spending
 from tau2_agent.records.episode_log import EpisodeLog
+from tau2_agent.records.episode_row import episode_row
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.rollout.trajectory import EndReason, JobStop
 from tau2_agent.teachers.baselines import make_agent

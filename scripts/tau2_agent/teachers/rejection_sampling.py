@@ -18,9 +18,9 @@ from pydantic import Field
 from tau2.data_model.message import AssistantMessage, Message, ToolMessage, UserMessage
 
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
-from tau2_agent.evaluation.results import EpisodeRow
 from tau2_agent.records.episode_log import EpisodeLog
-from tau2_agent.rollout.together import together
+from tau2_agent.records.episode_row import EpisodeRow
+from tau2_agent.rollout.episode import together
 from tau2_agent.rollout.trajectory import JobStop, agent_view, as_chat
 
 PLAYS = 3  # of an attempt that the infrastructure ends

@@ -26,7 +26,7 @@ from pydantic import (
 
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
 from tau2_agent.benchmark.tasks import UnknownTask, get_task
-from tau2_agent.evaluation.results import SOLVED, first_problem
+from tau2_agent.records.episode_row import SOLVED, first_problem
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import GREETING
 

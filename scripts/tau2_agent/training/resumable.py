@@ -38,6 +38,7 @@ from types import FrameType, TracebackType
 from typing import Any, Self
 
 from tau2_agent import locks
+from tau2_agent.errors import PipelineError
 from tau2_agent.files import (
     DONE_FILE,
     content_hash,
@@ -50,7 +51,7 @@ STAGE_FILE = "stage.json"
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # SLURM sends one of them before it kills
 
 
-class StageError(RuntimeError):
+class StageError(PipelineError):
     """A stage that cannot begin or was left half-way; the message says what to do."""
 
 

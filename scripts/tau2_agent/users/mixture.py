@@ -11,10 +11,13 @@ import hashlib
 import math
 from collections.abc import Mapping
 
+from tau2_agent.errors import PipelineError
+
+API_BASE = "TAU2_USER_API_BASE"  # set by with_user_model.py; wins over the configuration
 SIMULATORS = ("scripted", "llm")  # a test compares them with users.USERS
 
 
-class MixError(ValueError):
+class MixError(PipelineError):
     """A mixture that cannot be: says what is wrong and what is right."""
 
 

@@ -21,13 +21,12 @@ from typing import Any
 
 from tau2.data_model.tasks import Task
 
-from tau2_agent.cli import InputError
-from tau2_agent.config.user_options import API_BASE
+from tau2_agent.errors import InputError
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.rollout.episode import User
 from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.users.failure_limit import FailureShare
-from tau2_agent.users.mixture import draw, mix_text, parse_mix
+from tau2_agent.users.mixture import API_BASE, draw, mix_text, parse_mix
 from tau2_agent.users.scripted.user import ScriptedUser
 
 MODEL = "gemini/gemini-2.5-flash-lite"

@@ -11,7 +11,7 @@ from qwen3_configs import config
 
 import train_grpo_slime
 import train_sft_slime
-from tau2_agent.cli import InputError
+from tau2_agent.errors import InputError
 from tau2_agent.training.slime.arguments import fingerprint_fields, job_environment
 from tau2_agent.training.slime.install import SCRIPTS, Install
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tau2_agent.processes import free_ports
 from tau2_agent.training.slime import job as slime_job
 from tau2_agent.training.slime.job import (
     MARKER,
     Job,
     RayOptions,
-    free_ports,
     marked_processes,
     ray_start_command,
     sweep,

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tau2_agent.cli import InputError
+from tau2_agent.errors import InputError
 from tau2_agent.training.slime import ray_nodes
 from tau2_agent.training.slime.ray_nodes import (
     NodesError,

@@ -20,6 +20,7 @@ import re
 import shutil
 from pathlib import Path
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.files import write_text
 
 TRACKER = "latest_checkpointed_iteration.txt"
@@ -38,7 +39,7 @@ MODEL_FILES = (
 )
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(PipelineError):
     """A checkpoint folder that is missing, incomplete, or not what it should be."""
 
 

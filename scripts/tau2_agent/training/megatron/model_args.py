@@ -17,11 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tau2_agent.errors import PipelineError
+
 # What slime's scripts may say beside ours without meaning anything else.
 MEANINGLESS = {"--position-embedding-type": "rope", "--rotary-percent": "1.0"}
 
 
-class ModelConfigError(ValueError):
+class ModelConfigError(PipelineError):
     """A model that cannot be described to Megatron, or that is described differently by slime."""
 
 

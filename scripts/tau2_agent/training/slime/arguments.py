@@ -16,7 +16,7 @@ import os
 import shlex
 from pathlib import Path
 
-from tau2_agent.cli import InputError
+from tau2_agent.errors import InputError
 from tau2_agent.training.slime.install import Install
 
 RECOMPUTE = ("full", "none")

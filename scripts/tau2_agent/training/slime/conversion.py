@@ -13,7 +13,9 @@ import sys
 from collections import deque
 from pathlib import Path
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.files import DISK_FULL_TEXTS, disk_full_message
+from tau2_agent.processes import end_with_parent, free_ports
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.megatron.model_args import (
     check_against_slime,
@@ -21,10 +23,9 @@ from tau2_agent.training.megatron.model_args import (
     read_config,
 )
 from tau2_agent.training.slime.install import Install
-from tau2_agent.training.slime.job import end_with_parent, free_ports
 
 
-class ConversionError(RuntimeError):
+class ConversionError(PipelineError):
     """A conversion that failed or left something incomplete; the message holds the tool's words."""
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from tau2_agent.errors import PipelineError
+
 # The folder of the programs: slime imports the hooks from there.
 SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "tau2_agent")
 
@@ -33,7 +35,7 @@ NEEDED_MODULES = ("torch", "ray", "sglang", "sglang_router", "transformers", "tr
 MASK_FIX = "Qwen templates wrap consecutive tool responses"
 
 
-class InstallError(RuntimeError):
+class InstallError(PipelineError):
     """The slime stack is not usable here; the message names what is missing and the remedy."""
 
 

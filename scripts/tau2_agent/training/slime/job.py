@@ -12,7 +12,6 @@ Left out on purpose: which command to run (slime_command.py) and what its log me
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import importlib.util
 import io
@@ -21,7 +20,6 @@ import os
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,18 +30,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tau2_agent.preflight.host import own_address
+from tau2_agent.errors import PipelineError
+from tau2_agent.processes import LOCAL, end, end_with_parent, free_ports, listens, own_address
 from tau2_agent.training.slime import ray_nodes
 
 MARKER = "TAU2_JOB"
 RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 SOCKET_PATH_LIMIT = 107  # bytes of a Unix socket's path; Ray puts up to 62 below its folder
 RAY_SUBPATH = 62
-LOCAL = "127.0.0.1"
-PR_SET_PDEATHSIG = 1
 
 
-class JobError(RuntimeError):
+class JobError(PipelineError):
     """Ray could not be started, or the job ended badly."""
 
 
@@ -168,7 +165,7 @@ class Job:
                 on_line(line)
             return process.wait()
         finally:
-            _end(process)
+            end(process)
 
 
 @dataclass(frozen=True)
@@ -210,7 +207,7 @@ def own_ray(
         yield Cluster(address, dashboard, folder)
     finally:
         if head is not None:
-            _end(head)
+            end(head)
         sweep(marker)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -263,18 +260,6 @@ def dashboard_installed() -> bool:
         importlib.util.find_spec(name) is not None
         for name in ("aiohttp_cors", "opencensus", "prometheus_client", "grpc")
     )
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now, all different."""
-    sockets = []
-    try:
-        for _ in range(count):
-            sockets.append(socket.create_server((LOCAL, 0)))
-        return [opened.getsockname()[1] for opened in sockets]
-    finally:
-        for opened in sockets:
-            opened.close()
 
 
 def marked_processes(marker: str) -> list[int]:
@@ -340,36 +325,12 @@ def _wait_for_ray(
     options: RayOptions,
 ) -> None:
     deadline = time.monotonic() + options.start_timeout_s
-    while not all(map(_listens, listeners)):
+    while not all(listens(*place) for place in listeners):
         if head.poll() is not None or time.monotonic() > deadline:
             why = "ended" if head.poll() is not None else f"took over {options.start_timeout_s:g} s"
             text = log.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise JobError(f"Ray {why} while starting:\n{text}")
         time.sleep(0.5)
-
-
-def _listens(place: tuple[str, int]) -> bool:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex(place) == 0
-
-
-def _end(process: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
-    """Ask a child to end, and make it."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(grace_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def end_with_parent() -> None:
-    """In the child: have the kernel send SIGTERM when this program dies, however it dies."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _new_folder(marker: str) -> Path:

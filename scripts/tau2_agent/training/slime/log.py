@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.files import write_text
 
 _METRICS = re.compile(r"\b(step|rollout|perf|multi_turn|tau2|eval) (\d+): (\{.*\})\s*$")
@@ -30,7 +31,7 @@ _STOP = re.compile(r"tau2 stops: (.*)")
 _TROUBLE = re.compile(r"Error\b|Exception\b|Traceback|out of memory|Killed|SIG[A-Z]{3,}")
 
 
-class WrongStart(RuntimeError):
+class WrongStart(PipelineError):
     """The job loaded another checkpoint, or began at another rollout, than it was meant to."""
 
 

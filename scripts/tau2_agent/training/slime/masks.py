@@ -11,10 +11,11 @@ from __future__ import annotations
 import importlib.util
 from typing import Any
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.training.slime.install import Install
 
 
-class MaskMismatch(RuntimeError):
+class MaskMismatch(PipelineError):
     """slime would train on other tokens than an episode samples."""
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tau2_agent.cli import InputError
+from tau2_agent.errors import InputError, PipelineError
 
 # Printed by a process of its own: a program that has joined a Ray does not leave it cleanly.
 COUNT = (
@@ -35,7 +35,7 @@ COUNT = (
 KEPT = {"SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CONF", "SLURM_CLUSTER_NAME"}
 
 
-class NodesError(RuntimeError):
+class NodesError(PipelineError):
     """The other nodes of a job did not come, or one of them was lost."""
 
 

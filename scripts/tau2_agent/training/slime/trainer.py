@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from tau2_agent.errors import PipelineError
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.resumable import Stage
 from tau2_agent.training.slime.arguments import job_environment
@@ -29,7 +30,7 @@ from tau2_agent.training.slime.log import JobLog, Start
 METRICS = "metrics.jsonl"
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(PipelineError):
     """A slime job that did not do what it was started for; the message holds the log's cause."""
 
 

@@ -1,0 +1,221 @@
+"""A checkpoint plays every task of a split: what evaluate_tau2.py does, as functions.
+
+The model is behind an SGLang server, started here or already there, or in this process. Rows go
+into a log as episodes end, so that an interrupted evaluation resumes; then they are summarised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import shlex
+from dataclasses import asdict
+from typing import Any
+
+from tau2_agent.benchmark.environment import PROMPTS
+from tau2_agent.errors import InputError
+from tau2_agent.training.resumable import fingerprint
+from tau2_agent.users import registry as users
+from tau2_reward_shaping import PartialWeights
+
+
+async def play_all(jobs, policy, codec, settings, args, write) -> None:
+    """Play every (task, trial) of `jobs` with a model; see `play_each`."""
+    from tau2_agent.evaluation.playing import play_each
+    from tau2_agent.rollout.model_rollout import play
+
+    async def episode(task, session: str, sample: str):
+        return await play(task, policy, codec, settings, session, sample)
+
+    await play_each(jobs, episode, settings.users, args, write)
+
+
+async def local_model(jobs, codec, settings, args, write) -> None:
+    """Evaluate with the model in this process."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tau2_agent.inference.transformers_policy import LocalPolicy
+    from tau2_agent.processes import keep_freed_memory
+
+    keep_freed_memory()
+    model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
+    policy = LocalPolicy(model, codec.stop_ids, seed=args.seed, max_batch=args.concurrency)
+    await play_all(jobs, policy, codec, settings, args, write)
+
+
+async def served_model(jobs, codec, settings, args, write) -> None:
+    """Evaluate with an SGLang server: one that runs on this machine already, or one of our own."""
+    from tau2_agent.inference.sglang_client import SGLangPolicy
+    from tau2_agent.inference.sglang_server import ForeignPolicy, PatientPolicy, SGLangServer
+    from tau2_agent.preflight.checks import require
+    from tau2_agent.preflight.requirements import Requirements
+
+    async with contextlib.AsyncExitStack() as stack:
+        if args.sglang_port:
+            policy = SGLangPolicy(f"http://127.0.0.1:{args.sglang_port}", codec.stop_ids)
+            stack.push_async_callback(policy.close)
+            await policy.check()
+            await play_all(jobs, ForeignPolicy(policy), codec, settings, args, write)
+            return
+        require(Requirements("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
+        log = args.output_path.with_suffix(".sglang.log")
+        print(f"starting SGLang; its log: {log}", flush=True)
+        server = await stack.enter_async_context(SGLangServer(server_options(args), log))
+        policy = SGLangPolicy(server.url, codec.stop_ids)
+        stack.push_async_callback(policy.close)
+        patient = PatientPolicy(policy, server)
+        await server.guard(play_all(jobs, patient, codec, settings, args, write))
+
+
+def server_options(args) -> Any:
+    """How our own server serves the checkpoint; never a longer context than the model has."""
+    from tau2_agent.inference.sglang_server import ServerOptions
+    from tau2_agent.training.megatron.model_args import read_config
+
+    longest = read_config(args.checkpoint).get("max_position_embeddings")
+    return ServerOptions(
+        args.checkpoint,
+        tensor_parallel=args.tensor_parallel,
+        context_length=min(filter(None, [args.context_length, longest])),
+        memory_share=args.memory_share,
+        seed=args.seed,
+        extra=tuple(shlex.split(args.server_args)),
+    )
+
+
+def check(args) -> None:
+    """Refuse what cannot work before anything is loaded."""
+    if not (args.checkpoint / "config.json").is_file():
+        raise InputError(
+            f"{args.checkpoint} is no Hugging Face checkpoint (it has no config.json); "
+            "build it first, or evaluate the HF export of a Megatron checkpoint"
+        )
+    if args.backend == "cpu" and args.sglang_port:
+        raise InputError("--sglang-port goes with --backend slime, not with cpu")
+
+
+def make_settings(args) -> Any:
+    """The episode's settings, from the options."""
+    from tau2_agent.rollout.episode import Limits
+    from tau2_agent.rollout.model_rollout import EpisodeSettings
+    from tau2_agent.rollout.policy import Sampling
+
+    return EpisodeSettings(
+        prompt=args.prompt,
+        users=users.from_options(args, args.seed),
+        sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
+        context_length=args.context_length,
+        limits=Limits(max_steps=args.max_steps, timeout_s=args.episode_timeout),
+    )
+
+
+def make_manifest(args, settings) -> Any:
+    """What made the numbers."""
+    from tau2_agent.benchmark.environment import prompt_sha256
+    from tau2_agent.evaluation.results import Manifest
+    from tau2_agent.records.provenance import versions
+
+    return Manifest(
+        versions=versions(),
+        backend=args.backend,
+        prompt=settings.prompt,
+        prompt_sha256=prompt_sha256(settings.prompt),
+        user_simulator=settings.users.simulator,
+        user_settings=settings.users.fingerprint_fields(),
+        seed=args.seed,
+        sampling=asdict(settings.sampling),
+        limits=asdict(settings.limits) | {"context_length": settings.context_length},
+        partial_weights=args.weights._asdict(),
+    )
+
+
+def evaluate(args) -> Any:
+    """Play what is missing, write the summary, return it."""
+    from transformers import AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    from tau2_agent.benchmark.tasks import load_tasks
+    from tau2_agent.evaluation.playing import progress
+    from tau2_agent.evaluation.results import summarise
+    from tau2_agent.files import write_text
+    from tau2_agent.records.episode_log import EpisodeLog
+    from tau2_agent.rollout.chat_template import ChatCodec
+
+    check(args)
+    disable_progress_bar()  # of loading weights
+    tasks = load_tasks(args.task_split)
+    if args.num_tasks >= 0:
+        tasks = tasks[: args.num_tasks]
+    if not tasks:
+        raise InputError(f"--num-tasks {args.num_tasks}: no task is left to evaluate")
+    settings = make_settings(args)
+    manifest = make_manifest(args, settings)
+    decides = manifest.model_dump(mode="json") | {"domain": args.domain}
+    mark = fingerprint({"checkpoint": args.checkpoint}, decides)
+    run = hashlib.sha256(json.dumps(mark, sort_keys=True).encode()).hexdigest()
+    by_id = {task.id: task for task in tasks}
+    codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
+    player = served_model if args.backend == "slime" else local_model
+    with EpisodeLog(args.output_path.with_suffix(".episodes.jsonl"), run) as log:
+        jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, args.trials)]
+        done = len(by_id) * args.trials - len(jobs)
+        if done:
+            print(f"{done} episodes of {len(by_id) * args.trials} are done already", flush=True)
+        ledger = args.output_path.with_suffix(".user_calls.jsonl")
+        if jobs:
+            settings.users.open(ledger, run)
+            settings.users.failures.counted(done)
+            with progress(done + len(jobs), done) as advance:
+
+                def write(row) -> None:
+                    log.append(row)
+                    advance(row)
+
+                asyncio.run(player(jobs, codec, settings, args, write))
+        summary = summarise(
+            log.rows.values(),
+            task_ids=list(by_id),
+            trials=args.trials,
+            stage=args.stage,
+            checkpoint=str(args.checkpoint),
+            split=args.task_split,
+            manifest=manifest,
+            user_usage=settings.users.usage(ledger, run),
+        )
+    write_text(args.output_path, summary.model_dump_json(indent=2) + "\n")
+    return summary
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the options on tasks, model, server and episodes."""
+    which = parser.add_argument_group("tasks")
+    which.add_argument("--domain", default="telecom", choices=["telecom"])
+    which.add_argument("--task-split", default="test", help="a split of tau2 or of tasks.py")
+    which.add_argument("--num-tasks", type=int, default=-1, help="the first N; -1 is all")
+    which.add_argument("--trials", type=int, default=1, help="episodes a task")
+    model = parser.add_argument_group("model")
+    model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
+    model.add_argument("--sglang-port", type=int, help="of a server that runs already")
+    model.add_argument("--temperature", type=float, default=0.0)
+    model.add_argument("--max-new-tokens", type=int, default=1024, help="tokens a turn")
+    model.add_argument("--context-length", type=int, default=32768, help="tokens, in all")
+    server = parser.add_argument_group("a server of our own")
+    server.add_argument("--tensor-parallel", type=int, default=1, help="GPUs that share the model")
+    server.add_argument("--memory-share", type=float, default=0.85, help="of each GPU")
+    server.add_argument("--server-args", default="", help="further SGLang arguments, one string")
+    episode = parser.add_argument_group("episodes")
+    episode.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
+    episode.add_argument("--max-steps", type=int, default=200, help="as tau2 counts")
+    episode.add_argument("--episode-timeout", type=float, default=1800.0, help="seconds")
+    episode.add_argument("--concurrency", type=int, default=40, help="episodes at once")
+    episode.add_argument("--seed", type=int, default=0)
+    episode.add_argument(
+        "--weights",
+        type=PartialWeights.read,
+        default=PartialWeights(),
+        help="of action, communicate and assertion checks in the partial score",
+    )

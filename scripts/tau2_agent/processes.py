@@ -1,0 +1,75 @@
+"""This process, its children, and where they meet: signals, ports, addresses, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import signal
+import socket
+import subprocess
+
+LOCAL = "127.0.0.1"
+PR_SET_PDEATHSIG = 1  # prctl(2)
+# From glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+
+
+def end_with_parent() -> None:
+    """In the child: have the kernel send SIGTERM when this program dies, however it dies."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def end(process: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:
+    """Ask a child to end, and make it."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now, all different."""
+    sockets = []
+    try:
+        for _ in range(count):
+            sockets.append(socket.create_server((LOCAL, 0)))
+        return [opened.getsockname()[1] for opened in sockets]
+    finally:
+        for opened in sockets:
+            opened.close()
+
+
+def listens(host: str, port: int, timeout_s: float = 1.0) -> bool:
+    """Tell whether something listens on that address."""
+    with contextlib.closing(socket.socket()) as probe:
+        probe.settimeout(timeout_s)
+        return probe.connect_ex((host, port)) == 0
+
+
+def own_address() -> str:
+    """The address by which other nodes, and Ray's workers, reach this machine."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing; the route decides the address
+        return probe.getsockname()[0]
+    return LOCAL
+
+
+def keep_freed_memory() -> None:
+    """Ask the C library to keep what PyTorch frees instead of giving it back to the kernel.
+
+    Tensors of some megabytes otherwise come from fresh pages each time, and a training on the CPU
+    spends a third of its time in the kernel. Call it before tensors are made. Does nothing where
+    the C library is not glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(_M_MMAP_MAX, 0)
+    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_M_ARENA_MAX, 1)  # one arena: what one thread freed, another takes

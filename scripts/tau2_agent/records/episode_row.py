@@ -1,0 +1,101 @@
+"""One typed row an episode: what became of it, its score, its counts. A JSON line on disk.
+
+An episode that the infrastructure ended (the user simulator or the server failed) has a row without
+a score: it is counted as excluded and is in no average.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from tau2.data_model.tasks import Task
+
+from tau2_agent.errors import PipelineError
+from tau2_agent.reward.scoring import DEFAULT_WEIGHTS, score
+from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
+from tau2_reward_shaping import PartialWeights
+
+SOLVED = 1.0 - 1e-6  # tau2's `is_successful`
+
+
+class ResultsError(PipelineError):
+    """A file of results cannot be used: names the file, the line and the remedy."""
+
+
+class EpisodeRow(BaseModel):
+    """One episode, one JSON line. `reward` and `partial` are None when it does not count."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    task_id: str
+    trial: int = 0
+    end: EndReason
+    detail: str = ""
+    failure: str = ""  # of the user simulator, by kind
+    reward: float | None = None
+    partial: float | None = None
+    steps: int = 0
+    agent_turns: int = 0
+    tool_errors: int = 0
+    seconds: float = 0.0
+    attempts: int = 1  # plays until one counted; more than one after infrastructure failures
+    sampled_tokens: int | None = None
+    total_tokens: int | None = None
+    user_report: dict[str, Any] = {}
+    reward_info: dict[str, Any] | None = None
+    messages: list[dict[str, Any]] | None = None
+    run: str = ""  # fingerprint of checkpoint and settings, set by EpisodeLog
+
+    @property
+    def excluded(self) -> bool:
+        """Not the agent's doing: counted, but in no average."""
+        return self.end in INFRASTRUCTURE_ENDS
+
+    @property
+    def solved(self) -> bool:
+        """tau2's success: reward 1."""
+        return self.reward is not None and self.reward >= SOLVED
+
+
+def episode_row(
+    task: Task,
+    trajectory: Trajectory,
+    *,
+    trial: int = 0,
+    attempts: int = 1,
+    weights: PartialWeights = DEFAULT_WEIGHTS,
+    keep_messages: bool = False,
+) -> EpisodeRow:
+    """Score an episode and make its row; an infrastructure failure becomes a row without score."""
+    counts = trajectory.end not in INFRASTRUCTURE_ENDS
+    result = score(trajectory, task, weights) if counts else None
+    tokens = trajectory.tokens
+    return EpisodeRow(
+        task_id=task.id,
+        trial=trial,
+        end=trajectory.end,
+        detail=trajectory.detail,
+        failure=trajectory.failure,
+        reward=result and result.reward,
+        partial=result and result.partial,
+        steps=trajectory.steps,
+        agent_turns=trajectory.agent_turns,
+        tool_errors=trajectory.tool_errors,
+        seconds=round(trajectory.seconds, 3),
+        attempts=attempts,
+        sampled_tokens=sum(tokens.loss_mask) if tokens else None,
+        total_tokens=len(tokens.ids) if tokens else None,
+        user_report=trajectory.user_report,
+        reward_info=result and result.reward_info,
+        messages=[m.model_dump(mode="json", exclude_none=True) for m in trajectory.messages]
+        if keep_messages
+        else None,
+    )
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where and why a value is not of its type, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

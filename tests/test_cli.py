@@ -1,0 +1,84 @@
+"""How programs end: what a user can mend is one line and status 2, our mistakes keep a traceback."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import inspect
+import os
+import pkgutil
+
+import pytest
+
+import tau2_agent
+from tau2_agent import cli
+from tau2_agent.errors import InputError, PipelineError
+from tau2_agent.llm.failures import LLMFailure
+from tau2_agent.rollout.trajectory import EpisodeEnd, UserFailure
+
+# What ends a turn or an episode, and never a program.
+INSIDE = {EpisodeEnd, UserFailure, "RejectedTrace", "_Retryable"}
+
+
+def ended(error: BaseException | int | None, capsys) -> tuple[object, str]:
+    def main():
+        if isinstance(error, BaseException):
+            raise error
+        return error
+
+    with pytest.raises(SystemExit) as caught:
+        cli.run(main)
+    return caught.value.code, capsys.readouterr().err
+
+
+class Ours(PipelineError):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("lower --x"),
+        Ours("lower --x"),
+        LLMFailure("refused", "lower --x"),
+        FileNotFoundError(2, "lower --x"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line(error, capsys) -> None:
+    status, text = ended(error, capsys)
+    assert status == 2
+    assert text.startswith("error: ") and "lower --x" in text and text.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyError("x"), UserFailure("x"), OSError(5, "x")]
+)
+def test_our_mistakes_keep_their_traceback(error) -> None:
+    with pytest.raises(type(error)):
+        cli.run(lambda: (_ for _ in ()).throw(error))
+
+
+def test_a_full_disk_names_the_place(capsys) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "results/x.json")
+    status, _ = ended(full, capsys)
+    assert "results/x.json" in str(status) and "no space left" in str(status)
+
+
+@pytest.mark.parametrize(
+    ("value", "status"), [(None, 0), (0, 0), (3, 3), (KeyboardInterrupt(), 130)]
+)
+def test_statuses(value, status, capsys) -> None:
+    assert ended(value, capsys)[0] == status
+
+
+def test_every_error_of_the_package_can_be_mended_or_stays_inside() -> None:
+    found = set()
+    for module in pkgutil.walk_packages(tau2_agent.__path__, "tau2_agent."):
+        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(kind, Exception) and kind.__module__.startswith("tau2_agent"):
+                found.add(kind)
+    assert len(found) > 20
+    stray = {k for k in found if not issubclass(k, PipelineError)}
+    assert {k for k in stray if k not in INSIDE and k.__name__ not in INSIDE} == set(), (
+        "derive it from errors.PipelineError: its message is for people"
+    )
