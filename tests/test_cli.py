@@ -1,4 +1,4 @@
-"""How programs end: what a user can mend is one line and status 2, our mistakes keep a traceback."""
+"""How programs end: what a user can mend is one line, our mistakes keep their traceback."""
 
 from __future__ import annotations
 
