@@ -326,4 +326,4 @@ def memory_mb(wildcards, attempt):
 
 def runtime(wildcards, attempt):
     """Minutes on a cluster; a retry gets as much again."""
-    return max(1, int(attempt * config["resources"]["hours"] * 60))
+    return max(1, int(attempt * config["resources"]["time_limit_hours"] * 60))

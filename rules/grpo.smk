@@ -4,15 +4,15 @@ GRPO = {
     "cpu": {
         "program": "train_grpo_trl.py --model {input.sft}",
         "keys": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
-        " max_new_tokens context_length max_steps std clip clip_high kl micro_batch",
-        "quiet_keys": "",
+        " max_new_tokens context_length max_steps scale_by_group_std clip_low clip_high kl_coef micro_batch_size",
+        "untracked_keys": "",
     },
     "slime": {
         "program": "train_grpo_slime.py --model {input.sft} --sft {input.sft}",
         "keys": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
-        " max_new_tokens context_length response_length max_steps std filter clip clip_high kl updates"
+        " max_new_tokens context_length response_length max_steps scale_by_group_std dynamic_sampling clip_low clip_high kl_coef updates_per_rollout"
         " weight_decay",
-        "quiet_keys": "gpus_per_engine memory_share router_policy",
+        "untracked_keys": "gpus_per_engine sglang_mem_fraction router_policy",
     },
 }[BACKEND]
 
@@ -46,7 +46,7 @@ rule grpo:
         ),
         untracked_flags=untracked_flags(
             **only("grpo", "save_rollouts"),
-            **only("slime", GRPO["quiet_keys"]),
+            **only("slime", GRPO["untracked_keys"]),
             **MACHINE,
             **SIMULATORS["grpo"].untracked,
         ),

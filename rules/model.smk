@@ -17,7 +17,7 @@ rule base_model:
                 source="demo",
                 traces=TRACES,
                 seed=config["seed"],
-                **only("model", "layers hidden heads vocab_size context_length"),
+                **only("model", "layers hidden_size heads vocab_size context_length"),
             )
             if DEMO_MODEL
             else flags(only("model", "source revision"))

@@ -8,8 +8,7 @@ SFT = {
     },
     "slime": {
         "program": "train_sft_slime.py --model {input.model} --base {input.converted}",
-        "keys": "lr epochs steps batch_size max_length response_length warmup_ratio weight_decay"
-        " adam_beta2",
+        "keys": "lr epochs steps batch_size max_length warmup_ratio weight_decay adam_beta2",
         "converted": CONVERTED,
     },
 }[BACKEND]

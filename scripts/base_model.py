@@ -89,12 +89,12 @@ def make_demo(folder: Path, args) -> None:
     stop, end = tokenizer.eos_token_id, tokenizer.pad_token_id
     config = Qwen3Config(
         vocab_size=len(tokenizer),
-        hidden_size=args.hidden,
-        intermediate_size=3 * args.hidden,
+        hidden_size=args.hidden_size,
+        intermediate_size=3 * args.hidden_size,
         num_hidden_layers=args.layers,
         num_attention_heads=args.heads,
         num_key_value_heads=args.heads,
-        head_dim=args.hidden // args.heads,
+        head_dim=args.hidden_size // args.heads,
         max_position_embeddings=args.context_length,
         rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
         tie_word_embeddings=True,
@@ -169,15 +169,17 @@ def main() -> int:
     demo.add_argument("--traces", type=Path, help="teacher traces to train the tokenizer on")
     demo.add_argument("--seed", type=int, default=0, help="of the random weights")
     demo.add_argument("--layers", type=int, default=2)
-    demo.add_argument("--hidden", type=int, default=128)
+    demo.add_argument("--hidden-size", type=int, default=128)
     demo.add_argument("--heads", type=int, default=4)
     demo.add_argument("--vocab-size", type=int, default=3000, help="upper bound, in tokens")
     demo.add_argument("--context-length", type=int, default=4096, help="in tokens")
     args = parser.parse_args()
     if args.source == "demo" and args.traces is None:
         parser.error("--source demo needs --traces, the text for its tokenizer")
-    if args.hidden % (2 * args.heads):
-        parser.error("--hidden must be a multiple of twice --heads (rotary embeddings are pairs)")
+    if args.hidden_size % (2 * args.heads):
+        parser.error(
+            "--hidden-size must be a multiple of twice --heads (rotary embeddings are pairs)"
+        )
 
     partial = args.output.with_name(args.output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

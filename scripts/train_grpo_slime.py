@@ -78,11 +78,11 @@ def slime_arguments(
         "--rollout-shuffle",
         *("--rollout-seed", str(options.seed)),
         *("--seed", str(options.seed)),
-        # a rollout: its batch is one optimizer step unless --updates says more
+        # a rollout: its batch is one optimizer step unless --updates-per-rollout says more
         *("--num-rollout", str(options.rollouts)),
         *("--rollout-batch-size", str(options.prompts_per_rollout)),
         *("--n-samples-per-prompt", str(options.samples_per_prompt)),
-        *("--num-steps-per-rollout", str(options.updates)),
+        *("--num-steps-per-rollout", str(options.updates_per_rollout)),
         *("--rollout-temperature", str(options.temperature)),
         *("--rollout-max-response-len", str(options.response_length)),
         *("--rollout-max-context-len", str(options.context_length)),
@@ -94,13 +94,13 @@ def slime_arguments(
         *("--reward-key", "shaped"),  # the filter and the logs read it before the post-process
         # the algorithm
         *("--advantage-estimator", "grpo"),
-        *("--eps-clip", str(options.clip)),
+        *("--eps-clip", str(options.clip_low)),
         *("--eps-clip-high", str(options.clip_high)),
         *("--entropy-coef", str(options.entropy)),
         # sampling on the same GPUs
         "--colocate",
         *("--rollout-num-gpus-per-engine", str(options.gpus_per_engine)),
-        *("--sglang-mem-fraction-static", str(options.memory_share)),
+        *("--sglang-mem-fraction-static", str(options.sglang_mem_fraction)),
         # all turns of an episode go to the engine that has its prefix in the cache
         *("--router-policy", options.router_policy),
         *slime_command.optimizer_arguments(
@@ -112,13 +112,13 @@ def slime_arguments(
         ),
         *slime_command.parallel_arguments(options),
     ]
-    if options.filter:
+    if options.dynamic_sampling:
         arguments += ["--dynamic-sampling-filter-path", "generate_with_tau.keep_group"]
-    if options.kl > 0:
+    if options.kl_coef > 0:
         # costs a copy of the SFT weights and a forward pass a rollout
-        arguments += ["--use-kl-loss", "--kl-loss-coef", str(options.kl)]
+        arguments += ["--use-kl-loss", "--kl-loss-coef", str(options.kl_coef)]
         arguments += ["--kl-loss-type", "low_var_kl"]
-    if not options.std:
+    if not options.scale_by_group_std:
         arguments.append("--disable-grpo-std-normalization")
     arguments += slime_command.tracking_arguments(options, "grpo")
     return arguments + slime_command.extra_arguments(options)
@@ -145,7 +145,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     rollout.add_argument("--max-steps", type=int, default=200, help="as tau2 counts them")
     rollout.add_argument("--episode-timeout", type=float, default=900.0, help="seconds")
     rollout.add_argument(
-        "--filter",
+        "--dynamic-sampling",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="drop groups whose episodes all got the same reward",
@@ -157,7 +157,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     reward.add_argument("--alpha", type=float, default=0.5, help="weight of the partial score")
     reward.add_argument("--weights", default="0.7,0.1,0.2", help="action,communicate,assertion")
     reward.add_argument(
-        "--std",
+        "--scale-by-group-std",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="divide advantages by the group's deviation",
@@ -173,16 +173,25 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     optimisation.add_argument("--weight-decay", type=float, default=0.1)
     optimisation.add_argument("--adam-beta2", type=float, default=0.98)
     optimisation.add_argument(
-        "--updates", type=int, default=1, help="optimizer steps a round, on parts of its episodes"
+        "--updates-per-rollout",
+        type=int,
+        default=1,
+        help="optimizer steps a round, on parts of its episodes",
     )
-    optimisation.add_argument("--clip", type=float, default=0.2, help="lower bound of the ratio")
+    optimisation.add_argument(
+        "--clip-low", type=float, default=0.2, help="lower bound of the ratio"
+    )
     optimisation.add_argument("--clip-high", type=float, default=0.28, help="its upper bound")
-    optimisation.add_argument("--kl", type=float, default=0.0, help="weight of KL to the SFT model")
+    optimisation.add_argument(
+        "--kl-coef", type=float, default=0.0, help="weight of KL to the SFT model"
+    )
     optimisation.add_argument("--entropy", type=float, default=0.0, help="weight of the entropy")
     parser.add_argument("--save-rollouts", type=int, default=10, help="between checkpoints")
     server = parser.add_argument_group("sampling")
     server.add_argument("--gpus-per-engine", type=int, default=1, help="GPUs that share one server")
-    server.add_argument("--memory-share", type=float, default=0.7, help="of a GPU, while sampling")
+    server.add_argument(
+        "--sglang-mem-fraction", type=float, default=0.7, help="of a GPU, while sampling"
+    )
     server.add_argument(
         "--router-policy", default="consistent_hashing", help="manual for the router of PyPI"
     )
@@ -195,16 +204,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def check(options: argparse.Namespace, tasks: int) -> None:
     """What slime would only find out after minutes, or never. Raises InputError."""
     episodes = options.prompts_per_rollout * options.samples_per_prompt
-    if episodes % options.updates:
+    if episodes % options.updates_per_rollout:
         raise InputError(
-            f"--updates {options.updates} does not divide the {episodes} episodes of a rollout "
-            "(--prompts-per-rollout × --samples-per-prompt)"
+            f"--updates-per-rollout {options.updates_per_rollout} does not divide the {episodes} "
+            "episodes of a rollout (--prompts-per-rollout × --samples-per-prompt)"
         )
     replicas = slime_command.data_parallel(options)
-    if episodes // options.updates % replicas:
+    if episodes // options.updates_per_rollout % replicas:
         raise InputError(
-            f"{episodes // options.updates} episodes an update cannot be shared by {replicas} "
-            "replicas (--gpus × --nodes / parallel sizes); change one of them"
+            f"{episodes // options.updates_per_rollout} episodes an update cannot be shared by "
+            f"{replicas} replicas (--gpus × --nodes / parallel sizes); change one of them"
         )
     if tasks < options.prompts_per_rollout:
         raise InputError(
@@ -237,7 +246,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
         prompts=len(tasks),
         per_rollout=options.prompts_per_rollout,
         samples=options.samples_per_prompt,
-        updates_per_rollout=options.updates,
+        updates_per_rollout=options.updates_per_rollout,
         done=done,
         engines=not options.ray_address,  # of another Ray they may be elsewhere
     )
@@ -253,8 +262,9 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     """All options that decide the weights."""
     names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
-        "max_new_tokens context_length max_steps filter max_dropped_groups alpha weights std lr "
-        "lr_schedule weight_decay adam_beta2 updates clip clip_high kl entropy"
+        "max_new_tokens context_length max_steps dynamic_sampling max_dropped_groups alpha weights "
+        "scale_by_group_std lr lr_schedule weight_decay adam_beta2 updates_per_rollout clip_low "
+        "clip_high kl_coef entropy"
     )
     if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
         names += " rollouts"

@@ -2,10 +2,11 @@
 
 Episodes come from the same loop as everything else, through TRL's rollout hook: TRL gets the token
 ids and log probs as sampled, and an environment mask that leaves the loss on sampled tokens only.
-The reward is `reward + alpha * partial`; the group's mean is subtracted, and with `--std` the
-advantage is divided by its standard deviation. An episode that an infrastructure failure ended is
-played again; if that fails too it gets no reward and no gradient. A spent budget, a refused key or
-too many failures of the user simulator stop the job; the same command continues it.
+The reward is `reward + alpha * partial`; the group's mean is subtracted, and with
+`--scale-by-group-std` the advantage is divided by its standard deviation. An episode that an
+infrastructure failure ended is played again; if that fails too it gets no reward and no gradient. A
+spent budget, a refused key or too many failures of the user simulator stop the job; the same
+command continues it.
 
 It starts from the SFT checkpoint with a fresh optimizer, or goes on with its own run, and says
 which. More `--rollouts` continue a finished run whose learning rate is constant; one that decays
@@ -200,27 +201,27 @@ def train(args, stage: Stage) -> None:
 
     task_ids = [row.task_id for row in read_task_file(args.tasks)]
     batch = batch_size(args)
-    if batch % args.micro_batch:
+    if batch % args.micro_batch_size:
         raise InputError(
-            f"grpo.micro_batch {args.micro_batch} does not divide prompts_per_rollout x "
+            f"grpo.micro_batch_size {args.micro_batch_size} does not divide prompts_per_rollout x "
             f"samples_per_prompt = {batch}"
         )
     config = GRPOConfig(
         output_dir=str(stage.folder),
         max_steps=args.rollouts,
         num_generations=args.samples_per_prompt,
-        per_device_train_batch_size=args.micro_batch,
-        gradient_accumulation_steps=batch // args.micro_batch,  # one optimizer step a rollout
+        per_device_train_batch_size=args.micro_batch_size,
+        gradient_accumulation_steps=batch // args.micro_batch_size,  # one optimizer step a rollout
         max_completion_length=args.context_length,
         temperature=args.temperature,
         learning_rate=args.lr,
         lr_scheduler_type=args.lr_schedule,
         weight_decay=0.0,
-        beta=args.kl,
-        epsilon=args.clip,
+        beta=args.kl_coef,
+        epsilon=args.clip_low,
         epsilon_high=args.clip_high,
         loss_type="dapo",
-        scale_rewards="group" if args.std else "none",
+        scale_rewards="group" if args.scale_by_group_std else "none",
         reward_weights=[1.0, 0.0, 0.0],
         use_cpu=True,
         bf16=False,
@@ -277,7 +278,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     rollout.add_argument("--rollouts", type=int, default=30, help="each is one optimizer step")
     rollout.add_argument("--prompts-per-rollout", type=int, default=8)
     rollout.add_argument("--samples-per-prompt", type=int, default=4, help="size of a group")
-    rollout.add_argument("--micro-batch", type=int, default=8, help="episodes a backward pass")
+    rollout.add_argument("--micro-batch-size", type=int, default=8, help="episodes a backward pass")
     episode = parser.add_argument_group("episodes")
     episode.add_argument("--prompt", default="tau2", help="system prompt: tau2 or short")
     episode.add_argument("--temperature", type=float, default=1.0)
@@ -294,7 +295,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         help="of action, communicate and assertion checks in the partial score",
     )
     reward.add_argument(
-        "--std",
+        "--scale-by-group-std",
         action=argparse.BooleanOptionalAction,
         default=False,
         help="divide by the group's deviation",
@@ -307,8 +308,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         default="constant",
         help="linear and cosine end at 0 with the last rollout",
     )
-    optimisation.add_argument("--kl", type=float, default=0.0, help="weight of the KL penalty")
-    optimisation.add_argument("--clip", type=float, default=0.2)
+    optimisation.add_argument("--kl-coef", type=float, default=0.0, help="weight of the KL penalty")
+    optimisation.add_argument("--clip-low", type=float, default=0.2)
     optimisation.add_argument("--clip-high", type=float, default=0.28)
     parser.add_argument(
         "--save-rollouts", type=int, default=10, help="rollouts between checkpoints"

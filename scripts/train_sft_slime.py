@@ -67,7 +67,8 @@ def slime_arguments(
         *("--rollout-batch-size", str(options.batch_size)),
         *("--n-samples-per-prompt", "1"),
         *("--global-batch-size", str(options.batch_size)),
-        *("--rollout-max-response-len", str(options.response_length)),
+        # nothing is cut: slime only compares with it in a metric, which fails without
+        *("--rollout-max-response-len", str(options.max_length)),
         "--log-multi-turn",
         # no GPU is held for sampling, and no server starts
         "--debug-train-only",
@@ -99,12 +100,6 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
     parser.add_argument("--prompt", default="tau2", help="system prompt that the traces must have")
     parser.add_argument("--max-length", type=int, default=16384, help="longest trace, in tokens")
-    parser.add_argument(
-        "--response-length",
-        type=int,
-        default=2048,
-        help="tokens after the first prompt; longer traces are counted in the metrics, never cut",
-    )
     parser.add_argument("--seed", type=int, default=0)
     optimisation = parser.add_argument_group("optimisation")
     optimisation.add_argument("--lr", type=float, default=2e-5, help="peak learning rate")

@@ -91,9 +91,13 @@ def test_no_unknown_keys_anywhere_in_the_schema() -> None:
 
 def test_later_layers_win_key_by_key() -> None:
     config = settle(
-        {"grpo": {"lr": 0.1, "rollouts": 7}}, {"grpo": {"lr": 0.2}}, {"grpo": {"kl": 0.5}}
+        {"grpo": {"lr": 0.1, "rollouts": 7}}, {"grpo": {"lr": 0.2}}, {"grpo": {"kl_coef": 0.5}}
     ).config
-    assert (config["grpo"]["lr"], config["grpo"]["rollouts"], config["grpo"]["kl"]) == (0.2, 7, 0.5)
+    assert (config["grpo"]["lr"], config["grpo"]["rollouts"], config["grpo"]["kl_coef"]) == (
+        0.2,
+        7,
+        0.5,
+    )
     preset = load_preset("demo", PRESETS)
     assert config["grpo"]["samples_per_prompt"] == preset["grpo"]["samples_per_prompt"]
 
@@ -151,13 +155,13 @@ def test_texts_of_the_command_line() -> None:
         {
             "seed": "3",
             "model": {"revision": "null"},
-            "grpo": {"rollouts": "1e2", "std": "True", "kl": "0"},
+            "grpo": {"rollouts": "1e2", "scale_by_group_std": "True", "kl_coef": "0"},
             "sft": {"epochs": 4.0},
         },
     ).config
     assert config["seed"] == 3
     assert config["model"]["revision"] is None
-    assert (config["grpo"]["rollouts"], config["grpo"]["std"]) == (100, True)
+    assert (config["grpo"]["rollouts"], config["grpo"]["scale_by_group_std"]) == (100, True)
     assert config["sft"]["epochs"] == 4 and isinstance(config["sft"]["epochs"], int)
 
 
@@ -181,6 +185,11 @@ def test_options_of_the_command_line_are_read_as_yaml_those_of_a_file_stay() -> 
     [
         ({"grop": {}}, ["config.yaml: unknown key grop", "did you mean grpo?"]),
         ({"grpo": {"learning_rate": 1}}, ["unknown key grpo.learning_rate", "Valid: lr,"]),
+        (
+            {"grpo": {"std": True}},
+            ["config.yaml: grpo.std is now called grpo.scale_by_group_std; rename it"],
+        ),
+        ({"sft": {"response_length": 5}}, ["sft.response_length is gone", "take the line out"]),
         ({"lr": 1}, ["unknown key lr", "did you mean sft.lr or grpo.lr?"]),
         (
             {"grpo": {"lr": "fast"}},
@@ -215,7 +224,7 @@ def test_options_of_the_command_line_are_read_as_yaml_those_of_a_file_stay() -> 
             {"grpo": {"context_length": 9000}, "model": {"context_length": 4096}},
             ["grpo.context_length 9000 is more than model.context_length 4096"],
         ),
-        ({"model": {"hidden": 100, "heads": 3}}, ["no multiple of twice model.heads 3"]),
+        ({"model": {"hidden_size": 100, "heads": 3}}, ["no multiple of twice model.heads 3"]),
         ({"model": {"source": "Qwen/Qwen3-0.6B"}}, ["pin model.revision"]),
         (
             {"reward": {"weights": {"action": 0, "communicate": 0, "assertion": 0}}},
@@ -229,14 +238,20 @@ def test_options_of_the_command_line_are_read_as_yaml_those_of_a_file_stay() -> 
             {"preset": "qwen3-4b-8gpu", "sft": {"batch_size": 6}},
             ["sft.batch_size = 6", "4 replicas", "make it a multiple of 4"],
         ),
-        ({"preset": "qwen3-4b", "grpo": {"updates": 5}}, ["grpo.updates 5 does not divide", "32"]),
         (
-            {"preset": "qwen3-4b-8gpu", "grpo": {"updates": 16}},
-            ["grpo.prompts_per_rollout × samples_per_prompt / updates = 2", "4 replicas"],
+            {"preset": "qwen3-4b", "grpo": {"updates_per_rollout": 5}},
+            ["grpo.updates_per_rollout 5 does not divide", "32"],
         ),
         (
-            {"grpo": {"micro_batch": 5, "prompts_per_rollout": 8, "samples_per_prompt": 4}},
-            ["grpo.micro_batch 5 does not divide", "a divisor of 32"],
+            {"preset": "qwen3-4b-8gpu", "grpo": {"updates_per_rollout": 16}},
+            [
+                "grpo.prompts_per_rollout × samples_per_prompt / updates_per_rollout = 2",
+                "4 replicas",
+            ],
+        ),
+        (
+            {"grpo": {"micro_batch_size": 5, "prompts_per_rollout": 8, "samples_per_prompt": 4}},
+            ["grpo.micro_batch_size 5 does not divide", "= 32; take a divisor"],
         ),
         ({"evaluation": {"sglang_port": 30000}}, ["set it to null for backend cpu"]),
         ({"traces": {"teacher": "llm"}}, ["traces.teacher llm needs traces.model"]),
@@ -266,6 +281,12 @@ def test_mistakes_are_reported_together_with_their_files() -> None:
         "mine.yaml",
         "--config",
     }
+
+
+def test_renamed_keys_lead_to_keys_that_are_there() -> None:
+    keys = schema_keys(SCHEMA)
+    assert set(configuration.RENAMED.values()) <= set(keys)
+    assert not {*configuration.RENAMED, *configuration.REMOVED} & set(keys)
 
 
 def test_key_without_a_value_is_named(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ ALL = set(READS)
         ({"model": {"name": "small", "layers": 1}}, ALL - {"traces", "results"}),
         ({"prompt": "tau2"}, ALL),
         ({"evaluation": {"temperature": 1.0}}, {"results", "base results", "sft results"}),
-        ({"resources": {"hours": 3}}, set()),
+        ({"resources": {"time_limit_hours": 3}}, set()),
         ({}, set()),
     ],
 )

@@ -23,7 +23,7 @@ P
 TAU2_CONFIGFILE=overlay.yaml
 settings=('model={"name":"random-4b","source":"random","revision":null}'
     'sft={"steps":6,"save_steps":100}'
-    "grpo={\"rollouts\":$rollouts,\"save_rollouts\":100,\"filter\":false}")
+    "grpo={\"rollouts\":$rollouts,\"save_rollouts\":100,\"dynamic_sampling\":false}")
 status=0
 failed() {
     echo "$1: failed"
@@ -48,7 +48,7 @@ print(shlex.join(["--attention-backend", s.get("attention_backend", "flash"),
 sft="train_sft_slime.py --base models/random-4b_torch_dist --traces data/teacher_traces.jsonl \
     --max-length 16384 --weight-decay 0.01 --batch-size 8 --steps 6 --save-steps 100"
 grpo="train_grpo_slime.py --sft checkpoints/random-4b_sft_telecom --tasks data/telecom_train_tasks.jsonl \
-    --rollouts $rollouts --save-rollouts 100 --no-filter"
+    --rollouts $rollouts --save-rollouts 100 --no-dynamic-sampling"
 build models/random-4b_torch_dist
 build checkpoints/random-4b_sft_telecom
 if [ "$batches" ]; then
@@ -57,7 +57,7 @@ if [ "$batches" ]; then
 fi
 build checkpoints/random-4b_rl_telecom
 if [ "$batches" ]; then
-    by_hand published_rl $grpo --no-dynamic-batches --updates 4 $(python3 -c 'import yaml
+    by_hand published_rl $grpo --no-dynamic-batches --updates-per-rollout 4 $(python3 -c 'import yaml
 s = yaml.safe_load(open("overlay.yaml"))["slime"]
 print("--router-policy", s.get("router_policy", "consistent_hashing"))')
 fi

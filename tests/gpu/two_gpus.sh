@@ -10,7 +10,7 @@ began=$(date +%s)
 recipe checkpoints/random-tiny_rl_telecom --config preset=qwen3-4b \
     'model={"name":"random-tiny","source":"random","revision":null}' \
     'sft={"steps":12,"save_steps":6}' \
-    'grpo={"rollouts":2,"save_rollouts":1,"filter":false}' 'slime={"memory_share":0.3}'
+    'grpo={"rollouts":2,"save_rollouts":1,"dynamic_sampling":false}' 'slime={"sglang_mem_fraction":0.3}'
 status=$?
 echo "status $status after $(($(date +%s) - began)) s"
 python3 tests/gpu/report.py . | tee report.txt

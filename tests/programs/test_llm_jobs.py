@@ -187,7 +187,7 @@ def grpo(model, tasks, server, output, *more):
     return [
         "train_grpo_trl.py",
         *("--model", model, "--tasks", tasks, "--output", output, "--prompt", "short"),
-        *("--prompts-per-rollout", "4", "--samples-per-prompt", "2", "--micro-batch", "4"),
+        *("--prompts-per-rollout", "4", "--samples-per-prompt", "2", "--micro-batch-size", "4"),
         *("--context-length", "300", "--max-new-tokens", "12", "--save-rollouts", "1"),
         *("--rollouts", "3", *user(server, *more)),
     ]

@@ -28,7 +28,7 @@ GRPO = [
     "2",
     "--samples-per-prompt",
     "2",
-    "--micro-batch",
+    "--micro-batch-size",
     "2",
     "--context-length",
     "300",
@@ -86,7 +86,7 @@ def made(tmp_path_factory):
     tasks.write_text("".join(lines[:8]))
     flags = ["--tasks", tasks, "--output", root / "traces.jsonl", "--prompt", "short"]
     run("teacher_traces.py", *flags)
-    size = ["--layers", "1", "--hidden", "32", "--heads", "2", "--vocab-size", "900"]
+    size = ["--layers", "1", "--hidden-size", "32", "--heads", "2", "--vocab-size", "900"]
     run("base_model.py", "--output", root / "base", "--traces", root / "traces.jsonl", *size)
     run("train_sft_trl.py", *sft_flags(root, root / "sft"))
     return root
@@ -214,6 +214,6 @@ def test_grpo_asked_to_stop_saves_first(made, tmp_path):
 
 
 def test_uneven_batches_are_refused_with_a_remedy(made, tmp_path):
-    flags = grpo_flags(made, tmp_path / "rl", "--rollouts", 1, "--micro-batch", 3)
+    flags = grpo_flags(made, tmp_path / "rl", "--rollouts", 1, "--micro-batch-size", 3)
     text = run("train_grpo_trl.py", *flags, status=2)
-    assert "micro_batch 3 does not divide" in text and "Traceback" not in text
+    assert "micro_batch_size 3 does not divide" in text and "Traceback" not in text

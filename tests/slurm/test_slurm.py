@@ -44,7 +44,7 @@ else:
 MINUTES = 12
 TRAINING = (
     *(f"checkpoints/{SFT}", *TINY, "--config", "sft={epochs: 5, save_steps: 4}"),
-    f"resources={{hours: {MINUTES / 60}, threads: 1}}",
+    f"resources={{time_limit_hours: {MINUTES / 60}, threads: 1}}",
 )
 PATIENCE = 900  # seconds; a busy machine is no failure
 

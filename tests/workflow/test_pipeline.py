@@ -79,10 +79,10 @@ def test_second_run_does_nothing(tiny_project) -> None:
         "evaluation={concurrency: 7}",
         "sft={save_steps: 7}",
         "grpo={save_rollouts: 2}",
-        "resources={memory_gb: 3, hours: 2, threads: 1}",
+        "resources={memory_gb: 3, time_limit_hours: 2, threads: 1}",
         "slime={tensor_parallel: 4}",
         "tracking={tool: wandb}",
-        "sft={response_length: 5}",
+        "grpo={response_length: 5}",
     ],
 )
 def test_unrelated_key_reruns_nothing(tiny_project, config: str) -> None:

@@ -88,11 +88,11 @@ def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _demo_model(config: Mapping[str, Any]) -> Iterator[Fault]:
     model = config["model"]
-    hidden, heads, room = model["hidden"], model["heads"], model["context_length"]
+    hidden, heads, room = model["hidden_size"], model["heads"], model["context_length"]
     if hidden % (2 * heads):
         yield Fault(
-            "model.hidden",
-            f"model.hidden {hidden} is no multiple of twice model.heads {heads}; change one",
+            "model.hidden_size",
+            f"model.hidden_size {hidden} is no multiple of twice model.heads {heads}; change one",
         )
     for section, key in (
         ("sft", "max_length"),
@@ -128,11 +128,11 @@ def _cpu_backend(config: Mapping[str, Any]) -> Iterator[Fault]:
             "evaluation.sglang_port is the slime backend's; set it to null for backend cpu",
         )
     episodes = grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
-    if episodes % grpo["micro_batch"]:
+    if episodes % grpo["micro_batch_size"]:
         yield Fault(
-            "grpo.micro_batch",
-            f"grpo.micro_batch {grpo['micro_batch']} does not divide grpo.prompts_per_rollout × "
-            f"samples_per_prompt = {episodes}; take a divisor of {episodes}",
+            "grpo.micro_batch_size",
+            f"grpo.micro_batch_size {grpo['micro_batch_size']} does not divide "
+            f"grpo.prompts_per_rollout × samples_per_prompt = {episodes}; take a divisor of it",
         )
 
 
@@ -155,19 +155,19 @@ def _parallelism(config: Mapping[str, Any]) -> Iterator[Fault]:
         return
     replicas = gpus // shared
     episodes = grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
-    if episodes % grpo["updates"]:
+    if episodes % grpo["updates_per_rollout"]:
         yield Fault(
-            "grpo.updates",
-            f"grpo.updates {grpo['updates']} does not divide grpo.prompts_per_rollout × "
-            f"samples_per_prompt = {episodes}; take a divisor of {episodes}",
+            "grpo.updates_per_rollout",
+            f"grpo.updates_per_rollout {grpo['updates_per_rollout']} does not divide "
+            f"grpo.prompts_per_rollout × samples_per_prompt = {episodes}; take a divisor of it",
         )
         return
     for key, name, size in (
         ("sft.batch_size", "sft.batch_size", config["sft"]["batch_size"]),
         (
             "grpo.prompts_per_rollout",
-            "grpo.prompts_per_rollout × samples_per_prompt / updates",
-            episodes // grpo["updates"],
+            "grpo.prompts_per_rollout × samples_per_prompt / updates_per_rollout",
+            episodes // grpo["updates_per_rollout"],
         ),
     ):
         if size % replicas:

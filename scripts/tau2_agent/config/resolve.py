@@ -26,6 +26,19 @@ from tau2_agent.errors import PipelineError
 
 DEFAULT_PRESETS = {"cpu": "demo", "slime": "qwen3-4b"}
 COMMAND_LINE = "--config"  # the layer of that name has texts for numbers
+# Keys of earlier versions, and what to write now.
+RENAMED = {
+    "model.hidden": "model.hidden_size",
+    "grpo.std": "grpo.scale_by_group_std",
+    "grpo.kl": "grpo.kl_coef",
+    "grpo.clip": "grpo.clip_low",
+    "grpo.filter": "grpo.dynamic_sampling",
+    "grpo.updates": "grpo.updates_per_rollout",
+    "grpo.micro_batch": "grpo.micro_batch_size",
+    "slime.memory_share": "slime.sglang_mem_fraction",
+    "resources.hours": "resources.time_limit_hours",
+}
+REMOVED = {"sft.response_length": "it never changed the training"}
 TYPE_WORDS = {
     "number": "a number, such as 0.1 or 1.0e-6",
     "integer": "a whole number",
@@ -231,6 +244,12 @@ def _reworded(error: jsonschema.ValidationError, root: Mapping[str, Any]) -> Ite
             known = list(error.schema["properties"])
             for name in sorted(set(error.instance) - set(known), key=str):
                 full = ".".join([*path, str(name)])
+                if full in RENAMED:
+                    yield Fault(full, f"{full} is now called {RENAMED[full]}; rename it")
+                    continue
+                if full in REMOVED:
+                    yield Fault(full, f"{full} is gone ({REMOVED[full]}); take the line out")
+                    continue
                 hint = choice(str(name), known, _homes(name, root))
                 yield Fault(full, f"unknown key {full}; {hint}")
         case "type":
