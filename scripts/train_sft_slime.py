@@ -1,9 +1,8 @@
 """Supervised fine-tuning on teacher traces, on GPUs, with slime.
 
-slime reads a copy of the traces in which the greeting, which is tau2's and not the model's, carries
-no loss and nothing follows the last answer. Its loss mask is then compared with the episode's own
-codec on real traces before a GPU is touched: the same tokens, and a loss on the same ones (slime
-adds the line break after each answer, which costs nothing).
+The episode's own codec turns the traces into tokens and loss masks, once and before a GPU is
+touched; slime takes them as they are (tau2_agent/training/slime/sft_rollout.py). The loss is on
+what the teacher wrote after the greeting.
 
 Interrupted, it continues from its last whole checkpoint when the same command runs again. The
 finished folder is both: Megatron checkpoint for GRPO, Hugging Face model for everything else.
@@ -28,11 +27,9 @@ from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.slime import arguments as slime_command
 from tau2_agent.training.slime.install import Install, find_install
 from tau2_agent.training.slime.job import sweep
-from tau2_agent.training.slime.masks import check_masks, slime_rows
 from tau2_agent.training.slime.ray_nodes import require_allocation
+from tau2_agent.training.slime.sft_rollout import prompt_rows
 from tau2_agent.training.slime.trainer import Training, last_rollout
-
-CHECKED_TRACES = 4
 
 
 def slime_arguments(
@@ -40,7 +37,7 @@ def slime_arguments(
 ) -> list[str]:
     """Return slime's arguments for this stage.
 
-    folder: where it saves and resumes. data: the prepared traces. steps: one rollout each.
+    folder: where it saves and resumes. data: the traces as tokens. steps: one rollout each.
     """
     return [
         *model_arguments(config),
@@ -54,12 +51,10 @@ def slime_arguments(
         *("--loss-type", "sft_loss"),
         "--calculate-per-token-loss",
         "--disable-compute-advantages-and-returns",
-        *("--loss-mask-type", "qwen3"),
-        # the data: no --apply-chat-template, for the mask generator renders itself
-        *("--rollout-function-path", "slime.rollout.sft_rollout.generate_rollout"),
+        # the data: tokens and loss masks, which our function hands on
+        *("--rollout-function-path", "tau2_agent.training.slime.sft_rollout.generate_rollout"),
         *("--prompt-data", str(data)),
-        *("--input-key", "messages"),
-        *("--tool-key", "tools"),
+        *("--input-key", "index"),
         "--rollout-shuffle",
         *("--rollout-seed", str(options.seed)),
         *("--seed", str(options.seed)),
@@ -141,7 +136,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.rollout.chat_template import ChatCodec
-    from tau2_agent.training.sft_data import check_prompt, tokenised
+    from tau2_agent.training.sft_data import check_prompt, token_records
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
     wanted = training_needs(options, stage.folder, options.traces, options.max_length)
@@ -150,17 +145,17 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     check(options, len(rows))
     check_prompt(rows, options.prompt, options.traces)
     codec = ChatCodec(AutoTokenizer.from_pretrained(options.model))
-    prepared = slime_rows(rows)
-    lengths = [len(s["input_ids"]) for s in tokenised(prepared, codec, options.max_length)]
-    check_masks(prepared[:CHECKED_TRACES], codec, install)
+    records = token_records(rows, codec, options.max_length)
     steps = count_steps(options, len(rows))
     done = last_rollout(stage, steps)
     folder = stage.folder.resolve()
-    data = folder / "traces.jsonl"
-    write_jsonl(data, prepared)
+    data = folder / "tokens.jsonl"
+    write_jsonl(data, prompt_rows([row["task_id"] for row in rows], records))
+    lengths = [len(record.ids) for record in records]
+    trained = sum(sum(record.loss_mask) for record in records)
     print(
-        f"{len(rows)} traces of {min(lengths)} to {max(lengths)} tokens; slime's tokens and masks "
-        f"are ours on the first {CHECKED_TRACES}",
+        f"{len(rows)} traces of {min(lengths)} to {max(lengths)} tokens, {sum(lengths)} in all, "
+        f"loss on {trained} of them",
         flush=True,
     )
     arguments = slime_arguments(

@@ -25,7 +25,7 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.processes import keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
-    from tau2_agent.training.sft_data import check_prompt, tokenised
+    from tau2_agent.training.sft_data import check_prompt, labels, token_records
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
     silence_progress()
@@ -33,10 +33,11 @@ def train(args, stage: Stage) -> None:
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     rows = [row.row for row in read_task_file(args.traces)]
     check_prompt(rows, args.prompt, args.traces)
-    samples = tokenised(rows, ChatCodec(tokenizer), args.max_length)
-    trained = sum(label != -100 for sample in samples for label in sample["labels"])
-    total = sum(len(sample["input_ids"]) for sample in samples)
-    print(f"{len(samples)} traces, {total} tokens, loss on {trained} of them")
+    records = token_records(rows, ChatCodec(tokenizer), args.max_length)
+    trained = sum(sum(record.loss_mask) for record in records)
+    total = sum(len(record.ids) for record in records)
+    print(f"{len(records)} traces, {total} tokens, loss on {trained} of them")
+    samples = [{"input_ids": record.ids, "labels": labels(record)} for record in records]
 
     steps = math.ceil(len(samples) / args.batch_size) * args.epochs
     config = SFTConfig(

@@ -52,10 +52,13 @@ def commits(tmp_path: Path) -> list[str]:
     return made
 
 
-def setup(project: Path, commit: str, url: Path | str) -> subprocess.CompletedProcess:
+def setup(
+    project: Path, commit: str, url: Path | str, home: Path | str = "/nonexistent"
+) -> subprocess.CompletedProcess:
     environment = {
         "PYTHON": str(project / "python3"),
         "SLIME_COMMIT": commit,
+        "SLIME_HOME": str(home),
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{url}.insteadOf",
         "GIT_CONFIG_VALUE_0": "https://github.com/THUDM/slime.git",
@@ -89,6 +92,14 @@ def test_another_commit_replaces_the_source(project, commits, tmp_path) -> None:
         assert (project / ".slime" / "train.py").read_text() == content
 
 
+def test_the_containers_own_slime_is_left_to_work(project, commits, tmp_path) -> None:
+    assert setup(project, "", tmp_path / "slime", home=tmp_path / "slime").returncode == 0
+    assert not (project / ".slime").exists()
+    # unless another commit is asked for
+    setup(project, commits[0], tmp_path / "slime", home=tmp_path / "slime")
+    assert (project / ".slime" / "train.py").read_text() == "first"
+
+
 def test_an_unreachable_repository_leaves_no_half_source(project, tmp_path) -> None:
     outcome = setup(project, "0" * 40, tmp_path / "nowhere")
     assert outcome.returncode != 0 and "nowhere" in outcome.stderr
@@ -96,5 +107,5 @@ def test_an_unreachable_repository_leaves_no_half_source(project, tmp_path) -> N
 
 
 def test_the_fetched_commit_is_the_tested_one() -> None:
-    pinned = re.search(r"SLIME_COMMIT:-([0-9a-f]{40})", (ROOT / "run").read_text())[1]
+    pinned = re.search(r"TESTED_SLIME=([0-9a-f]{40})", (ROOT / "run").read_text())[1]
     assert pinned.startswith(TESTED_COMMITS["slime"])

@@ -37,7 +37,7 @@ def slime_arguments(words):
             options,
             config=config(),
             folder=Path("STORE"),
-            data=Path("STORE/traces.jsonl"),
+            data=Path("STORE/tokens.jsonl"),
             steps=train_sft_slime.count_steps(options, 74),
         )
     if program == "train_grpo_slime.py":

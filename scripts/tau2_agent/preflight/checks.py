@@ -4,8 +4,8 @@
 `require(needs)` is the first thing that a GPU job does once it holds its store. Each failure says
 what to do. Memory and disk are lower bounds: passing is no promise, failing is certain.
 
-Left out on purpose: values that do not fit each other (config_checks.py), slime's sources
-(slime_install.py), and masks (slime_masks.py); those fail at their own places, before the GPUs.
+Left out on purpose: values that do not fit each other (config/checks.py), and where slime's sources
+are (training/slime/install.py); those fail at their own places, before the GPUs.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def command(stage, extra):
         options = train_sft_slime.parse([*SFT_FILES, *extra])
         steps = train_sft_slime.count_steps(options, 74)
         return train_sft_slime.slime_arguments(
-            options, config=config(), folder=Path("/s"), data=Path("/s/traces.jsonl"), steps=steps
+            options, config=config(), folder=Path("/s"), data=Path("/s/tokens.jsonl"), steps=steps
         )
     options = train_grpo_slime.parse([*GRPO_FILES, *extra])
     return train_grpo_slime.slime_arguments(
@@ -100,7 +100,6 @@ def test_sft_has_what_the_published_commands_lack():
         "--loss-type sft_loss",
         "--calculate-per-token-loss",
         "--disable-compute-advantages-and-returns",
-        "--loss-mask-type qwen3",
         "--debug-train-only",
         "--save-interval 10",
         "--use-dynamic-batch-size",
@@ -108,6 +107,9 @@ def test_sft_has_what_the_published_commands_lack():
     ):
         assert f"{line}\n" in text
     assert "--apply-chat-template" not in text and "--sglang" not in text
+    # tokens and masks are ours
+    assert "--rollout-function-path tau2_agent.training.slime.sft_rollout" in text
+    assert "--loss-mask-type" not in text and "--tool-key" not in text
 
 
 def test_grpo_starts_from_the_sft_folder_and_resumes_its_own():

@@ -2,7 +2,6 @@
 MEGATRON_HOME for the parsers). No GPU is needed.
 
 - slime's plugin contract tests pass on our hooks.
-- slime's mask generator gives our tokens and masks on real traces.
 - every flag of the golden command lines is one that the two parsers know.
 """
 
@@ -14,11 +13,7 @@ from pathlib import Path
 
 import pytest
 
-import tau2_mock
-import teacher_traces
-from tau2_agent.files import read_jsonl
-from tau2_agent.training.slime.install import MASK_FIX, SCRIPTS, Install
-from tau2_agent.training.slime.masks import MaskMismatch, check_masks, slime_rows
+from tau2_agent.training.slime.install import SCRIPTS
 
 HERE = Path(__file__).parents[2]
 SLIME = Path(os.environ.get("SLIME_HOME", "/nonexistent"))
@@ -49,45 +44,6 @@ def test_slimes_plugin_contracts_hold_for_our_hooks():
     if "No module named" in result.stdout:
         pytest.skip(re.search(r"No module named '[^']+'", result.stdout)[0])
     assert result.returncode == 0, result.stdout[-4000:]
-
-
-@pytest.fixture(scope="module")
-def traces(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("traces")
-    tau2_mock.main(["--local_dir", str(folder), "--split", "small"])
-    files = ["--tasks", folder / "telecom_small_tasks.jsonl", "--output", folder / "traces.jsonl"]
-    teacher_traces.main([*map(str, files), "--prompt", "short"])
-    return list(read_jsonl(folder / "traces.jsonl"))
-
-
-def with_two_calls(row):
-    """A trace whose first answer with a call makes it twice: older commits mask that wrongly."""
-    messages = [dict(message) for message in row["messages"]]
-    place = next(i for i, message in enumerate(messages) if message.get("tool_calls"))
-    (call,) = messages[place]["tool_calls"]
-    messages[place] = {**messages[place], "tool_calls": [call, {**call, "id": "second"}]}
-    messages.insert(place + 2, {**messages[place + 1], "tool_call_id": "second"})
-    return {**row, "messages": messages}
-
-
-def test_slimes_masks_are_ours_on_real_traces(traces, tokenizer):
-    from tau2_agent.rollout.chat_template import ChatCodec
-
-    codec = ChatCodec(tokenizer)
-    check_masks(slime_rows([*traces, with_two_calls(traces[0])]), codec, Install(SLIME, MEGATRON))
-
-
-def test_a_loss_on_the_greeting_would_be_noticed(traces, tokenizer):
-    from tau2_agent.rollout.chat_template import ChatCodec
-
-    row = slime_rows(traces[:1])[0]
-    del row["messages"][1]["step_loss_mask"]
-    with pytest.raises(MaskMismatch, match="has loss 0 here, 1 in slime"):
-        check_masks([row], ChatCodec(tokenizer), Install(SLIME, MEGATRON))
-
-
-def test_this_slime_has_the_mask_fix():
-    assert MASK_FIX in (SLIME / "slime" / "utils" / "mask_utils.py").read_text()
 
 
 @pytest.mark.skipif(not MEGATRON.exists(), reason="needs Megatron-LM's source in MEGATRON_HOME")

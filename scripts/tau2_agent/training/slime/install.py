@@ -31,8 +31,6 @@ TESTED = {
 }
 TESTED_COMMITS = {"slime": "624b824a8", "megatron": "1dcf0dafa"}
 NEEDED_MODULES = ("torch", "ray", "sglang", "sglang_router", "transformers", "transformer_engine")
-# Older commits mask consecutive tool messages wrongly in SFT (slime issue 2263, fixed by 2264).
-MASK_FIX = "Qwen templates wrap consecutive tool responses"
 
 
 class InstallError(PipelineError):
@@ -98,14 +96,7 @@ def find_install(slime: str | None = None, megatron: str | None = None) -> Insta
             "`./run setup-gpu` in it, or name the source folders by SLIME_HOME and MEGATRON_HOME; "
             "`backend: cpu` needs none."
         )
-    install = Install(places["slime"], places["megatron"])
-    masks = install.slime / "slime" / "utils" / "mask_utils.py"
-    if MASK_FIX not in masks.read_text(encoding="utf-8"):
-        raise InstallError(
-            f"{install.slime} is too old: its SFT masks are wrong for consecutive tool messages "
-            "(fixed after v0.3.1). `./run setup-gpu` fetches one that has the fix."
-        )
-    return install
+    return Install(places["slime"], places["megatron"])
 
 
 def untested_versions(versions: dict[str, str]) -> list[str]:

@@ -1,2 +1,0 @@
-"""Only so that the stand-in looks recent enough."""
-# Qwen templates wrap consecutive tool responses in one user turn.
