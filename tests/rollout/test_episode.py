@@ -6,7 +6,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tau2.agent.base import LocalAgent
+from tau2.agent.llm_agent import LLMAgent
 from tau2.data_model.message import AssistantMessage, MultiToolMessage, ToolCall, UserMessage
 from tau2.domains.telecom.environment import get_environment
 from tau2.orchestrator.orchestrator import Orchestrator
@@ -60,7 +60,7 @@ def moves(role):
     calls = st.lists(st.sampled_from(CALLS[role]), min_size=1, max_size=3)
     return st.one_of(
         st.tuples(text, st.none()), st.tuples(st.none(), calls), st.tuples(text, calls)
-    ).filter(lambda move: not (move[1] and "###" in (move[0] or "")))
+    )
 
 
 def message(role, move, number):
@@ -98,7 +98,9 @@ class Recited:
         return {}
 
 
-class OfficialAgent(LocalAgent):
+class OfficialAgent(LLMAgent):
+    """tau2's agent, its model replaced by lines: what ends a conversation is its own."""
+
     def __init__(self, recited):
         super().__init__(tools=[], domain_policy="")
         self.recited = recited
@@ -110,10 +112,6 @@ class OfficialAgent(LocalAgent):
         many = isinstance(incoming, MultiToolMessage)
         heard = state + (incoming.tool_messages if many else [incoming])
         return self.recited.next(heard), []
-
-    @classmethod
-    def is_stop(cls, said):
-        return not said.is_tool_call() and "###STOP###" in said.content
 
 
 class OfficialUser(BaseUser):
@@ -225,6 +223,14 @@ def test_an_empty_turn_is_the_agents_error(text):
     assert trajectory.end is EndReason.AGENT_ERROR
 
 
+@pytest.mark.parametrize("words", ["###STOP###", "###TRANSFER###", "Bye. ###STOP### Bye."])
+def test_the_agent_cannot_end_a_conversation(words):
+    user = Recited("user", [("Hello", None), ("No, wait.", None), ("Thanks. ###STOP###", None)])
+    trajectory = play(Recited("assistant", [(words, None)]), user)
+    assert trajectory.end is EndReason.USER_STOP
+    assert user.heard[1:] == [[("assistant", words)]] * 2
+
+
 def test_wall_time_is_bounded():
     class Slow(Recited):
         async def act(self, new):
@@ -270,8 +276,6 @@ def test_one_episodes_broken_vpn_does_not_reach_the_next():
 
 
 def test_official_prompt_is_tau2s_agents():
-    from tau2.agent.llm_agent import LLMAgent
-
     environment = get_environment()
     agent = LLMAgent(tools=environment.get_tools(), domain_policy=environment.get_policy())
     assert system_prompt("tau2") == agent.system_prompt

@@ -29,6 +29,7 @@ from tau2_agent.users.scripted.user import ScriptedUser
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "openai/stand-in"
+GIVING_UP = "YOU ARE BEING TRANSFERRED TO A HUMAN AGENT. PLEASE HOLD ON."
 
 
 @pytest.fixture(autouse=True)
@@ -174,13 +175,13 @@ async def test_tool_calls_without_a_name_of_their_own_get_one(given) -> None:
     message = calls(("get_customer_by_id", {"customer_id": "C1001"}), ("get_bills", {}))
     for call in message["tool_calls"]:
         call["id"] = given
-    with FakeOpenAI(lambda request: says("###STOP###"), behaviours=[message]) as server:
+    with FakeOpenAI(lambda request: says(GIVING_UP), behaviours=[message]) as server:
         _, run = await episode(server)
     sent = server.requests[1]["messages"]
     ids = [call["id"] for call in sent[3]["tool_calls"]]
     assert len(set(ids)) == 2 and all(ids)
     assert [m["tool_call_id"] for m in sent[4:6]] == ids
-    assert run.end == EndReason.AGENT_STOP
+    assert run.end == EndReason.USER_STOP
 
 
 async def test_a_server_that_fails_is_not_the_agents_fault() -> None:
@@ -251,7 +252,7 @@ class FailsFirst:
     def __call__(self, request):
         if len(request["messages"]) == 3 and self.left:
             self.left -= 1
-            return says("###STOP###")
+            return says(GIVING_UP)
         return teacher_answers(request)
 
 
@@ -260,10 +261,8 @@ def test_several_attempts_the_first_good_one_is_kept(tmp_path) -> None:
     with FakeOpenAI(FailsFirst(2)) as server:
         teacher_traces.main(arguments(tmp_path, server, *one_at_a_time, count=2))
     assert len(traces(tmp_path)) == 2
-    ends = [(r["trial"], r["end"]) for r in read_jsonl(tmp_path / "traces.attempts.jsonl")]
-    assert sorted(ends) == [(0, "agent_stop"), (0, "user_stop"), (1, "user_stop")] or sorted(
-        ends
-    ) == [(0, "agent_stop"), (0, "agent_stop"), (1, "user_stop"), (1, "user_stop")]
+    made = [(r["trial"], r["reward"]) for r in read_jsonl(tmp_path / "traces.attempts.jsonl")]
+    assert sorted(made) in ([(0, 0), (0, 1), (1, 1)], [(0, 0), (0, 0), (1, 1), (1, 1)])
 
 
 def test_unsolved_tasks_are_left_out_and_more_attempts_continue(tmp_path, capsys) -> None:
@@ -271,7 +270,7 @@ def test_unsolved_tasks_are_left_out_and_more_attempts_continue(tmp_path, capsys
         options = ("--concurrency", 1, "--attempts")
         with pytest.raises(InputError, match="solved none of 1 tasks"):
             teacher_traces.main(arguments(tmp_path, server, *options, 2, count=1))
-        assert "not solved (agent_stop, agent_stop), left out: [" in capsys.readouterr().out
+        assert "not solved (user_stop, user_stop), left out: [" in capsys.readouterr().out
         assert begun(server) == 2
         teacher_traces.main(arguments(tmp_path, server, *options, 3, count=1))
         assert begun(server) == 3

@@ -1,7 +1,8 @@
 """One episode: an agent, a user simulator and tau2's telecom environment take turns.
 
 The order of turns, the counting of steps and the ends are those of tau2's `Orchestrator`; a test
-runs both side by side. Left out on purpose: solo mode, message histories, the LLM judge (telecom
+runs both side by side, with tau2's own `LLMAgent`, which never ends a conversation: its
+`###STOP###` is text like any other. Left out on purpose: solo mode, message histories, the LLM judge (telecom
 uses none of them). There is no thread: thousands of episodes share one event loop.
 """
 
@@ -163,9 +164,8 @@ async def _take_turns(
             if answer.is_tool_call():
                 receiver, caller = "environment", "agent"
             else:
+                # Whatever it says goes to the user: tau2's LLMAgent cannot end a conversation.
                 receiver, for_user = "user", [answer]
-                if STOP in answer.content:
-                    end = EndReason.AGENT_STOP
         else:
             results = [environment.get_response(call) for call in messages[-1].tool_calls]
             trajectory.tool_errors += sum(result.error for result in results)

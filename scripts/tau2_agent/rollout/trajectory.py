@@ -20,7 +20,7 @@ class EndReason(StrEnum):
     """Why an episode ended. The first five are tau2's `TerminationReason`."""
 
     USER_STOP = "user_stop"
-    AGENT_STOP = "agent_stop"
+    AGENT_STOP = "agent_stop"  # of tau2's solo agents; no episode with a user ends so
     MAX_STEPS = "max_steps"
     TOO_MANY_ERRORS = "too_many_errors"
     AGENT_ERROR = "agent_error"  # an empty turn: neither text nor a tool call
