@@ -199,6 +199,9 @@ def show(agreement: Agreement) -> None:
             figure(gap and gap.mean, gap and gap.interval, sign="+", digits=digits),
         )
     table.add_row("unknown utterances", figure(a.unknown_rate), figure(b.unknown_rate))
+    if a.early_stops is not None or b.early_stops is not None:
+        early = ("-" if side.early_stops is None else str(side.early_stops) for side in (a, b))
+        table.add_row("stops while agreeing", *early)
     for end in sorted({*a.ends, *b.ends}):
         table.add_row(f"end: {end}", str(a.ends.get(end, 0)), str(b.ends.get(end, 0)))
     for kind in sorted({*a.failures, *b.failures}):

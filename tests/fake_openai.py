@@ -185,7 +185,9 @@ class FakeOpenAI:
 
 
 def completion(request: dict[str, Any], message: Message) -> dict[str, Any]:
-    """The whole answer; a token is four bytes here."""
+    """The whole answer; a token is four bytes here. message["_choice"] changes its choice."""
+    message = dict(message)
+    change = message.pop("_choice", {})
     prompt = len(json.dumps([request["messages"], request.get("tools")])) // 4
     written = len(json.dumps(message)) // 4
     return {
@@ -198,6 +200,7 @@ def completion(request: dict[str, Any], message: Message) -> dict[str, Any]:
                 "index": 0,
                 "message": message,
                 "finish_reason": "tool_calls" if message.get("tool_calls") else "stop",
+                **change,
             }
         ],
         "usage": {

@@ -3,16 +3,18 @@
 import asyncio
 import json
 import logging
+import os
 import time
 import traceback
 
 import pytest
 from fake_openai import FakeOpenAI, calls, says
 
-from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model
-from tau2_agent.llm.failures import without_secrets
+from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model, quiet_litellm
+from tau2_agent.llm.failures import classify, without_secrets
 from tau2_agent.llm.ledger import Ledger
 
+litellm = quiet_litellm()
 ASK = [{"role": "user", "content": "Hi."}]
 KEY = "sk-planted-0123456789abcdef"
 TOOL = {
@@ -253,7 +255,7 @@ def test_one_model_for_many_event_loops():
             asyncio.run(once())
 
 
-# --- money ---
+# --- money -
 def test_dollars_by_the_list_and_by_the_settings():
     with FakeOpenAI() as server:
         known = ask(server, model="openai/gpt-4o-mini")
@@ -369,3 +371,99 @@ def test_a_killed_call_counts_in_full(tmp_path):
         assert failed.kind == "budget_spent"
         assert ask(server, Ledger(path), budget_tokens=2000, max_tokens=400)
     assert Ledger(path).calls == 1  # written on a line of its own, after the cut one
+
+
+# --- clouds without a static key -----------------------------------------------------------------
+
+CLOUD_MODELS = [
+    "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
+    "bedrock/converse/amazon.nova-lite-v1:0",
+    "sagemaker/an-endpoint",
+    "vertex_ai/gemini-2.5-flash",
+    "azure/gpt-4o",
+]
+
+
+@pytest.fixture
+def no_cloud(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "AZURE_", "VERTEX", "GOOGLE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AZURE_API_BASE", "http://127.0.0.1:9")
+    monkeypatch.setattr(litellm, "enable_azure_ad_token_refresh", False)
+
+
+@pytest.mark.parametrize("model", CLOUD_MODELS)
+def test_an_identity_needs_no_variable(no_cloud, model):
+    check_model(LLMSettings(model))
+    own = LLM(LLMSettings(model, api_base="http://127.0.0.1:9"))
+    assert "api_key" not in own._request([], None)  # a made-up key would shut the identity out
+    assert litellm.enable_azure_ad_token_refresh is model.startswith("azure")
+
+
+def test_what_an_identity_does_not_replace_is_named(no_cloud, monkeypatch):
+    monkeypatch.delenv("AZURE_API_BASE")
+    with pytest.raises(LLMFailure, match="needs AZURE_API_BASE in the environment"):
+        check_model(LLMSettings("azure/gpt-4o"))
+    monkeypatch.setenv("AZURE_API_KEY", KEY)
+    monkeypatch.setenv("AZURE_API_BASE", "http://127.0.0.1:9")
+    LLM(LLMSettings("azure/gpt-4o"))
+    assert litellm.enable_azure_ad_token_refresh is False  # the key is taken
+
+
+# What boto3, google-auth and azure-identity say through litellm.
+@pytest.mark.parametrize(
+    ("provider", "said", "remedy"),
+    [
+        ("bedrock", "BedrockException - Unable to locate credentials", "a profile or a role"),
+        ("bedrock", "An error occurred (ExpiredTokenException): it expired", "AWS credentials"),
+        ("sagemaker", "Missing boto3 to call bedrock. Run 'pip install boto3'.", "Install it,"),
+        ("bedrock", "No module named 'boto3'\nTraceback (most recent call last):\n x", "boto3"),
+        ("vertex_ai", "Your default credentials were not found. To set up", "gcloud auth"),
+        ("vertex_ai", "No module named 'google.auth'", "pip install google-auth"),
+        ("azure", "DefaultAzureCredential failed to retrieve a token", "managed identity"),
+        ("azure", "No module named 'azure'", "pip install azure-identity"),
+    ],
+)
+def test_no_identity_ends_the_job_in_one_line(provider, said, remedy):
+    failed = classify(RuntimeError(said), timeout_s=1, provider=provider)
+    assert failed.fatal and failed.kind == "refused" and not failed.passing
+    assert remedy in failed.detail and "\n" not in failed.detail
+    assert "Traceback" not in failed.detail
+
+
+# --- answers that are no answers ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"logprobs": {"content": [{"token": "Hi", "logprob": None, "top_logprobs": []}]}},
+        {"message": None},
+        {"message": {"role": "assistant", "content": 5}},
+        {"message": {"role": "assistant", "content": [{"type": "text", "text": "Hi"}]}},
+    ],
+)
+def test_an_answer_in_another_form_is_asked_again(choice):
+    odd = says("Hi.", _choice=choice)
+    with FakeOpenAI(behaviours=[odd, "Hello."]) as server:
+        assert ask(server).message["content"] == "Hello."
+    with FakeOpenAI(lambda request: dict(odd)) as server:
+        failed = failure(server, retries=1)
+        assert len(server.requests) == 2
+    assert failed.kind == "broke_protocol"
+    assert failed.detail == "the answer is no chat completion as OpenAI defines it"
+
+
+@pytest.mark.parametrize("given", [7, None, "call_7"])
+def test_ids_of_calls_are_text(given):
+    message = calls(("look", {}))
+    message["tool_calls"][0]["id"] = given
+    with FakeOpenAI(behaviours=[message]) as server:
+        (call,) = ask(server, tools=[TOOL]).message["tool_calls"]
+    assert isinstance(call["id"], str) and (given is None or call["id"] == str(given))
+
+
+def test_log_probs_cannot_be_asked_for():
+    with pytest.raises(LLMFailure, match="logprobs cannot be set"):
+        check_model(LLMSettings("openai/x", api_base="http://x", options={"logprobs": True}))

@@ -1,6 +1,7 @@
 """A language model as the user, behind a stand-in server that misbehaves."""
 
 import asyncio
+import json
 import random
 
 import pytest
@@ -97,6 +98,134 @@ def test_an_empty_answer_is_asked_again(task):
     assert said.content == "Hi." and user.report()["calls"] == 3  # all of them are paid
 
 
+LEAKS = [
+    '<tool_call>\n{"name": "toggle_data", "arguments": {}}\n</tool_call>',
+    'One moment. <tool_call>{"name": "toggle_data"}',
+    '{"name": "check_sim_status", "arguments": {}}',
+    '```json\n{"name": "run_speed_test", "parameters": {}}\n```',
+    'Sure:\n[{"type": "function", "function": {"name": "toggle_data", "arguments": "{}"}}]',
+    "toggle_airplane_mode()",
+    "```tool_code\nprint(default_api.toggle_data())\n```",
+    '[TOOL_CALLS][{"name": "toggle_data"}]',
+    "<function=toggle_data>{}</function>",
+    "<|python_tag|>toggle_data()",
+    "<tool_response>Data is on.</tool_response>",
+    "It asks for my phone; I say ###STOP### when it works.</think>My data does not work.",
+    "I wonder.</think>",
+    "<think>Is it time to say ###STOP###?",
+    "Hello. <thinking>###TRANSFER### is wrong here</thinking>",
+    "Hello.<|im_end|>\n<|im_start|>user",
+    "<｜tool▁calls▁begin｜>toggle_data",
+]
+
+
+@pytest.mark.parametrize("text", LEAKS)
+def test_what_a_model_writes_for_its_server_is_never_spoken(task, text):
+    with FakeOpenAI(behaviours=[text, "Hi."]) as server:
+        user, (said,) = talk(server, task, HELLO)
+    assert said.content == "Hi." and not said.is_tool_call()
+    assert user.report()["calls"] == 2 and user.report()["broken_answers"] == 1
+    assert [m.content for m in user.state.messages] == [GREETING, "Hi."]
+
+
+@pytest.mark.parametrize("text", [LEAKS[0], LEAKS[11], LEAKS[13]])
+def test_it_is_never_an_end_either(task, text):
+    async def play(server):
+        llm = LLM(settings(server))
+        user = make_user("llm", task, llm=llm)
+        try:
+            return await run_episode(task, make_agent("scripted"), user)
+        finally:
+            await llm.close()
+
+    with FakeOpenAI(lambda request: text) as server:
+        trajectory = asyncio.run(play(server))
+        assert len(server.requests) == 4
+    assert (trajectory.end, trajectory.failure) == (EndReason.USER_ERROR, "broke_protocol")
+    assert "start the model's server with its" in trajectory.detail
+    assert len(trajectory.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I think so.",
+        "Should I use the tool?",
+        "It says {'signal': 'good'}.",
+        "The result is 5 < 6 > 4 (excellent).",
+        "I called toggle_data() as you asked, and data is on.",
+        'My screen shows {"status": "on"}.',
+        "<b>Thanks</b> ###STOP###",
+        "Is that [yes] or [no]?",
+    ],
+)
+def test_people_are_not_silenced(task, text):
+    with FakeOpenAI(behaviours=[text]) as server:
+        _, (said,) = talk(server, task, HELLO)
+    assert said.content == text
+
+
+def test_a_thought_in_a_field_of_its_own_is_not_spoken(task):
+    odd = [
+        says("Hi.", reasoning_content="When do I say ###STOP###?"),
+        says(None, reasoning_content="Hmm. ###STOP###"),
+        says("<think>###STOP###</think>Still here."),
+    ]
+    with FakeOpenAI(behaviours=odd) as server:
+        _, said = talk(server, task, HELLO, HELLO)
+    assert [m.content for m in said] == ["Hi.", "Still here."]
+
+
+@pytest.mark.parametrize("given", [3, "3", None, ""])
+def test_ids_of_any_kind(task, given):
+    message = calls(("check_sim_status", {}))
+    message["tool_calls"][0]["id"] = given
+    with FakeOpenAI(lambda request: json.loads(json.dumps(message))) as server:
+        _, said = talk(server, task, HELLO, HELLO)
+    ids = [m.tool_calls[0].id for m in said]
+    assert all(isinstance(i, str) and i for i in ids) and len(set(ids)) == 2
+
+
+def ends(task, offer, answer):
+    """Whether the answer to an offer counts as an early stop."""
+    with FakeOpenAI(behaviours=[answer]) as server:
+        user, _ = talk(server, task, [AssistantMessage(role="assistant", content=offer)])
+    return user.report()["early_stops"]
+
+
+OFFERS = [
+    "Would you like me to add 2 GB of data?",
+    "I can refuel your data for $5. Please confirm.",
+    "I'll transfer you to a human agent now, is that all right?",
+    "Shall I resume your line?",
+]
+AGREEMENTS = ["Yes, please.", "Sure, go ahead!", "OK", "Thank you, that works.", "I agree. Do it."]
+
+
+@pytest.mark.parametrize("stop", ["###STOP###", "###TRANSFER###"])
+@pytest.mark.parametrize("agreement", AGREEMENTS)
+def test_an_agreement_and_a_stop_in_one_breath_is_counted(task, agreement, stop):
+    offer = OFFERS[AGREEMENTS.index(agreement) % len(OFFERS)]
+    assert ends(task, offer, f"{agreement} {stop}") == 1
+    assert ends(task, offer, f"{stop}\n{agreement}") == 1
+    assert ends(task, offer, agreement) == 0
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer"),
+    [
+        ("Does your data work now?", "Yes, it works. ###STOP###"),
+        ("Is there anything else I can help you with?", "OK, that's fine, bye. ###STOP###"),
+        ("Can I help you with anything else?", "Sure not, thanks. ###STOP###"),
+        ("Does your data work now?", "It works again, thank you! ###STOP###"),
+        ("I have added 2 GB. Goodbye.", "Yes, it works. ###STOP###"),
+        ("Would you like me to add 2 GB?", "No, thank you. ###STOP###"),
+    ],
+)
+def test_other_stops_are_not(task, offer, answer):
+    assert ends(task, offer, answer) == 0
+
+
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
@@ -108,6 +237,7 @@ def test_an_empty_answer_is_asked_again(task):
         (400, "refused", "scripted 400"),
         (429, "rate_limited", "scripted 429"),
         (500, "server_error", "scripted 500"),
+        (says(None, _choice={"message": None}), "broke_protocol", "no chat completion"),
         ("nonsense", "server_error", ""),
         ("drop", "server_error", ""),
         (("slow", 20), "timed_out", "no answer"),

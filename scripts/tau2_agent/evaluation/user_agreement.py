@@ -51,6 +51,7 @@ class Side(BaseModel):
     steps: float | None  # as tau2 counts
     agent_turns: float | None
     unknown_rate: float | None  # of the agent's utterances, where the simulator says so
+    early_stops: int | None = None  # while agreeing to what the agent had yet to do
     ends: dict[str, int]
     usage: dict[str, Any] | None = None  # of a language model
 
@@ -116,6 +117,8 @@ def summarise_side(
     heard = [rows[key].user_report for key in counted if "unknown" in rows[key].user_report]
     utterances = sum(report.get("utterances", 0) for report in heard)
     unknown = sum(report["unknown"] for report in heard)
+    reports = [rows[key].user_report for key in counted]
+    stops = [report["early_stops"] for report in reports if "early_stops" in report]
     failures = Counter(row.failure for row in rows.values() if row.end is EndReason.USER_ERROR)
 
     def mean(field: str) -> float | None:
@@ -133,6 +136,7 @@ def summarise_side(
         steps=mean("steps"),
         agent_turns=mean("agent_turns"),
         unknown_rate=unknown / utterances if utterances else None,
+        early_stops=sum(stops) if stops else None,
         ends=dict(Counter(row.end.value for row in rows.values()).most_common()),
         usage=None if usage is None else dict(usage),
     )

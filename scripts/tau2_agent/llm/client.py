@@ -2,7 +2,7 @@
 
 Any model that litellm reaches, or any OpenAI-compatible server (`api_base`, model `openai/NAME`).
 Keys come from the environment, where litellm looks for them; nothing here takes, keeps or shows
-one. Left out: what is asked (llm_user.py, llm_teacher.py) and what was spent (ledger.py).
+one. Left out: what is asked (users/llm_user.py, teachers/llm.py) and what was spent (ledger.py).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
+from tau2_agent.llm import credentials
 from tau2_agent.llm.failures import LLMFailure, classify, not_charged
 from tau2_agent.llm.ledger import BudgetSpent, Call, Cost, Ledger
 
@@ -31,6 +32,7 @@ LONGEST_ANSWER = 8192  # tokens; only with a budget, for a model of which no lim
 MOST_BACKOFF_S = 30.0
 # Further options may change what is sampled, not who pays, where to, or how often.
 RESERVED = {"model", "messages", "tools", "stream", "n", "timeout", "max_retries", "num_retries"}
+RESERVED |= {"logprobs", "top_logprobs"}  # nobody reads them, and some servers send null
 _OPTION = re.compile(r"api_?key|header|authorization|secret|password|credential", re.IGNORECASE)
 
 
@@ -115,7 +117,8 @@ def check_model(settings: LLMSettings) -> None:
             "openai/NAME with an api_base for an OpenAI-compatible server",
             fatal=True,
         ) from None
-    if not settings.api_base and (missing := missing_keys(settings.model)):
+    missing = credentials.missing(litellm, settings.model, provider)
+    if missing and not settings.api_base:
         names = " or ".join(missing) if provider == "gemini" else ", ".join(missing)
         raise LLMFailure(
             "refused", f"{settings.model} needs {names} in the environment; set it", fatal=True
@@ -127,12 +130,6 @@ def check_model(settings: LLMSettings) -> None:
             "price in dollars per million tokens, or a budget in tokens",
             fatal=True,
         )
-
-
-def missing_keys(model: str) -> list[str]:
-    """The environment variables without which the model's provider refuses, if they are unset."""
-    missing = quiet_litellm().validate_environment(model)["missing_keys"]
-    return sorted(missing)
 
 
 class LLM:
@@ -151,7 +148,11 @@ class LLM:
         self._max_tokens = settings.max_tokens
         if self._max_tokens is None and self._budget != Cost():
             self._max_tokens = _longest_answer(settings.model)
-        self._keyless = bool(missing_keys(settings.model))
+        self._provider = self._litellm.get_llm_provider(settings.model, api_base=settings.api_base)[
+            1
+        ]
+        credentials.allow_identities(self._litellm, self._provider)
+        self._keyless = credentials.wants_no_key(self._litellm, settings.model, self._provider)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gate = asyncio.Semaphore(settings.concurrency)
 
@@ -215,9 +216,7 @@ class LLM:
             seconds = time.perf_counter() - began
             answer = self._read(response, messages, tools, seconds, call.attempt - 1)
         except Exception as error:
-            failure = classify(
-                error, timeout_s=self.settings.timeout_s, keys=_key_names(self.settings.model)
-            )
+            failure = classify(error, timeout_s=self.settings.timeout_s, provider=self._provider)
             if not_charged(error):
                 call.free(failure.kind)
             # Its own chain may hold a URL with a key.
@@ -260,7 +259,7 @@ class LLM:
         if message.tool_calls:
             plain["tool_calls"] = [
                 {
-                    "id": call.id,
+                    "id": None if call.id is None else str(call.id),  # some servers count
                     "type": "function",
                     "function": {
                         "name": call.function.name,
@@ -310,14 +309,6 @@ class LLM:
         asked = state.outcome.exception().wait_s
         most = min(MOST_BACKOFF_S, 2 * self.settings.backoff_s * 2 ** (state.attempt_number - 1))
         return asked + random.uniform(0, most)
-
-
-def _key_names(model: str) -> str:
-    """The environment variables that the model's provider reads its key from, set or not."""
-    litellm = quiet_litellm()
-    provider = litellm.get_llm_provider(model)[1]
-    names = [n for n in os.environ if n.endswith("API_KEY") and provider.upper() in n]
-    return " or ".join(names) or f"{provider.upper()}_API_KEY"
 
 
 def price_of(settings: LLMSettings) -> dict[str, float] | None:

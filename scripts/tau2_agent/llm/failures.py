@@ -12,19 +12,24 @@ import re
 from collections.abc import Iterator, Mapping
 
 from tau2_agent.errors import PipelineError
+from tau2_agent.llm import credentials
 
 LONGEST_WAIT_S = 120.0  # a provider that asks for more is not waited for
-_RETRIED = {"rate_limited", "timeout", "server_error", "bad_answer"}
+_RETRIED = {"rate_limited", "timeout", "server_error", "bad_answer", "broke_protocol"}
 _SECRET = re.compile(r"key|token|secret|password|credential", re.IGNORECASE)
 # Names of exceptions of httpx, aiohttp and openai.
 _NEVER_SENT = {"ConnectError", "ConnectTimeout", "ClientConnectorError"}
 _BROKEN = {"APIConnectionError", "ReadError", "RemoteProtocolError", "ClientPayloadError"}
 _HTTP_STATUS = {"HTTPStatusError"}
+_NO_COMPLETION = "Invalid response object"  # litellm's words
+_NO_JSON = "'str' object has no attribute 'model_dump'"
 
 
 class LLMFailure(PipelineError):
-    """No answer. kind: refused, rate_limited, timeout, server_error, bad_answer, budget_spent.
+    """No answer. kind: refused, rate_limited, timeout, server_error, bad_answer, broke_protocol,
+    budget_spent.
 
+    bad_answer: cut, or no JSON. broke_protocol: JSON in another form than a chat completion's.
     fatal: no other call will fare better (no or a wrong key, no such model, budget spent), so the
     job should stop. retries: attempts after the first.
     """
@@ -43,21 +48,27 @@ class LLMFailure(PipelineError):
         return self.kind in _RETRIED and self.wait_s <= LONGEST_WAIT_S
 
 
-def classify(error: Exception, *, timeout_s: float, keys: str) -> LLMFailure:
-    """Name what a call raised. keys: the variables that hold the provider's key, for people."""
+def classify(error: Exception, *, timeout_s: float, provider: str) -> LLMFailure:
+    """Name what a call raised. provider: litellm's name of who was asked."""
     status = getattr(error, "status_code", None)
     names = _names(error)
-    text = without_secrets(f"{type(error).__name__}: {error}")[:400]
+    text = _one_line(without_secrets(f"{type(error).__name__}: {error}"))
     if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__ or status == 408:
         return LLMFailure("timeout", f"no answer in {timeout_s:g} s")
     if status == 429 and "insufficient_quota" not in text:
         failure = LLMFailure("rate_limited", text)
         failure.wait_s = _retry_after(error)
         return failure
+    if remedy := credentials.remedy(provider, text):
+        return LLMFailure("refused", f"{text.rstrip('.')}. {remedy}", fatal=True)
     if isinstance(status, int) and 400 <= status < 500:
         if status in (401, 403):
-            text += f". Is {keys} right, and may it use this model?"
+            text += f". Is {credentials.takes(provider)} right, and may it use this model?"
         return LLMFailure("refused", text, fatal=status in (401, 402, 403, 404, 429))
+    if _NO_JSON in text:
+        return LLMFailure("bad_answer", "the answer is no JSON, or was cut")
+    if _NO_COMPLETION in text:  # litellm's own traceback says nothing to people
+        return LLMFailure("broke_protocol", "the answer is no chat completion as OpenAI defines it")
     if not names & (_NEVER_SENT | _BROKEN | _HTTP_STATUS):
         return LLMFailure("bad_answer", text)
     failure = LLMFailure("server_error", text)
@@ -98,6 +109,11 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _one_line(text: str) -> str:
+    """The text without the traceback that litellm adds, at most 400 characters long."""
+    return " ".join(text.split("Traceback (most recent call last)")[0].split())[:400]
 
 
 def without_secrets(text: str) -> str:

@@ -1,9 +1,9 @@
 """One episode: an agent, a user simulator and tau2's telecom environment take turns.
 
-The order of turns, the counting of steps and the ends are those of tau2's `Orchestrator`; a test
-runs both side by side, with tau2's own `LLMAgent`, which never ends a conversation: its
-`###STOP###` is text like any other. Left out on purpose: solo mode, message histories, the LLM judge (telecom
-uses none of them). There is no thread: thousands of episodes share one event loop.
+The order of turns, the counting of steps and the ends are those of tau2's `Orchestrator` with its
+`LLMAgent`, which never ends a conversation: its `###STOP###` is text like any other. A test runs
+both side by side. Left out on purpose: solo mode, message histories, the LLM judge (telecom uses
+none of them). There is no thread: thousands of episodes share one event loop.
 """
 
 from __future__ import annotations

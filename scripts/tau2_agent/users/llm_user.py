@@ -1,10 +1,15 @@
 """A user that a language model plays, as tau2's own user simulator does.
 
 System prompt, guidelines, tools, flipped roles and stop words are tau2's. There is no thread: a
-call waits in the event loop. What the model does wrong is named, and ends the episode: an answer
-without content (asked for again as often as tau2 does), a tool that the user does not own,
-arguments that are no JSON object. Text beside tool calls goes on record and the calls are carried
-out, as in tau2. Arguments that a tool refuses are the tool's to answer.
+call waits in the event loop. An answer that breaks the protocol is asked for again as often as
+tau2 asks for an empty one again; then the failure has a name and ends the episode, which is
+nobody's score. Broken is: no content; a tool that the user does not own; arguments that are no
+JSON object; a tool call, a thought or a control token written as text (llm/markup.py), which the
+agent never hears and whose stop words stop nothing. Text beside tool calls goes on record and the
+calls are carried out, as in tau2. Arguments that a tool refuses are the tool's to answer.
+
+A conversation that the user ends while agreeing to what the agent only proposed (upstream issue
+297) ends as in tau2, and is counted: `early_stops`.
 """
 
 from __future__ import annotations
@@ -26,9 +31,11 @@ from tau2.utils.llm_utils import to_litellm_messages
 
 from tau2_agent.benchmark.environment import assistant_tools, user_tools
 from tau2_agent.llm.client import LLM, Answer, LLMFailure
+from tau2_agent.llm.markup import leaked
 from tau2_agent.rollout.trajectory import JobStop, UserFailure
+from tau2_agent.users.early_stops import stops_early
 
-EMPTY_ATTEMPTS = 4  # tau2 asks again three times (DEFAULT_MAX_RETRIES)
+ATTEMPTS = 4  # tau2 asks again three times (DEFAULT_MAX_RETRIES)
 _COUNTS = ("retries", "prompt_tokens", "completion_tokens", "cached_tokens")
 # What a failed call is called among the failures of a user.
 _KINDS = {"timeout": "timed_out", "bad_answer": "server_error"}
@@ -50,14 +57,28 @@ class LLMUser:
         """See `episode.User.reply`. Raises JobStop when no other call can be answered either."""
         self.state.messages.extend(new)
         messages = to_litellm_messages(self.state.system_messages + self.state.flip_roles())
-        for _ in range(EMPTY_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             answer = await self._ask(messages)
-            content, calls = answer.message["content"], answer.message.get("tool_calls")
-            if calls or (content and content.strip()):
+            try:
+                said = self._read(answer)
                 break
-        else:
-            raise UserFailure("said_nothing", f"{EMPTY_ATTEMPTS} answers without content")
-        said = UserMessage(
+            except UserFailure:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                self._usage["broken_answers"] += 1
+        self._usage["early_stops"] += stops_early(new, said)
+        self.state.messages.append(said)
+        self._usage["utterances"] += 1
+        return said
+
+    def _read(self, answer: Answer) -> UserMessage:
+        """The answer as the user's turn. Raises UserFailure if it is none."""
+        content, calls = answer.message["content"], answer.message.get("tool_calls")
+        if not calls and not (content and content.strip()):
+            raise UserFailure("said_nothing", f"{ATTEMPTS} answers without content")
+        if fault := leaked(content, _names(user_tools()) | _names(assistant_tools())):
+            raise UserFailure("broke_protocol", fault)
+        return UserMessage(
             role="user",
             content=content,
             tool_calls=[self._tool_call(call) for call in calls] if calls else None,
@@ -67,16 +88,19 @@ class LLMUser:
             },
             cost=answer.dollars,
         )
-        self.state.messages.append(said)
-        self._usage["utterances"] += 1
-        return said
 
     def report(self) -> dict[str, Any]:
-        """Who played, and what it cost. dollars: None when the model has no known price."""
+        """Who played, and what it cost.
+
+        broken_answers: asked again, since they broke the protocol. early_stops: 1 if the user
+        ended the conversation while agreeing to what the agent had not done yet. dollars: None
+        when the model has no known price.
+        """
         return {
             "simulator": "llm",
             "model": self.llm.settings.model,
             **{name: self._usage[name] for name in ("utterances", "calls", *_COUNTS)},
+            **{name: self._usage[name] for name in ("broken_answers", "early_stops")},
             "dollars": self._dollars,
         }
 
@@ -116,5 +140,5 @@ class LLMUser:
         return ToolCall(id=given, name=name, arguments=arguments, requestor="user")
 
 
-def _names(tools: list[dict[str, Any]]) -> set[str]:
-    return {tool["function"]["name"] for tool in tools}
+def _names(tools: list[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(tool["function"]["name"] for tool in tools)
