@@ -1,0 +1,138 @@
+"""Which code decided a result: a digest over a program and everything of ours that it imports.
+
+The digest is part of every key (stores of trainings, episode logs, Snakemake's params), so that an
+edit makes anew what it decides and nothing else. The files are found by following the imports, also
+those inside functions, and hooks that are named in text (`"generate_with_tau.generate"`). Comments,
+docstrings and formatting do not count: each file is read as a syntax tree.
+
+Left out: versions of installed packages (records/provenance.py records them), and data such as chat
+templates, which count by the content of the folders that they end up in.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from tau2_agent.files import write_text
+
+SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "tau2_agent")
+CACHE = Path(".snakemake/tau2_code.json")
+# What decides no number: how a program ends, waits, is refused, or says what is wrong.
+NEUTRAL = ("errors", "cli", "locks", "processes", "preflight")
+_HOOK = re.compile(r"(\w+)\.\w+")
+
+
+class Source(NamedTuple):
+    """A file as far as it decides something: its digest, and the names that it may import."""
+
+    digest: str
+    names: tuple[str, ...]
+
+
+def code_digest(*roots: str, scripts: Path = SCRIPTS) -> str:
+    """A short sha256 of the code behind `roots`: programs or modules, named as in an import.
+
+    Raises FileNotFoundError for a root that is not there, SyntaxError for a file that cannot be
+    read as Python.
+    """
+    digest = hashlib.sha256()
+    for name, file in sorted(closure(*roots, scripts=scripts).items()):
+        digest.update(f"{name}\0{source(file).digest}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def closure(*roots: str, scripts: Path = SCRIPTS) -> dict[str, Path]:
+    """Module -> file of `roots` and all that they import from `scripts`, what is neutral left out."""
+    found: dict[str, Path] = {}
+    waiting = list(roots)
+    for root in roots:
+        if _file(root, scripts) is None:
+            raise FileNotFoundError(f"{scripts} has no module {root}")
+    while waiting:
+        name = waiting.pop()
+        file = _file(name, scripts)
+        if name in found or file is None or _neutral(name):
+            continue
+        found[name] = file
+        waiting += source(file).names
+    return found
+
+
+def source(file: Path) -> Source:
+    """What of a file counts. Remembered by content, in the process and in `.snakemake`."""
+    return _source(file.read_bytes(), str(file))
+
+
+@lru_cache(maxsize=None)
+def _source(content: bytes, file: str) -> Source:
+    key = hashlib.sha256(content).hexdigest()
+    known = _cache()
+    if key not in known:
+        tree = ast.parse(content, filename=file)
+        names = tuple(sorted(set(_names(tree))))
+        text = ast.unparse(_without_docstrings(tree))
+        known[key] = [hashlib.sha256(text.encode()).hexdigest(), names]
+        _save(known)
+    digest, names = known[key]
+    return Source(digest, tuple(names))
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """Every name that an import or a hook's path could mean a module by."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if hook := _HOOK.fullmatch(node.value):
+                yield hook[1]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+            and isinstance(body[0].value.value, str)
+        ):
+            node.body = body[1:] or [ast.Pass()]
+    return tree
+
+
+def _file(name: str, scripts: Path) -> Path | None:
+    file = scripts.joinpath(*name.split(".")).with_suffix(".py")
+    return file if file.is_file() else None
+
+
+def _neutral(name: str) -> bool:
+    parts = name.split(".")
+    return parts[0] == "tau2_agent" and len(parts) > 1 and parts[1] in NEUTRAL
+
+
+@lru_cache(maxsize=1)
+def _cache() -> dict[str, list]:
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(CACHE.read_text(encoding="utf-8"))
+        if isinstance(known, dict):
+            return known
+    return {}
+
+
+def _save(known: dict[str, list]) -> None:
+    # Only beside a workflow. What cannot be written is computed again.
+    if CACHE.parent.is_dir():
+        with contextlib.suppress(OSError):
+            write_text(CACHE, json.dumps(known))
