@@ -24,7 +24,7 @@ from tau2_agent import cli
 from tau2_agent.benchmark.tasks import load_tasks, tasks_sha256
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.model_evaluation import add_flags, evaluate
-from tau2_agent.evaluation.playing import play_each
+from tau2_agent.evaluation.playing import PLAYING, SCORING, play_each
 from tau2_agent.evaluation.results import read_summary
 from tau2_agent.evaluation.statistics import figure
 from tau2_agent.evaluation.user_agreement import Agreement, Side, compare, summarise_side
@@ -32,6 +32,7 @@ from tau2_agent.files import write_json
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
 from tau2_agent.records.provenance import project_commit, versions
 from tau2_agent.rollout.episode import Limits, run_episode
+from tau2_agent.source_code import code_digest
 from tau2_agent.teachers.baselines import AGENTS, make_agent
 from tau2_agent.users import registry as users
 
@@ -115,6 +116,7 @@ def play_agent(
         "seed": options.seed,
         "max_steps": limits.max_steps,
         "tasks_sha256": tasks_sha256(),
+        "code": code_digest(*PLAYING, *SCORING, "tau2_agent.teachers.baselines"),
     }
     run = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     by_id = {task.id: task for task in tasks}

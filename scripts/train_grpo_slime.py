@@ -24,6 +24,7 @@ from tau2_agent.errors import InputError
 from tau2_agent.files import write_text
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
+from tau2_agent.source_code import code_digest
 from tau2_agent.training.megatron.checkpoints import require_weights
 from tau2_agent.training.megatron.model_args import model_arguments, read_config
 from tau2_agent.training.resumable import Stage, fingerprint
@@ -279,7 +280,11 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> int:
     options = parse()
     install = find_install(options.slime_home, options.megatron_home)
-    mark = fingerprint({"sft": options.sft, "tasks": options.tasks}, fingerprint_fields(options))
+    mark = fingerprint(
+        {"sft": options.sft, "tasks": options.tasks},
+        fingerprint_fields(options),
+        code=code_digest("train_grpo_slime"),
+    )
     with Stage(options.output, mark, {"rollouts": options.rollouts}) as stage:
         if not stage.finished:
             train(options, install, stage)

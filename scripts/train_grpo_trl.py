@@ -25,6 +25,7 @@ from typing import Any
 
 from tau2_agent import cli
 from tau2_agent.errors import InputError
+from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.users import registry as users
 
@@ -229,6 +230,7 @@ def train(args, stage: Stage) -> None:
         save_steps=args.save_rollouts,
         save_total_limit=args.keep_checkpoints,
         logging_steps=1,
+        logging_nan_inf_filter=False,  # a NaN must be seen: StageCallback ends the training
         report_to=[],
         disable_tqdm=True,
         seed=args.seed,
@@ -334,7 +336,11 @@ def fingerprint_fields(args) -> dict[str, Any]:
 
 def main() -> int:
     args = parse()
-    mark = fingerprint({"model": args.model, "tasks": args.tasks}, fingerprint_fields(args))
+    mark = fingerprint(
+        {"model": args.model, "tasks": args.tasks},
+        fingerprint_fields(args),
+        code=code_digest("train_grpo_trl"),
+    )
     with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:
         if not stage.finished:
             train(args, stage)

@@ -21,6 +21,7 @@ from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
+from tau2_agent.source_code import code_digest
 from tau2_agent.training.megatron.checkpoints import require_weights
 from tau2_agent.training.megatron.model_args import model_arguments, read_config
 from tau2_agent.training.resumable import Stage, fingerprint
@@ -180,7 +181,7 @@ def main() -> int:
     options = parse()
     install = find_install(options.slime_home, options.megatron_home)
     mark = fingerprint(
-        {"model": options.model, "traces": options.traces},
+        {"model": options.model, "base": options.base, "traces": options.traces},
         {
             "backend": "slime",
             "prompt": options.prompt,
@@ -194,6 +195,7 @@ def main() -> int:
             "adam_beta2": options.adam_beta2,
             "extra": slime_command.fingerprint_fields(slime_command.extra_arguments(options)),
         },
+        code=code_digest("train_sft_slime"),
     )
     with Stage(options.output, mark) as stage:
         if not stage.finished:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tau2_agent import cli
+from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
 
 
@@ -57,6 +58,7 @@ def train(args, stage: Stage) -> None:
         save_steps=args.save_steps,
         save_total_limit=args.keep_checkpoints,
         logging_steps=args.logging_steps,
+        logging_nan_inf_filter=False,  # a NaN must be seen: StageCallback ends the training
         report_to=[],
         disable_tqdm=True,
         seed=args.seed,
@@ -126,6 +128,7 @@ def main() -> int:
             "weight_decay": args.weight_decay,
             "adam_beta2": args.adam_beta2,
         },
+        code=code_digest("train_sft_trl"),
     )
     with Stage(args.output, mark) as stage:
         if not stage.finished:

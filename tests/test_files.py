@@ -57,6 +57,28 @@ def test_folder_hash_sees_content_names_and_large_files(tmp_path: Path) -> None:
     assert hash_of(a=b"1", b=bytes(large)) != first
 
 
+@pytest.mark.parametrize("place", [0.03, 0.37, 0.5, 0.91])
+def test_large_text_counts_whole(tmp_path: Path, place: float) -> None:
+    text = bytearray(b'{"task_id": "a"}\n' * (files.WHOLE_BYTES // 8))
+    path = tmp_path / "traces.jsonl"
+    path.write_bytes(text)
+    first = files.content_hash(path)
+    text[int(place * len(text))] += 1
+    path.write_bytes(text)
+    assert files.content_hash(path) != first
+
+
+def test_a_finished_store_is_what_its_marker_lists(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\0 1")
+    (tmp_path / "done.json").write_text('{"run": "1", "files": {"model.safetensors": 3}}')
+    first = files.content_hash(tmp_path)
+    (tmp_path / "iter_0000007").mkdir()
+    (tmp_path / "iter_0000007/shard").write_text("pruned later")
+    assert files.content_hash(tmp_path) == first
+    (tmp_path / "model.safetensors").write_bytes(b"\0 2")
+    assert files.content_hash(tmp_path) != first
+
+
 def test_folder_hash_ignores_hidden_files_and_follows_a_done_marker(tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("1")
     first = files.content_hash(tmp_path)

@@ -17,6 +17,8 @@ ORDER = [
     "cli",
     "locks",
     "processes",
+    "source_code",
+    "weights",
     "benchmark",
     "rollout",
     "reward",

@@ -21,7 +21,7 @@ from typing import Any
 
 from tau2_agent.errors import PipelineError
 
-# Up to this size a file is hashed whole; above it, by this many evenly spread blocks.
+# Text is hashed whole, as are binary files up to this size; above it, by evenly spread blocks.
 WHOLE_BYTES = 8 * 2**20
 BLOCK_BYTES = 2**18
 BLOCKS = 16
@@ -89,16 +89,17 @@ def read_jsonl(path: Path | str) -> Iterator[Any]:
 def content_hash(path: Path | str) -> str:
     """Return a sha256 (hex) of a file's or a folder's content, cheap for large weights.
 
-    A finished store (see stage.py) is named by its done marker, which holds a run id of its own.
-    Any other folder: names, sizes and contents of its files, hidden ones left out (Snakemake
-    leaves a time stamp there). Files above 8 MiB count by 16 evenly spread blocks of 256 KiB: two
-    trainings of one architecture differ in every block. Raises FileNotFoundError.
+    A finished store (training/resumable.py) is its done marker, which holds a run id of its own,
+    and the files that the marker lists: what else lies there comes and goes. Any other folder:
+    names, sizes and contents of its files, hidden ones left out (Snakemake leaves a time stamp
+    there). Text counts whole; binary files above 8 MiB, which are weights, by 16 evenly spread
+    blocks of 256 KiB: two trainings of one architecture differ in every block. Raises
+    FileNotFoundError.
     """
     path = Path(path)
     digest = hashlib.sha256()
     if path.is_dir():
-        done = path / DONE_FILE
-        files = [done] if done.is_file() else sorted(_visible_files(path))
+        files = _finished_files(path) or sorted(_visible_files(path))
         for file in files:
             digest.update(f"{file.relative_to(path)}\0".encode())
             _update(digest, file)
@@ -176,6 +177,17 @@ def _says_disk_full(error: BaseException) -> bool:
     return any(text in str(error) for text in DISK_FULL_TEXTS)
 
 
+def _finished_files(folder: Path) -> list[Path]:
+    done = folder / DONE_FILE
+    if not done.is_file():
+        return []
+    listed: Any = None
+    with suppress(ValueError):
+        listed = json.loads(done.read_text(encoding="utf-8")).get("files")
+    names = sorted(listed) if isinstance(listed, dict) else []
+    return [done, *(folder / name for name in names if (folder / name).is_file())]
+
+
 def _visible_files(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -188,8 +200,10 @@ def _update(digest: Any, file: Path) -> None:
     size = file.stat().st_size
     digest.update(f"{size}\0".encode())
     with open(file, "rb") as stream:
-        if size <= WHOLE_BYTES:
-            digest.update(stream.read())
+        if size <= WHOLE_BYTES or b"\0" not in stream.read(BLOCK_BYTES):
+            stream.seek(0)
+            while block := stream.read(WHOLE_BYTES):
+                digest.update(block)
             return
         for block in range(BLOCKS):
             stream.seek(block * (size - BLOCK_BYTES) // (BLOCKS - 1))

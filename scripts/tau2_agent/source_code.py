@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "
 CACHE = Path(".snakemake/tau2_code.json")
 # What decides no number: how a program ends, waits, is refused, or says what is wrong.
 NEUTRAL = ("errors", "cli", "locks", "processes", "preflight")
-_HOOK = re.compile(r"(\w+)\.\w+")
+_HOOK = re.compile(r"(\w+)\.(\w+)")
 
 
 class Source(NamedTuple):
@@ -43,14 +43,17 @@ def code_digest(*roots: str, scripts: Path = SCRIPTS) -> str:
     Raises FileNotFoundError for a root that is not there, SyntaxError for a file that cannot be
     read as Python.
     """
+    known = len(_cache())
     digest = hashlib.sha256()
     for name, file in sorted(closure(*roots, scripts=scripts).items()):
         digest.update(f"{name}\0{source(file).digest}\0".encode())
+    if len(_cache()) > known:
+        _save()
     return digest.hexdigest()[:16]
 
 
 def closure(*roots: str, scripts: Path = SCRIPTS) -> dict[str, Path]:
-    """Module -> file of `roots` and all that they import from `scripts`, what is neutral left out."""
+    """Module -> file of `roots` and all that they import from `scripts`; nothing neutral."""
     found: dict[str, Path] = {}
     waiting = list(roots)
     for root in roots:
@@ -71,7 +74,7 @@ def source(file: Path) -> Source:
     return _source(file.read_bytes(), str(file))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source(content: bytes, file: str) -> Source:
     key = hashlib.sha256(content).hexdigest()
     known = _cache()
@@ -80,7 +83,6 @@ def _source(content: bytes, file: str) -> Source:
         names = tuple(sorted(set(_names(tree))))
         text = ast.unparse(_without_docstrings(tree))
         known[key] = [hashlib.sha256(text.encode()).hexdigest(), names]
-        _save(known)
     digest, names = known[key]
     return Source(digest, tuple(names))
 
@@ -94,7 +96,8 @@ def _names(tree: ast.AST) -> Iterator[str]:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if hook := _HOOK.fullmatch(node.value):
+            hook = _HOOK.fullmatch(node.value)
+            if hook and hook[2] != "py":  # a program named in a message is no import
                 yield hook[1]
 
 
@@ -131,8 +134,8 @@ def _cache() -> dict[str, list]:
     return {}
 
 
-def _save(known: dict[str, list]) -> None:
+def _save() -> None:
     # Only beside a workflow. What cannot be written is computed again.
     if CACHE.parent.is_dir():
         with contextlib.suppress(OSError):
-            write_text(CACHE, json.dumps(known))
+            write_text(CACHE, json.dumps(_cache()))

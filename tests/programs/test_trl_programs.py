@@ -217,3 +217,13 @@ def test_uneven_batches_are_refused_with_a_remedy(made, tmp_path):
     flags = grpo_flags(made, tmp_path / "rl", "--rollouts", 1, "--micro-batch-size", 3)
     text = run("train_grpo_trl.py", *flags, status=2)
     assert "micro_batch_size 3 does not divide" in text and "Traceback" not in text
+
+
+def test_a_training_that_diverges_is_never_done(made, tmp_path):
+    output = tmp_path / "diverged"
+    text = run("train_sft_trl.py", *sft_flags(made, output, "--lr", "1e30"), status=2)
+    said = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert len(said) == 1 and "Traceback" not in text
+    assert re.search(r"diverged at step \d+ \(.*Lower the learning rate", said[0]), said
+    assert not output.exists()
+    assert not list(tmp_path.glob(".store/*/done.json"))

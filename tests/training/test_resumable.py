@@ -286,11 +286,12 @@ def test_on_stop_is_called_with_the_signal(tmp_path: Path) -> None:
 def test_fingerprint_follows_content_and_hyperparameters(tmp_path: Path) -> None:
     data = tmp_path / "traces.jsonl"
     data.write_text("a\n")
-    base = fingerprint({"traces": data}, {"lr": 0.1})
+    base = fingerprint({"traces": data}, {"lr": 0.1}, code="1")
     os.utime(data, (1, 1))
-    assert fingerprint({"traces": data}, {"lr": 0.1}) == base
-    assert fingerprint({"traces": data}, {"lr": 0.2}) != base
+    assert fingerprint({"traces": data}, {"lr": 0.1}, code="1") == base
+    assert fingerprint({"traces": data}, {"lr": 0.2}, code="1") != base
+    assert fingerprint({"traces": data}, {"lr": 0.1}, code="2") != base
     data.write_text("b\n")
-    assert fingerprint({"traces": data}, {"lr": 0.1}) != base
+    assert fingerprint({"traces": data}, {"lr": 0.1}, code="1") != base
     with pytest.raises(FileNotFoundError):
-        fingerprint({"traces": tmp_path / "absent"}, {})
+        fingerprint({"traces": tmp_path / "absent"}, {}, code="1")

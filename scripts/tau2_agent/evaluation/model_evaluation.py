@@ -17,6 +17,8 @@ from typing import Any
 
 from tau2_agent.benchmark.environment import PROMPTS
 from tau2_agent.errors import InputError
+from tau2_agent.evaluation.playing import PLAYING, SCORING
+from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import fingerprint
 from tau2_agent.users import registry as users
 from tau2_reward_shaping import PartialWeights
@@ -155,7 +157,8 @@ def evaluate(args) -> Any:
     settings = make_settings(args)
     manifest = make_manifest(args, settings)
     decides = manifest.model_dump(mode="json") | {"domain": args.domain}
-    mark = fingerprint({"checkpoint": args.checkpoint}, decides)
+    code = code_digest(*PLAYING, *SCORING)
+    mark = fingerprint({"checkpoint": args.checkpoint}, decides, code=code)
     run = hashlib.sha256(json.dumps(mark, sort_keys=True).encode()).hexdigest()
     by_id = {task.id: task for task in tasks}
     codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))

@@ -16,6 +16,14 @@ from tau2_agent.records.episode_row import episode_row
 from tau2_agent.rollout.episode import together
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS
 
+# The code that decides how an episode goes, and the code that decides what it is worth.
+PLAYING = (
+    "tau2_agent.rollout.model_rollout",
+    "tau2_agent.users.registry",
+    "tau2_agent.inference.sglang_client",
+    "tau2_agent.inference.transformers_policy",
+)
+SCORING = ("tau2_agent.reward.scoring",)
 ATTEMPTS = 3  # for an episode that the infrastructure ended
 
 

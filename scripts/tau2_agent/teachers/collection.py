@@ -24,12 +24,20 @@ from tau2_agent.records.episode_log import EpisodeLog
 from tau2_agent.records.episode_row import episode_row
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.rollout.trajectory import EndReason, JobStop
+from tau2_agent.source_code import code_digest
 from tau2_agent.teachers.baselines import make_agent
 from tau2_agent.teachers.llm import LLMTeacher
 from tau2_agent.teachers.rejection_sampling import Attempt, Player, attempt_all, chosen, trace_of
 from tau2_agent.teachers.trace_checks import RejectedTrace, TraceRules, checked
 from tau2_agent.users.registry import Users
 
+# The code that decides how an attempt goes. Whether it is taught is decided anew each time.
+PLAYING = (
+    "tau2_agent.rollout.episode",
+    "tau2_agent.users.registry",
+    "tau2_agent.teachers.baselines",
+    "tau2_agent.teachers.llm",
+)
 FEWEST = 20  # episodes before a share of failures means anything
 MOST_FAILED = 0.5  # of the episodes, for the sake of the teacher's server
 
@@ -187,6 +195,7 @@ def run_mark(users: Users, args) -> str:
         "teacher": args.teacher,
         "prompt_sha256": prompt_sha256("tau2"),
         "tasks": tasks_sha256(),
+        "code": code_digest(*PLAYING),
         "user": users.simulator,
         "user_settings": users.fingerprint_fields(),
         "max_steps": args.max_steps,

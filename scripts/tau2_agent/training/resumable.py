@@ -56,14 +56,16 @@ class StageError(PipelineError):
 
 
 def fingerprint(
-    inputs: Mapping[str, Path | str], hyperparameters: Mapping[str, Any]
+    inputs: Mapping[str, Path | str], hyperparameters: Mapping[str, Any], *, code: str
 ) -> dict[str, Any]:
-    """Return what decides a stage's weights: its inputs' content and its hyperparameters.
+    """Return what decides a stage's weights: code, content of the inputs, hyperparameters.
 
     inputs: name -> file or folder. Folders are hashed as `files.content_hash` says, without reading
-    all of large weights. Raises FileNotFoundError naming a missing input.
+    all of large weights. code: a digest of the code that decides, `source_code.code_digest`
+    of the program. Raises FileNotFoundError naming a missing input.
     """
     return {
+        "code": code,
         "inputs": {name: content_hash(path) for name, path in sorted(inputs.items())},
         "hyperparameters": dict(hyperparameters),
     }

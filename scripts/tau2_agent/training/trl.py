@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import warnings
 import zipfile
@@ -13,14 +14,30 @@ from safetensors import SafetensorError, safe_open
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from tau2_agent.files import read_jsonl, write_jsonl
+from tau2_agent.errors import PipelineError
+from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
 from tau2_agent.training.resumable import Stage
+from tau2_agent.weights import first_not_finite
 
 METRICS = "metrics.jsonl"
 
 
+class Diverged(PipelineError):
+    """A training whose loss or weights are no numbers any more; says where and what to lower."""
+
+    def __init__(self, stage: Stage, step: int, what: str) -> None:
+        super().__init__(
+            f"{stage.target}: diverged at step {step} ({what}). Lower the learning rate; the new "
+            f"value trains in a store of its own. What was written is in {stage.folder}"
+        )
+
+
 class StageCallback(TrainerCallback):
-    """Saves and leaves when the stage is asked to stop; writes logged values as JSON lines."""
+    """Saves and leaves when the stage is asked to stop; writes logged values as JSON lines.
+
+    Ends a training that diverged: a loss, gradient or weight that is not finite. A checkpoint of
+    such weights is renamed, so that no resume begins there.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -35,11 +52,20 @@ class StageCallback(TrainerCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         row = {"step": state.global_step, "seconds": round(time.time() - self.began, 2)}
         row |= {key: value for key, value in (logs or {}).items() if isinstance(value, int | float)}
+        for key in ("loss", "grad_norm"):
+            if not math.isfinite(row.get(key, 0.0)):
+                raise Diverged(self.stage, state.global_step, f"{key} is {row[key]}")
         with open(self.stage.folder / METRICS, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
         if "loss" in row:
             text = "  ".join(f"{key} {row[key]:.4g}" for key in row if _worth_showing(key))
             print(f"step {state.global_step}/{state.max_steps}  {text}", flush=True)
+
+    def on_save(self, args, state, control, **kwargs):
+        checkpoint = self.stage.folder / f"checkpoint-{state.global_step}"
+        if name := first_not_finite(checkpoint):
+            checkpoint.rename(checkpoint.with_name(f"broken-{checkpoint.name}-{time.time_ns()}"))
+            raise Diverged(self.stage, state.global_step, f"{name} is not finite")
 
 
 def _worth_showing(key: str) -> bool:
@@ -103,7 +129,7 @@ def read_jsonl_prefix(path: Path) -> list[dict[str, Any]]:
     try:
         for row in read_jsonl(path):
             rows.append(row)
-    except ValueError:
+    except JsonLineError:
         pass  # a kill cut the last line
     return rows
 
@@ -126,7 +152,12 @@ def run(stage: Stage, trainer: Any, checkpoint: Path | None) -> Any:
 
 
 def finish(stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any]) -> None:
-    """Write the final model where the next stage looks for it, and mark the stage as done."""
+    """Write the final model where the next stage looks for it, and mark the stage as done.
+
+    Raises Diverged if a weight is not finite.
+    """
     trainer.model.save_pretrained(stage.folder)
+    if name := first_not_finite(stage.folder):
+        raise Diverged(stage, trainer.state.global_step, f"{name} is not finite")
     tokenizer.save_pretrained(stage.folder)
     stage.finish(summary)

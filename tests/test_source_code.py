@@ -1,0 +1,129 @@
+"""The digest of the code behind a result: what it follows, and what it does not see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tau2_agent import source_code
+from tau2_agent.source_code import SCRIPTS, closure, code_digest
+
+PROGRAM = '''
+"""What it is."""
+import json
+from tau2_agent.rollout import episode
+
+def main():
+    from tau2_agent.reward.scoring import score  # later
+    return {"hook": "hooks.generate", "said": "see report.py"}
+'''
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    files = {
+        "train.py": PROGRAM,
+        "hooks.py": "from tau2_agent.users import registry\n",
+        "report.py": "X = 1\n",
+        "tau2_agent/rollout/episode.py": "import tau2_agent.errors\nSTEPS = 200\n",
+        "tau2_agent/reward/scoring.py": "import shaping\n",
+        "tau2_agent/users/registry.py": "import train\n",
+        "tau2_agent/errors.py": "class E(Exception): pass\n",
+        "shaping.py": "ALPHA = 0.5\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_imports_are_followed_wherever_they_stand(scripts) -> None:
+    assert sorted(closure("train", scripts=scripts)) == [
+        "hooks",
+        "shaping",
+        "tau2_agent.reward.scoring",
+        "tau2_agent.rollout.episode",
+        "tau2_agent.users.registry",
+        "train",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("shaping.py", "0.5", "0.4"),
+        ("tau2_agent/rollout/episode.py", "200", "100"),
+        ("hooks.py", "registry", "other"),
+        ("train.py", "return {", "return {1: 2, "),
+    ],
+)
+def test_an_edit_of_what_decides_is_seen(scripts, file, old, new) -> None:
+    first = code_digest("train", scripts=scripts)
+    text = (scripts / file).read_text()
+    (scripts / file).write_text(text.replace(old, new))
+    assert code_digest("train", scripts=scripts) != first
+    (scripts / file).write_text(text)
+    assert code_digest("train", scripts=scripts) == first
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("train.py", "# later", "# sooner, or never"),
+        ("train.py", "What it is.", "What it is not."),
+        ("train.py", "return {", "return   {"),
+        ("train.py", "import json", "\n\nimport json  # for the record"),
+        ("shaping.py", "ALPHA", "# weight\nALPHA"),
+        ("report.py", "1", "2"),  # nobody imports it
+        ("tau2_agent/errors.py", "pass", "x = 1"),  # neutral: decides no number
+    ],
+)
+def test_comments_formatting_and_what_decides_nothing_are_not(scripts, file, old, new) -> None:
+    first = code_digest("train", scripts=scripts)
+    text = (scripts / file).read_text()
+    assert old in text
+    (scripts / file).write_text(text.replace(old, new))
+    assert code_digest("train", scripts=scripts) == first
+
+
+def forget() -> None:
+    source_code._cache.cache_clear()
+    source_code._source.cache_clear()
+
+
+def test_what_is_remembered_on_disk_is_the_same(scripts) -> None:
+    first = code_digest("train", scripts=scripts)
+    (scripts / ".snakemake").mkdir()
+    for _ in range(2):  # written, then read
+        forget()
+        assert code_digest("train", scripts=scripts) == first
+        assert (scripts / source_code.CACHE).is_file()
+    (scripts / source_code.CACHE).write_text("cut")
+    forget()
+    assert code_digest("train", scripts=scripts) == first
+
+
+def test_a_root_that_is_not_there() -> None:
+    with pytest.raises(FileNotFoundError, match="no module absent"):
+        code_digest("absent")
+
+
+@pytest.mark.parametrize(
+    ("program", "with_reward"),
+    [
+        ("train_grpo_trl", True),
+        ("train_grpo_slime", True),
+        ("evaluate_tau2", True),
+        ("train_sft_trl", False),
+        ("train_sft_slime", False),
+        ("base_model", False),
+        ("convert_checkpoint", False),
+    ],
+)
+def test_the_reward_is_behind_what_it_decides(program, with_reward) -> None:
+    files = closure(program)
+    assert ("tau2_reward_shaping" in files) == with_reward
+    assert not [name for name in files if name.startswith("tau2_agent.report")]
+    assert all(file.is_relative_to(SCRIPTS) for file in files.values())
