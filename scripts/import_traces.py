@@ -1,9 +1,9 @@
 """Take traces from a file or a Hugging Face data set, keep those that can be trained on.
 
-The source is JSON lines (or Parquet): `messages` in OpenAI's form, `tools`, `task_id`; `reward`,
-`end`, `steps` if known. Each line is checked by itself: tau2_agent/teachers/trace_checks.py says
-for what.
-OUTPUT.rejected.jsonl lists every line that was left out, with its number and the reason;
+The source is JSON lines, a JSON array or Parquet: `messages` in OpenAI's form, `tools`, `task_id`;
+`reward`, `end`, `steps` if known. Or it is what tau2 writes: a results.json, or its folder. Each
+conversation is checked by itself: tau2_agent/teachers/trace_checks.py says for what.
+OUTPUT.rejected.jsonl lists every one that was left out, with its place and the reason;
 OUTPUT.source.json says where the others came from. A source of which too much is rejected is
 refused as a whole: it is probably not what it was taken for.
 """
@@ -13,26 +13,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tau2_agent import cli
 from tau2_agent.benchmark.environment import PROMPTS
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_json, write_jsonl
 from tau2_agent.teachers.trace_checks import RejectedTrace, TraceRules, checked
+from tau2_agent.teachers.trace_forms import as_trace
+from tau2_agent.teachers.trace_sources import PATTERNS, Entry, entries, files_of, form_of
 
-PATTERNS = ("*.jsonl", "*.parquet")
-SHOWN = 10  # rejected lines on the terminal; the file has all
-
-
-class Line(NamedTuple):
-    """A line of a source: which file, which line or row from 1 on, and its content."""
-
-    file: str
-    number: int
-    content: bytes | dict[str, Any]
+SHOWN = 10  # rejected conversations on the terminal; the file has all
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -51,7 +43,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
     parser.add_argument("--max-length", type=int, help="longest trace in tokens; needs --tokenizer")
     parser.add_argument(
-        "--max-rejected-share", type=float, default=0.1, help="of the lines; more is an error"
+        "--max-rejected-share",
+        type=float,
+        default=0.1,
+        help="of the conversations; more is an error",
     )
     args = parser.parse_args(argv)
 
@@ -82,19 +77,9 @@ def trace_rules(args) -> TraceRules:
 
 def source_files(args) -> dict[str, Path]:
     """The files of the source by name, downloaded if need be. Raises InputError."""
-    folder = download(args.source, args.revision) if args.teacher == "hub" else Path(args.source)
-    if folder.is_file():
-        return {folder.name: folder}
-    if not folder.is_dir():
-        raise InputError(
-            f"traces.source: {args.source} is not there; name a JSON-lines file, or a folder "
-            "with some"
-        )
-    # One form of the same data is enough.
-    found = next((f for p in PATTERNS if (f := sorted(folder.rglob(p)))), [])
-    if not found:
-        raise InputError(f"traces.source: {args.source} has no {' and no '.join(PATTERNS)}")
-    return {path.relative_to(folder).as_posix(): path for path in found}
+    if args.teacher == "hub":
+        return files_of(download(args.source, args.revision))
+    return files_of(Path(args.source))
 
 
 def download(source: str, revision: str | None) -> Path:
@@ -124,50 +109,36 @@ def download(source: str, revision: str | None) -> Path:
     return Path(folder)
 
 
-def lines(name: str, path: Path) -> Iterator[Line]:
-    """The lines of a JSON-lines file that are not empty, or the rows of a Parquet file."""
-    if path.suffix == ".parquet":
-        import pyarrow
-        import pyarrow.parquet
-
-        try:
-            rows = pyarrow.parquet.read_table(path).to_pylist()
-        except pyarrow.ArrowException as error:
-            raise InputError(f"{path} cannot be read as Parquet ({error})") from None
-        for number, row in enumerate(rows, start=1):
-            yield Line(name, number, row)
-        return
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
-            if line.strip():
-                yield Line(name, number, line)
-
-
 def sift(files: dict[str, Path], rules: TraceRules) -> tuple[list[dict], list[dict]]:
-    """Check every line; returns the good traces, and what is wrong with each of the others."""
+    """Check every conversation; returns the good ones, and what is wrong with each other one."""
     kept: list[dict[str, Any]] = []
     rejected: list[dict[str, Any]] = []
     seen: dict[str, str] = {}
     for name, path in files.items():
-        for line in lines(name, path):
+        kinds: Counter[str] = Counter()
+        for entry in entries(name, path):
+            kinds[entry.kind] += 1
             row: Any = None
             try:
-                row = _read(line.content)
-                trace = checked(row, rules)
-                _check_new(trace, line, seen)
+                row = _read(entry.content)
+                trace = checked(as_trace(row, entry.info), rules)
+                _check_new(trace, entry, seen)
             except RejectedTrace as fault:
                 task_id = row.get("task_id") if isinstance(row, dict) else None
                 rejected.append(
                     {
-                        "file": line.file,
-                        "line": line.number,
+                        "file": entry.file,
+                        entry.kind: entry.number,
                         "task_id": task_id if isinstance(task_id, str) else None,
                         "reason": fault.kind,
                         "detail": fault.detail,
+                        "place": entry.place,
                     }
                 )
             else:
                 kept.append(trace)
+        if kinds:
+            print(f"{name}: {kinds.total()} conversations, read as {form_of(set(kinds))}")
     return kept, rejected
 
 
@@ -181,7 +152,7 @@ def report(kept: list[dict], rejected: list[dict], args) -> None:
     if not rejected:
         return
     for row in rejected[:SHOWN]:
-        print(f"rejected: {row['file']}, line {row['line']}: {row['reason']}: {row['detail']}")
+        print(f"rejected: {row['place']}: {row['reason']}: {row['detail']}")
     if len(rejected) > SHOWN:
         print(f"rejected: {len(rejected) - SHOWN} more")
     counts = Counter(row["reason"] for row in rejected).most_common()
@@ -223,13 +194,13 @@ def _read(content: bytes | dict[str, Any]) -> Any:
     return row
 
 
-def _check_new(trace: dict[str, Any], line: Line, seen: dict[str, str]) -> None:
+def _check_new(trace: dict[str, Any], entry: Entry, seen: dict[str, str]) -> None:
     """The same conversation twice would count twice."""
     text = json.dumps(trace["messages"], ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
     if digest in seen:
         raise RejectedTrace("duplicate", f"the same conversation as {seen[digest]}")
-    seen[digest] = f"{line.file}, line {line.number}"
+    seen[digest] = entry.place
 
 
 if __name__ == "__main__":

@@ -298,6 +298,169 @@ def test_tokenizer_and_length_go_together(tmp_path) -> None:
         run(tmp_path, tmp_path, "--max-length", "10")
 
 
+# --- what a file is, its content says -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["in.jsonl", "in.json", "in.txt"])
+@pytest.mark.parametrize("indent", [None, 0, 2])
+def test_a_json_array(solved, tmp_path, name, indent, capsys) -> None:
+    rows = [*solved, solved[0] | {"reward": 0}]
+    (tmp_path / name).write_text(json.dumps(rows, indent=indent), encoding="utf-8")
+    assert run(tmp_path / name, tmp_path) == solved
+    text = capsys.readouterr().out
+    assert f"{name}: 21 conversations, read as a JSON array or object" in text
+    assert f"rejected: {name}, entry 21: reward: reward 0" in text
+
+
+def test_an_array_with_an_object_a_line(solved, tmp_path) -> None:
+    lines = ",\n".join(json.dumps(row) for row in solved)
+    (tmp_path / "in.json").write_text(f"[{lines}]\n", encoding="utf-8")
+    assert run(tmp_path / "in.json", tmp_path) == solved
+
+
+def test_one_trace_on_several_lines(solved, tmp_path) -> None:
+    (tmp_path / "in.json").write_text(json.dumps(solved[0], indent=1), encoding="utf-8")
+    assert run(tmp_path / "in.json", tmp_path) == solved[:1]
+
+
+def test_a_byte_order_mark_is_no_fault(solved, tmp_path) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in solved)
+    (tmp_path / "in.jsonl").write_text(text, encoding="utf-8-sig")
+    assert run(tmp_path / "in.jsonl", tmp_path) == solved
+
+
+def test_what_is_neither_lines_nor_an_array_is_told_apart(solved, tmp_path) -> None:
+    array = json.dumps(solved[:3], indent=1)
+    (tmp_path / "cut.json").write_text(array[:-200], encoding="utf-8")
+    with pytest.raises(InputError, match=r"cut.json begins as a JSON array, but line \d+"):
+        run(tmp_path / "cut.json", tmp_path)
+    objects = "\n".join(json.dumps(row, indent=1) for row in solved[:3])
+    (tmp_path / "many.json").write_text(objects, encoding="utf-8")
+    with pytest.raises(InputError, match="several lines one after another; write one object a"):
+        run(tmp_path / "many.json", tmp_path)
+
+
+# --- what tau2 writes -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def results():
+    """tau2's own results of eight episodes, two of which failed."""
+    import asyncio
+
+    from tau2.data_model.simulation import (
+        AgentInfo,
+        Info,
+        Results,
+        RewardInfo,
+        SimulationRun,
+        UserInfo,
+    )
+    from tau2.environment.environment import EnvironmentInfo
+
+    from tau2_agent.benchmark.environment import domain_policy
+
+    async def play():
+        return [(task, await scripted_episode(task)) for task in load_tasks("train")[:8]]
+
+    simulations = []
+    for number, (task, episode) in enumerate(asyncio.run(play())):
+        end, reward = episode.end.value, 1.0
+        if number == 2:
+            end, reward = "max_steps", 0.0
+        elif number == 5:
+            reward = 0.0
+        simulations.append(
+            SimulationRun(
+                id=f"run-{number}",
+                task_id=task.id,
+                start_time="",
+                end_time="",
+                duration=1.0,
+                termination_reason=end,
+                reward_info=RewardInfo(reward=reward),
+                messages=episode.messages,
+                trial=0,
+            )
+        )
+    environment = EnvironmentInfo(domain_name="telecom", policy=domain_policy())
+    info = Info(
+        git_commit="0" * 40,
+        num_trials=1,
+        max_steps=200,
+        max_errors=10,
+        user_info=UserInfo(implementation="user_simulator"),
+        agent_info=AgentInfo(implementation="llm_agent"),
+        environment_info=environment,
+    )
+    return Results(info=info, tasks=load_tasks("train")[:8], simulations=simulations)
+
+
+def from_tau2(results):
+    """What is to be learned from those results."""
+    tools = prompt_tools("tau2")
+    return [
+        as_trace_of(simulation) | {"tools": tools}
+        for number, simulation in enumerate(results.simulations)
+        if number not in (2, 5)
+    ]
+
+
+def as_trace_of(simulation):
+    system = {"role": "system", "content": system_prompt("tau2")}
+    return {
+        "task_id": simulation.task_id,
+        "reward": 1.0,
+        "end": "user_stop",
+        "steps": None,
+        "messages": [system, *map(as_chat, agent_view(simulation.messages))],
+    }
+
+
+SHARE = ("--prompt", "tau2", "--max-rejected-share", "0.5")
+
+
+@pytest.mark.parametrize("compact", [False, True])
+def test_results_of_tau2(results, tmp_path, compact, capsys) -> None:
+    path = tmp_path / "results.json"
+    if compact:
+        path.write_text(results.model_dump_json(), encoding="utf-8")
+    else:
+        results.save(path)
+    assert run(path, tmp_path, *SHARE) == from_tau2(results)
+    text = capsys.readouterr().out
+    assert "results.json: 8 conversations, read as tau2's simulations" in text
+    assert "results.json, simulation 3: reward: reward_info.reward 0; only solved" in text
+    assert [row["simulation"] for row in rejected(tmp_path)] == [3, 6]
+
+
+@pytest.mark.parametrize("named", ["folder", "file", "above"])
+def test_results_of_tau2_in_a_folder(results, tmp_path, named) -> None:
+    """Upstream's other format: a description, and a file for each simulation."""
+    folder = write_folder(results, tmp_path / "data" / "run")
+    source = {"folder": folder, "file": folder / "results.json", "above": tmp_path / "data"}
+    assert run(source[named], tmp_path, *SHARE) == from_tau2(results)
+    assert rejected(tmp_path)[0]["file"].endswith("simulations/run-2.json")
+
+
+def test_a_folder_of_tau2_that_lost_a_simulation(results, tmp_path) -> None:
+    folder = write_folder(results, tmp_path / "run")
+    (folder / "simulations" / "run-4.json").unlink()
+    with pytest.raises(InputError, match=r"lists 8 simulations, 1 of which .* \(run-4\)"):
+        run(folder, tmp_path, *SHARE)
+
+
+def write_folder(results, folder):
+    (folder / "simulations").mkdir(parents=True)
+    for simulation in results.simulations:
+        path = folder / "simulations" / f"{simulation.id}.json"
+        path.write_text(simulation.model_dump_json(indent=2), encoding="utf-8")
+    index = [{"id": s.id, "task_id": s.task_id, "trial": 0} for s in results.simulations]
+    meta = results.model_dump(mode="json", exclude={"simulations"}) | {"simulation_index": index}
+    (folder / "results.json").write_text(json.dumps(meta, indent=2), encoding="utf-8")
+    return folder
+
+
 # --- the hub -------------------------------------------------------------------------------------
 
 

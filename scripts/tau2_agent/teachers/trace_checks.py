@@ -1,35 +1,50 @@
 """Whether a conversation can be trained on, and if not, why.
 
 A trace is good when SFT sees in it what an episode shows the model: the same system prompt, tool
-schemas and greeting, turns in an episode's order, every tool call answered, and no more tokens than
-training takes. `checked` returns it in the one form that teacher_traces.py writes.
+schemas and greeting, turns in an episode's order, calls of the agent's own tools with arguments
+that fit, every call answered, no markup in what is said, and no more tokens than training takes.
+It is held against its own words: what says that it failed is not taught. `checked` returns it in
+the one form that teacher_traces.py writes.
 
-Left out: whether a reward that a trace claims is true (the user's own tool calls are not in
-it, so it cannot be played again), and leaks (check_leakage.py compares task ids).
+Left out: other forms (trace_forms.py), whether a reward that a trace claims is true (the user's own
+tool calls are not in it, so it cannot be played again), and leaks (check_leakage.py compares task
+ids).
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from pydantic import (
     BaseModel,
     Field,
-    FiniteFloat,
     ValidationError,
     field_validator,
     model_validator,
 )
 
-from tau2_agent.benchmark.environment import prompt_tools, system_prompt
+from tau2_agent.benchmark.environment import (
+    assistant_tools,
+    prompt_tools,
+    system_prompt,
+    user_tools,
+)
 from tau2_agent.benchmark.tasks import UnknownTask, get_task
+from tau2_agent.llm.markup import leaked
 from tau2_agent.records.episode_row import SOLVED, first_problem
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import GREETING
+from tau2_agent.rollout.trajectory import OFFICIAL_ENDS, EndReason
+from tau2_agent.teachers.trace_forms import ends, rewards
 
+_FAILED = frozenset(EndReason) - OFFICIAL_ENDS | {"judge_stop", "max_turns", "truncated", "error"}
 GREETED = {"role": "assistant", "content": GREETING}
 
 
@@ -64,8 +79,7 @@ def checked(row: Any, rules: TraceRules) -> dict[str, Any]:
     except ValidationError as error:
         raise RejectedTrace("schema", first_problem(error)) from None
     task_id = _task_id(trace)
-    if trace.reward is not None and trace.reward < SOLVED:
-        raise RejectedTrace("reward", f"reward {trace.reward:g}; only solved tasks are taught")
+    reward, end = _own_words(row)
     messages = [message.as_chat() for message in trace.messages]
     tools = trace.tools or []
     if rules.replace_prompt:
@@ -73,14 +87,15 @@ def checked(row: Any, rules: TraceRules) -> dict[str, Any]:
     else:
         _check_prompt(messages, tools, rules.prompt)
     _check_turns(messages)
+    _check_words_and_calls(messages)
     if rules.codec is not None and rules.max_length is not None:
         length = len(rules.codec.trace(messages, tools).ids)
         if length > rules.max_length:
             raise RejectedTrace("length", f"{length} tokens, at most {rules.max_length} are taken")
     return {
         "task_id": task_id,
-        "reward": trace.reward,
-        "end": trace.end,
+        "reward": reward,
+        "end": end,
         "steps": trace.steps,
         "messages": messages,
         "tools": tools,
@@ -98,6 +113,27 @@ def _task_id(trace: _Trace) -> str:
     except UnknownTask:
         raise RejectedTrace("task_id", f"no task has the id {task_id!r}") from None
     return task_id
+
+
+def _own_words(row: dict[str, Any]) -> tuple[float | None, str | None]:
+    """Reward and end as the trace gives them itself; None where it does not say."""
+    reward = None
+    for place, said in rewards(row):
+        try:
+            reward = float(said)
+        except (TypeError, ValueError):
+            raise RejectedTrace("schema", f"{place}: {said!r:.80} is no number") from None
+        if not math.isfinite(reward):
+            raise RejectedTrace("schema", f"{place}: {said!r} is no finite number")
+        if reward < SOLVED:
+            raise RejectedTrace("reward", f"{place} {reward:g}; only solved tasks are taught")
+    end = None
+    for said in ends(row):
+        if said not in OFFICIAL_ENDS and (said in _FAILED or reward is None):
+            good = " or ".join(sorted(OFFICIAL_ENDS))
+            raise RejectedTrace("end", f"it ended by {said!r:.80}; tau2 solves only by {good}")
+        end = said
+    return reward, end
 
 
 def _check_prompt(messages: list[dict], tools: list[dict], prompt: str) -> None:
@@ -151,6 +187,48 @@ def _check_turns(messages: list[dict]) -> None:
         raise RejectedTrace("no_assistant_turn", "no turn of the assistant after the greeting")
 
 
+def _check_words_and_calls(messages: list[dict]) -> None:
+    """What is taught: words without markup, calls that the environment can carry out."""
+    for number, message in enumerate(messages[2:], start=3):
+        if message["role"] != "assistant":
+            continue
+        if fault := leaked(message["content"], _owned() | _of_the_user()):
+            raise RejectedTrace("markup", f"message {number} has {fault}")
+        for call in message.get("tool_calls", []):
+            _check_call(f"message {number}", call["function"])
+
+
+def _check_call(place: str, function: dict[str, str]) -> None:
+    name = function["name"]
+    if name not in _owned():
+        why = "the user's tool" if name in _of_the_user() else "which does not exist"
+        raise RejectedTrace("tools", f"{place} calls {name!r:.80}, {why}")
+    errors = _arguments_of(name).iter_errors(json.loads(function["arguments"]))
+    if error := best_match(errors):
+        raise RejectedTrace("arguments", f"{place}, {name}: {error.message:.160}")
+
+
+@lru_cache(maxsize=1)
+def _owned() -> frozenset[str]:
+    return frozenset(tool["function"]["name"] for tool in assistant_tools())
+
+
+@lru_cache(maxsize=1)
+def _of_the_user() -> frozenset[str]:
+    return frozenset(tool["function"]["name"] for tool in user_tools())
+
+
+@lru_cache
+def _arguments_of(name: str) -> Draft202012Validator:
+    (schema,) = (
+        tool["function"]["parameters"]
+        for tool in assistant_tools()
+        if tool["function"]["name"] == name
+    )
+    # tau2's schemas do not say so, but a tool that is given more raises.
+    return Draft202012Validator({**schema, "additionalProperties": False})
+
+
 # --- The schema ---
 class _Function(BaseModel):
     name: str = Field(min_length=1)
@@ -162,9 +240,15 @@ class _Function(BaseModel):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value)
+            return json.loads(value, parse_constant=_no_number)
         except ValueError as error:
             raise ValueError(f"no JSON: {error}") from None
+        except RecursionError:
+            raise ValueError("no JSON: nested too deeply") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 class _Call(BaseModel):
@@ -233,6 +317,4 @@ class _Trace(BaseModel):
     tools: list[dict[str, Any]] | None = None
     task_id: str | None = None
     metadata: Mapping[str, Any] | None = None
-    reward: FiniteFloat | None = None
-    end: str | None = None
     steps: int | None = None
