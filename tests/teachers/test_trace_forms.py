@@ -236,7 +236,7 @@ def test_a_word_for_the_end_that_nobody_knows_needs_a_reward():
 OWNED = {tool["function"]["name"]: tool["function"]["parameters"] for tool in assistant_tools()}
 USERS = [tool["function"]["name"] for tool in user_tools()]
 STRANGE = ["no_such_tool", "get_bills", "GET_CUSTOMER_BY_ID", "functions.get_customer_by_id", " "]
-VALUES = [None, [], {}, "", "text", True, 5, 1e300]
+VALUES = [None, [], {}, "", "text", True, 5, 2.5]
 
 
 def spoiled(draw_from, parameters):
