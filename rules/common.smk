@@ -291,9 +291,8 @@ MACHINE = {
         "nodes": NODES if NODES > 1 else None,
         **only(
             "slime",
-            "tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu recompute"
-            " optimizer_offload"
-            " attention_backend",
+            "tensor_parallel pipeline_parallel context_parallel expert_parallel"
+            " max_tokens_per_gpu recompute optimizer_offload attention_backend",
         ),
         **KEEP,
         "extra_args": config["slime"]["extra_args"] or None,

@@ -27,10 +27,13 @@ rule preflight:
                 {
                     "gpus": GPUS,
                     "nodes": NODES,
+                    "sample_length": max(
+                        config["sft"]["max_length"], config["grpo"]["context_length"]
+                    ),
                     **only(
                         "slime",
-                        "tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu"
-                        " optimizer_offload",
+                        "tensor_parallel pipeline_parallel context_parallel expert_parallel"
+                        " max_tokens_per_gpu optimizer_offload",
                     ),
                     "extra_args": config["slime"]["extra_args"] or None,
                 }

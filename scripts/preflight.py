@@ -74,6 +74,7 @@ def needs(args) -> Requirements:
         model=args.model,
         source=args.source,
         context_length=args.context_length,
+        sample_length=args.sample_length,
         data=tuple(args.data),
         port=args.port,
     )
@@ -108,12 +109,14 @@ def main() -> int:
     hardware.add_argument("--tensor-parallel", type=int, default=1)
     hardware.add_argument("--pipeline-parallel", type=int, default=1)
     hardware.add_argument("--context-parallel", type=int, default=1)
+    hardware.add_argument("--expert-parallel", type=int, default=1)
     hardware.add_argument("--max-tokens-per-gpu", type=int, default=0, help="of a micro batch")
     hardware.add_argument("--keep-checkpoints", type=int, default=2, help="of each training")
     hardware.add_argument(
         "--optimizer-offload", action=argparse.BooleanOptionalAction, default=False
     )
     hardware.add_argument("--context-length", type=int, default=0, help="longest text, in tokens")
+    hardware.add_argument("--sample-length", type=int, default=0, help="longest one trained on")
     hardware.add_argument("--extra-args", default="", help="of both trainings, one string")
     args = parser.parse_args()
 

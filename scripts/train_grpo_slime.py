@@ -111,7 +111,7 @@ def slime_arguments(
             weight_decay=options.weight_decay,
             beta2=options.adam_beta2,
         ),
-        *slime_command.parallel_arguments(options),
+        *slime_command.parallel_arguments(options, config),
     ]
     if options.dynamic_sampling:
         arguments += ["--dynamic-sampling-filter-path", "generate_with_tau.keep_group"]

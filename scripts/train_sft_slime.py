@@ -75,7 +75,7 @@ def slime_arguments(
             weight_decay=options.weight_decay,
             beta2=options.adam_beta2,
         ),
-        *slime_command.parallel_arguments(options),
+        *slime_command.parallel_arguments(options, config),
         *slime_command.tracking_arguments(options, "sft"),
         *slime_command.extra_arguments(options),
     ]

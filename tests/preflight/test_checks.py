@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from fake_openai import FakeOpenAI
+from model_configs import config
 from program_runs import Program
-from qwen3_configs import config
 
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight import host as machines
@@ -139,6 +139,37 @@ def test_a_name_tells_the_size_while_the_model_is_not_there():
 def test_memory_is_below_what_was_measured(needs):
     # docs/gpu-runs: 58.1 GiB at the peak of SFT, with activations that this bound leaves out
     assert 40 < memory_gib(needs, config()) < 58.1
+
+
+def test_memory_counts_a_sample_that_is_longer_than_a_micro_batch(needs):
+    packed, logits = memory_gib(needs, config()), 151936 * 16 / 2 / 2**30  # GiB a token
+    assert memory_gib(replace(needs, sample_length=12000), config()) == packed
+    longer = memory_gib(replace(needs, sample_length=20000), config())
+    assert longer - packed == pytest.approx((20000 - 12288) * logits)
+    shared = replace(needs, sample_length=20000, context_parallel=2)
+    assert memory_gib(shared, config()) == packed
+
+
+def test_memory_of_adam_is_shared_by_all_gpus_and_of_experts_by_their_own(needs):
+    few, more = (memory_gib(replace(needs, gpus=gpus), config()) for gpus in (2, 4))
+    assert few - more == pytest.approx(4.022e9 * 12 / 4 / 2**30, rel=1e-3)
+    moe = config("Qwen3-30B-A3B")
+    alone = replace(needs, gpus=8, tensor_parallel=4)
+    shared = replace(alone, expert_parallel=8)
+    gone = 28.99e9 * 7 / 8 * 6 / 2**30  # weights and gradients of seven eighths of the experts
+    assert memory_gib(alone, moe) - memory_gib(shared, moe) == pytest.approx(gone, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "experts", "said"),
+    [
+        ("Qwen3-30B-A3B", 3, "does not divide its 128 experts"),
+        ("Qwen3-4B-Instruct-2507", 2, "the model has no experts"),
+    ],
+)
+def test_experts_that_cannot_be_shared(needs, name, experts, said):
+    (needs.model / "config.json").write_text(json.dumps(config(name)))
+    assert said in failures(replace(needs, expert_parallel=experts))["model"]
 
 
 # --- data, in a job ------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from qwen3_configs import config
+from model_configs import config
 
 from tau2_agent.training.megatron.model_args import ModelConfigError
 from tau2_agent.training.slime import conversion

@@ -153,6 +153,13 @@ def _parallelism(config: Mapping[str, Any]) -> Iterator[Fault]:
             "(slime.tensor_parallel × pipeline_parallel × context_parallel); change one of them",
         )
         return
+    experts = slime["expert_parallel"] * slime["pipeline_parallel"]
+    if gpus % experts:
+        yield Fault(
+            "slime.expert_parallel",
+            f"resources.gpus × nodes = {gpus} is no multiple of {experts} (slime.expert_parallel × "
+            "pipeline_parallel); change one of them",
+        )
     replicas = gpus // shared
     episodes = grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
     if episodes % grpo["updates_per_rollout"]:

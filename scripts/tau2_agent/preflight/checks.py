@@ -20,12 +20,9 @@ from tau2_agent.preflight import host as machines
 from tau2_agent.preflight.host import Machine
 from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
 from tau2_agent.processes import LOCAL, listens
-from tau2_agent.training.megatron.model_args import (
-    ModelConfigError,
-    check_against_slime,
-    model_arguments,
-)
+from tau2_agent.training.megatron.model_args import ModelConfigError, is_moe, model_arguments
 from tau2_agent.training.slime.install import Install, InstallError, find_install, untested_versions
+from tau2_agent.training.slime.model_scripts import check_against_slime
 
 GB = 10**9
 SHARED_MEMORY = 2**30  # what NCCL and Ray want; docker gives 64 MiB unless told otherwise
@@ -200,7 +197,8 @@ def _gpus(needs: Requirements, machine: Machine) -> Iterator[Finding]:
             "failure",
             "GPU memory",
             f"training takes at least {wanted:.0f} GiB a GPU, {total:.0f} GiB are there; raise "
-            "slime.tensor_parallel (and resources.gpus), or lower slime.max_tokens_per_gpu",
+            "slime.tensor_parallel (and resources.gpus), or lower slime.max_tokens_per_gpu and the "
+            "section's lengths: one sample is never split",
         )
     elif wanted > free:
         yield Finding(
@@ -287,6 +285,20 @@ def _model_shape(needs: Requirements, config: dict[str, Any]) -> Iterator[Findin
             "model",
             f"slime.pipeline_parallel {needs.pipeline_parallel} does not divide its {layers} "
             "layers",
+        )
+    if is_moe(config) and config["num_experts"] % needs.expert_parallel:
+        yield Finding(
+            "failure",
+            "model",
+            f"slime.expert_parallel {needs.expert_parallel} does not divide its "
+            f"{config['num_experts']} experts",
+        )
+    elif needs.expert_parallel > 1 and not is_moe(config):
+        yield Finding(
+            "failure",
+            "model",
+            f"slime.expert_parallel is {needs.expert_parallel}, and the model has no experts; "
+            "set it to 1",
         )
     longest = config.get("max_position_embeddings")
     if longest and needs.context_length > longest:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.training.megatron.model_args import parameter_count, read_config
+from tau2_agent.training.megatron.model_args import FAMILIES, read_config
+from tau2_agent.training.megatron.model_size import parameter_count, parameters_on_a_gpu
 
 GIB = 2**30
 # Bytes a weight takes in Megatron: bf16 weights, fp32 gradients, and Adam's three fp32 copies.
@@ -30,9 +31,9 @@ class Requirements:
 
     gpus: on each of `nodes`. max_tokens_per_gpu: 0 for jobs that do not train. stores: training
     folders that are still to be filled, some perhaps half full. model: Hugging Face folder, perhaps
-    not there yet; source: its hub id. context_length: longest text in tokens. data: JSON-lines
-    files. port: of a server that somebody else started. megatron: whether slime's and Megatron's
-    sources are used; an evaluation needs neither.
+    not there yet; source: its hub id. context_length: longest text in tokens; sample_length: of
+    those that are trained on. data: JSON-lines files. port: of a server that somebody else started.
+    megatron: whether slime's and Megatron's sources are used; an evaluation needs neither.
     """
 
     backend: str
@@ -41,6 +42,7 @@ class Requirements:
     tensor_parallel: int = 1
     pipeline_parallel: int = 1
     context_parallel: int = 1
+    expert_parallel: int = 1
     max_tokens_per_gpu: int = 0
     keep_checkpoints: int = 2
     optimizer_offload: bool = False
@@ -49,6 +51,7 @@ class Requirements:
     model: Path | None = None
     source: str | None = None
     context_length: int = 0
+    sample_length: int = 0
     data: tuple[Path, ...] = ()
     port: int | None = None
     megatron: bool = True
@@ -60,7 +63,7 @@ class Requirements:
     def weights(self) -> float | None:
         """Number of weights: counted, or told by a name such as Qwen3-4B, or None."""
         config = self.config()
-        if config is not None and config.get("model_type") == "qwen3":
+        if config is not None and config.get("model_type") in FAMILIES:
             return float(parameter_count(config))
         match = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", self.source or "")
         return float(match[1]) * 1e9 if match else None
@@ -69,8 +72,8 @@ class Requirements:
 def hardware(options: argparse.Namespace) -> dict[str, Any]:
     """The fields of Requirements that options about the machine have under the same names."""
     names = (
-        "gpus nodes tensor_parallel pipeline_parallel context_parallel max_tokens_per_gpu "
-        "keep_checkpoints optimizer_offload"
+        "gpus nodes tensor_parallel pipeline_parallel context_parallel expert_parallel "
+        "max_tokens_per_gpu keep_checkpoints optimizer_offload"
     )
     saves = "--no-save-optim" not in shlex.split(options.extra_args)
     return {name: getattr(options, name) for name in names.split()} | {"saves_optimizer": saves}
@@ -90,16 +93,30 @@ def training_needs(
         model=options.model,
         data=(data,),
         context_length=context_length,
+        sample_length=context_length,
     )
 
 
 def memory_gib(needs: Requirements, config: dict[str, Any]) -> float:
-    """GiB that training surely takes on each GPU: weights, gradients, Adam, logits of one batch."""
-    shared = needs.tensor_parallel * needs.pipeline_parallel
-    bytes_each = TRAINING_BYTES - ADAM_BYTES * needs.optimizer_offload
-    state = parameter_count(config) * bytes_each / shared
-    logits = needs.max_tokens_per_gpu * config["vocab_size"] * LOGIT_COPIES_BYTES
-    return (state + logits / needs.tensor_parallel) / GIB + OVERHEAD_GIB
+    """GiB that training surely takes on each GPU: weights, gradients, Adam, logits of one batch.
+
+    Adam's states are shared by all GPUs (Megatron's distributed optimizer). A micro batch holds
+    `max_tokens_per_gpu`, or one sample that is longer.
+    """
+    held = sum(
+        parameters_on_a_gpu(
+            config,
+            tensor=needs.tensor_parallel,
+            pipeline=needs.pipeline_parallel,
+            expert=needs.expert_parallel,
+        )
+    )
+    state = held * (TRAINING_BYTES - ADAM_BYTES)
+    if not needs.optimizer_offload:
+        state += parameter_count(config) * ADAM_BYTES / (needs.gpus * needs.nodes)
+    tokens = max(needs.max_tokens_per_gpu, needs.sample_length / needs.context_parallel)
+    logits = tokens * config["vocab_size"] * LOGIT_COPIES_BYTES / needs.tensor_parallel
+    return (state + logits) / GIB + OVERHEAD_GIB
 
 
 def store_bytes(needs: Requirements, weights: float) -> float:

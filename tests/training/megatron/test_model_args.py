@@ -1,30 +1,29 @@
-"""Megatron's arguments from config.json, for every dense Qwen3 size, and slime's scripts beside."""
+"""Megatron's arguments and the number of weights, from config.json, for every family."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
-from qwen3_configs import SIZES, config
+from model_configs import LLAMA, QWEN2, QWEN3, QWEN3_MOE, SIZES, config
 
 from tau2_agent.training.megatron.model_args import (
     ModelConfigError,
-    as_mapping,
-    check_against_slime,
     model_arguments,
-    parameter_count,
+    moe_layers,
     read_config,
-    script_arguments,
 )
+from tau2_agent.training.megatron.model_size import (
+    expert_parameters,
+    parameter_count,
+    parameters_on_a_gpu,
+)
+from tau2_agent.training.slime.model_scripts import as_mapping
 
-SCRIPTS = Path(__file__).parents[2] / "slime_stand_in" / "scripts" / "models"
-
-# Published configurations: layers, hidden, ffn, heads, groups, tied; rotary base; parameters (1e9).
+SUPPORTED = [name for name in SIZES if name != "Llama-3.2-1B-Instruct"]
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", SUPPORTED)
 def test_every_size(name):
-    layers, hidden, ffn, heads, groups, tied, base, billions = SIZES[name]
+    layers, hidden, ffn, heads, groups, tied, base, _ = SIZES[name]
     flags = as_mapping(model_arguments(config(name)))
     assert flags["--num-layers"] == str(layers)
     assert flags["--hidden-size"] == str(hidden)
@@ -32,86 +31,128 @@ def test_every_size(name):
     assert flags["--num-attention-heads"] == str(heads)
     assert flags["--num-query-groups"] == str(groups)
     assert flags["--rotary-base"] == str(base)
-    assert flags["--kv-channels"] == "128"
-    assert flags["--vocab-size"] == "151936"
-    assert float(flags["--norm-epsilon"]) == 1e-6
+    assert int(flags["--vocab-size"]) == config(name)["vocab_size"]
+    assert float(flags["--norm-epsilon"]) == config(name)["rms_norm_eps"]
     assert ("--untie-embeddings-and-output-weights" in flags) is not tied
-    assert {"--qk-layernorm", "--swiglu", "--disable-bias-linear"} <= set(flags)
-    assert parameter_count(config(name)) / 1e9 == pytest.approx(billions, abs=0.002)
+    assert {"--swiglu", "--disable-bias-linear"} <= set(flags)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_number_of_weights_is_the_hubs(name):
+    assert parameter_count(config(name)) == SIZES[name][-1]
+
+
+@pytest.mark.parametrize(
+    ("names", "has"),
+    [
+        (LLAMA, set()),
+        (QWEN2, {"--add-qkv-bias"}),
+        (QWEN3, {"--qk-layernorm"}),
+        (QWEN3_MOE, {"--qk-layernorm"}),
+    ],
+)
+def test_each_family_has_its_own_attention(names, has):
+    for name in set(names) & set(SUPPORTED):
+        flags = set(model_arguments(config(name)))
+        assert flags & {"--add-qkv-bias", "--qk-layernorm"} == has
+        assert ("--use-rope-scaling" in flags) == (name == "Llama-3.1-8B-Instruct")
+        assert ("--num-experts" in flags) == (names is QWEN3_MOE)
+
+
+def test_the_width_of_a_head_is_the_models_or_follows_from_the_heads():
+    assert as_mapping(model_arguments(config("Qwen3-0.6B")))["--kv-channels"] == "128"
+    small = config(head_dim=None, num_key_value_heads=None)
+    flags = as_mapping(model_arguments(small))
+    assert (flags["--kv-channels"], flags["--num-query-groups"]) == ("80", "32")
 
 
 def test_both_generations_of_transformers_say_the_same():
     new = config(rope_theta=None, rope_parameters={"rope_type": "default", "rope_theta": 5e6})
     del new["rope_theta"], new["rope_scaling"]
     assert model_arguments(new) == model_arguments(config())
+    old = config("Llama-3.1-8B-Instruct")
+    new = {**old, "rope_parameters": {**old["rope_scaling"], "rope_theta": 5e5}}
+    del new["rope_theta"], new["rope_scaling"]
+    assert model_arguments(new) == model_arguments(old)
 
 
-def test_absent_head_dim_and_groups_follow_from_the_heads():
-    small = config(head_dim=None, num_key_value_heads=None)
-    flags = as_mapping(model_arguments(small))
-    assert (flags["--kv-channels"], flags["--num-query-groups"]) == ("80", "32")
+# --- mixtures of experts
+
+
+def test_experts():
+    flags = as_mapping(model_arguments(config("Qwen3-30B-A3B")))
+    assert (flags["--num-experts"], flags["--moe-router-topk"]) == ("128", "8")
+    assert flags["--moe-ffn-hidden-size"] == "768"
+    assert flags["--moe-layer-freq"] == f"[{','.join('1' * 48)}]"
+    assert {"--moe-grouped-gemm", "--moe-permute-fusion"} <= set(flags)
+
+
+def test_dense_layers_among_the_experts():
+    mixed = config("Qwen3-30B-A3B", num_hidden_layers=6, mlp_only_layers=[1], decoder_sparse_step=2)
+    assert moe_layers(mixed) == [0, 0, 0, 1, 0, 1]
+    all_sparse = config("Qwen3-30B-A3B", num_hidden_layers=6)
+    one_mlp, one_layer = 3 * 2048 * 6144, 3 * 2048 * 768 * 128 + 2048 * 128
+    assert parameter_count(all_sparse) - parameter_count(mixed) == 4 * (one_layer - one_mlp)
+
+
+def test_experts_are_shared_by_expert_parallelism_the_rest_by_tensor_parallelism():
+    moe = config("Qwen3-30B-A3B")
+    experts = expert_parameters(moe)
+    assert experts / parameter_count(moe) == pytest.approx(0.95, abs=0.01)
+    rest = parameter_count(moe) - experts
+    assert parameters_on_a_gpu(moe, tensor=4, expert=8) == (rest / 4, experts / 8)
+    assert parameters_on_a_gpu(config(), tensor=2, pipeline=2) == (parameter_count(config()) / 4, 0)
+
+
+# --- refusals
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("name", "changes", "said"),
     [
-        ({"model_type": "qwen3_moe"}, "qwen3_moe"),
-        ({"model_type": "llama"}, "llama"),
-        ({"attention_bias": True}, "attention_bias"),
-        ({"use_sliding_window": True}, "sliding"),
-        ({"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "yarn"),
-        ({"rope_parameters": {"rope_type": "linear", "rope_theta": 1e6}}, "linear"),
-        ({"rope_theta": 1000000.5}, "whole number"),
-        ({"hidden_act": "gelu"}, "gelu"),
+        ("Qwen3-4B", {"model_type": "qwen3_next"}, "qwen3_next.*only llama, qwen2"),
+        ("Qwen3-4B", {"model_type": "gemma3"}, "gemma3"),
+        ("Qwen3-4B", {"attention_bias": True}, "attention_bias"),
+        ("SmolLM2-135M-Instruct", {"attention_bias": True}, "attention_bias"),
+        ("SmolLM2-135M-Instruct", {"mlp_bias": True}, "mlp_bias"),
+        ("SmolLM2-135M-Instruct", {"rope_interleaved": True}, "rope_interleaved"),
+        ("Qwen2.5-7B-Instruct", {"use_sliding_window": True}, "sliding"),
+        ("Qwen2.5-7B-Instruct", {"layer_types": ["sliding_attention"] * 28}, "sliding"),
+        ("Qwen2.5-7B-Instruct", {"use_mrope": True}, "mrope"),
+        ("Qwen3-4B", {"quantization_config": {"quant_method": "fp8"}}, "quantization"),
+        ("Qwen3-4B", {"rope_scaling": {"rope_type": "yarn", "factor": 4}}, "yarn"),
+        ("Qwen3-4B", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e6}}, "linear"),
+        ("Qwen3-4B", {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "llama3"),
+        ("Qwen3-4B", {"rope_theta": 1000000.5}, "whole number"),
+        ("Qwen3-4B", {"hidden_act": "gelu"}, "gelu"),
+        ("Qwen3-30B-A3B", {"norm_topk_prob": False}, "norm_topk_prob"),
+        ("Llama-3.2-1B-Instruct", {}, "factor 32.0.*slime hands on only.*takes 8"),
     ],
 )
-def test_what_the_flags_cannot_say_is_refused(changes, said):
+def test_what_the_flags_cannot_say_is_refused(name, changes, said):
     with pytest.raises(ModelConfigError, match=said):
-        model_arguments(config(**changes))
+        model_arguments(config(name, **changes))
 
 
-def test_a_missing_key_is_named():
-    broken = config()
-    del broken["intermediate_size"]
-    with pytest.raises(ModelConfigError, match="intermediate_size"):
+@pytest.mark.parametrize(
+    ("key", "value"), [("low_freq_factor", 2.0), ("original_max_position_embeddings", 4096)]
+)
+def test_another_scaling_than_llama_31s_is_refused(key, value):
+    other = config("Llama-3.1-8B-Instruct")
+    other["rope_scaling"] = {**other["rope_scaling"], key: value}
+    with pytest.raises(ModelConfigError, match=key):
+        model_arguments(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("Qwen3-4B", "intermediate_size"), ("Qwen3-30B-A3B", "moe_intermediate_size")],
+)
+def test_a_missing_key_is_named(name, key):
+    broken = config(name)
+    del broken[key]
+    with pytest.raises(ModelConfigError, match=f"no {key}"):
         model_arguments(broken)
-
-
-@pytest.mark.parametrize("name", ["Qwen3-0.6B", "Qwen3-4B", "Qwen3-4B-Instruct-2507"])
-def test_slime_agrees(name):
-    found = check_against_slime(config(name), SCRIPTS, f"Qwen/{name}")
-    assert found.lower() == name.lower()
-    assert check_against_slime(config(name), SCRIPTS) == found  # by shape alone, as for a folder
-
-
-def test_the_rotary_base_of_another_release_is_an_error():
-    wrong = config(rope_theta=1_000_000)
-    with pytest.raises(ModelConfigError, match="--rotary-base: 1000000 here, 5000000 there"):
-        check_against_slime(wrong, SCRIPTS, "Qwen/Qwen3-4B-Instruct-2507")
-
-
-def test_every_difference_is_listed():
-    wrong = config(vocab_size=151669, tie_word_embeddings=False)
-    with pytest.raises(ModelConfigError) as error:
-        check_against_slime(wrong, SCRIPTS, "Qwen3-4B-Instruct-2507")
-    assert "--vocab-size" in str(error.value)
-    assert "--untie-embeddings-and-output-weights: set here, absent there" in str(error.value)
-
-
-def test_a_model_that_slime_has_no_script_for():
-    assert check_against_slime(config("Qwen3-8B"), SCRIPTS, "Qwen/Qwen3-8B") is None
-    assert check_against_slime(config(hidden_size=512), SCRIPTS) is None
-
-
-def test_the_users_variables_do_not_leak_into_slimes_scripts(monkeypatch):
-    monkeypatch.setenv("MODEL_ARGS_ROTARY_BASE", "7")
-    assert script_arguments(SCRIPTS / "qwen3-4B.sh")["--rotary-base"] == "1000000"
-
-
-def test_a_script_that_fails_is_named(tmp_path):
-    (tmp_path / "qwen3-x.sh").write_text("source nowhere.sh\n")
-    with pytest.raises(ModelConfigError, match=r"qwen3-x\.sh"):
-        script_arguments(tmp_path / "qwen3-x.sh")
 
 
 def test_a_folder_without_a_model(tmp_path):
@@ -122,10 +163,3 @@ def test_a_folder_without_a_model(tmp_path):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config()))
     assert read_config(tmp_path)["model_type"] == "qwen3"
-
-
-@pytest.mark.skipif("SLIME_HOME" not in os.environ, reason="needs slime's source folder")
-@pytest.mark.parametrize("name", SIZES)
-def test_slimes_own_scripts_agree(name):
-    scripts = Path(os.environ["SLIME_HOME"]) / "scripts" / "models"
-    assert check_against_slime(config(name), scripts, name).lower() == name.lower()

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from qwen3_configs import config
+from model_configs import config
 
 import train_grpo_slime
 import train_sft_slime

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from qwen3_configs import config
+from model_configs import config
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.training.megatron import checkpoints as store

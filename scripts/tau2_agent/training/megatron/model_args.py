@@ -1,26 +1,48 @@
 """Megatron's model arguments, derived from a Hugging Face `config.json`.
 
-Any dense Qwen3 works without a table to maintain. Where slime ships a script for the model
-(`scripts/models/*.sh`), the derived arguments are compared with it: a silent difference, such as
-the rotary base of the 2507 models, ruins the weights without an error.
+Any size of these families works without a table to maintain:
 
-Left out on purpose: mixture-of-experts models, scaled rotary embeddings and sliding windows; they
-are refused by name.
+    llama       SmolLM2, Llama-3.1            qwen2      Qwen2.5
+    qwen3       the dense ones                qwen3_moe  Qwen3-30B-A3B and larger
+
+What Megatron, or slime's way into it, cannot say is refused by name: a silent difference ruins the
+weights without an error. Flags as in Megatron-LM 1dcf0dafa (`megatron/training/arguments.py`).
+Elsewhere: slime's own scripts for these models (slime/model_scripts.py), sizes (model_size.py).
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tau2_agent.errors import PipelineError
 
-# What slime's scripts may say beside ours without meaning anything else.
-MEANINGLESS = {"--position-embedding-type": "rope", "--rotary-percent": "1.0"}
+# model_type -> the flags of its attention.
+FAMILIES = {
+    "llama": [],
+    "qwen2": ["--add-qkv-bias"],
+    "qwen3": ["--qk-layernorm"],
+    "qwen3_moe": ["--qk-layernorm"],
+}
+# The one scaling of rotary embeddings that slime's way into Megatron knows: these numbers are
+# written into Megatron's code, and a flag turns them on.
+LLAMA_31 = {
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+NEEDED = (
+    "num_hidden_layers",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "rms_norm_eps",
+    "vocab_size",
+)
+NEEDED_MOE = ("moe_intermediate_size", "num_experts", "num_experts_per_tok")
 
 
 class ModelConfigError(PipelineError):
@@ -40,6 +62,11 @@ def read_config(model: Path | str) -> dict[str, Any]:
         raise ModelConfigError(f"{path} is not valid JSON ({error})") from None
 
 
+def is_moe(config: Mapping[str, Any]) -> bool:
+    """Tell whether the model is a mixture of experts."""
+    return config.get("model_type") == "qwen3_moe"
+
+
 def model_arguments(config: Mapping[str, Any]) -> list[str]:
     """Return the flags that make Megatron build the model of `config`.
 
@@ -54,19 +81,54 @@ def model_arguments(config: Mapping[str, Any]) -> list[str]:
         *("--ffn-hidden-size", str(config["intermediate_size"])),
         *("--num-attention-heads", str(heads)),
         "--group-query-attention",
-        *("--num-query-groups", str(config.get("num_key_value_heads") or heads)),
+        *("--num-query-groups", str(query_groups(config))),
         "--use-rotary-position-embeddings",
         "--disable-bias-linear",
         *("--normalization", "RMSNorm"),
         *("--norm-epsilon", str(config["rms_norm_eps"])),
         *("--rotary-base", str(rotary_base(config))),
         *("--vocab-size", str(config["vocab_size"])),
-        *("--kv-channels", str(config.get("head_dim") or config["hidden_size"] // heads)),
-        "--qk-layernorm",
+        *("--kv-channels", str(head_channels(config))),
+        *FAMILIES[config["model_type"]],
     ]
+    if _rope(config):
+        arguments.append("--use-rope-scaling")
     if not config.get("tie_word_embeddings", False):
         arguments.append("--untie-embeddings-and-output-weights")
+    if is_moe(config):
+        arguments += [
+            *("--moe-ffn-hidden-size", str(config["moe_intermediate_size"])),
+            *("--moe-router-score-function", "softmax"),
+            *("--moe-token-dispatcher-type", "alltoall"),
+            *("--moe-router-topk", str(config["num_experts_per_tok"])),
+            *("--moe-layer-freq", str(moe_layers(config)).replace(" ", "")),
+            *("--num-experts", str(config["num_experts"])),
+            "--moe-grouped-gemm",
+            *("--moe-router-dtype", "fp32"),
+            "--moe-permute-fusion",
+            *("--moe-aux-loss-coeff", "0"),  # routing is the base model's; RL must not balance it
+        ]
     return arguments
+
+
+def query_groups(config: Mapping[str, Any]) -> int:
+    """Return the number of key-value heads."""
+    return config.get("num_key_value_heads") or config["num_attention_heads"]
+
+
+def head_channels(config: Mapping[str, Any]) -> int:
+    """Return the width of an attention head."""
+    return config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+
+
+def moe_layers(config: Mapping[str, Any]) -> list[int]:
+    """Return 1 for each layer with experts, 0 for each dense one (`Qwen3MoeDecoderLayer`)."""
+    dense = config.get("mlp_only_layers") or []
+    step = config.get("decoder_sparse_step", 1)
+    return [
+        int(layer not in dense and (layer + 1) % step == 0)
+        for layer in range(config["num_hidden_layers"])
+    ]
 
 
 def rotary_base(config: Mapping[str, Any]) -> int:
@@ -80,127 +142,54 @@ def rotary_base(config: Mapping[str, Any]) -> int:
     return int(base)
 
 
-def parameter_count(config: Mapping[str, Any]) -> int:
-    """Return the number of weights of a dense Qwen3, embeddings included once or twice."""
-    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
-    heads = config["num_attention_heads"]
-    groups = config.get("num_key_value_heads") or heads
-    channels = config.get("head_dim") or hidden // heads
-    attention = hidden * channels * (2 * heads + 2 * groups) + 2 * channels
-    block = attention + 3 * hidden * config["intermediate_size"] + 2 * hidden
-    tables = 1 if config.get("tie_word_embeddings", False) else 2
-    return layers * block + hidden + tables * config["vocab_size"] * hidden
-
-
-def check_against_slime(
-    config: Mapping[str, Any], scripts: Path, name: str | None = None
-) -> str | None:
-    """Compare the derived arguments with slime's own script for this model.
-
-    scripts: slime's `scripts/models` folder. name: a hub id or folder name; the script with that
-    name must agree. Without such a script, one of those for the same shape (layers, widths, heads)
-    must. Returns the script's name, or None if slime has none for this model. Raises
-    ModelConfigError with every difference.
-    """
-    ours = as_mapping(model_arguments(config))
-    by_name = _script_named(scripts, name) if name else None
-    if by_name is not None:
-        candidates = [by_name]
-    else:
-        shape = ("--num-layers", "--hidden-size", "--ffn-hidden-size", "--num-attention-heads")
-        candidates = [
-            path
-            for path in sorted(scripts.glob("qwen3-*.sh"))
-            if all(script_arguments(path).get(flag) == ours[flag] for flag in shape)
-        ]
-    found = {path: differences(ours, script_arguments(path)) for path in candidates}
-    for path, different in found.items():
-        if not different:
-            return path.stem
-    if not found:
-        return None
-    path, different = min(found.items(), key=lambda item: len(item[1]))
-    raise ModelConfigError(
-        f"the model's config.json and slime's {path} disagree: {'; '.join(different)}. "
-        "Check which model this is before training it."
-    )
-
-
-def script_arguments(path: Path) -> dict[str, str]:
-    """Return the MODEL_ARGS of one of slime's model scripts as flag -> value ("" for a switch)."""
-    environment = {key: value for key, value in os.environ.items() if "MODEL_ARGS" not in key}
-    result = subprocess.run(
-        ["bash", "-c", 'source "$1" && printf "%s\\n" "${MODEL_ARGS[@]}"', "bash", str(path)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    if result.returncode:
-        raise ModelConfigError(f"{path} cannot be read by bash: {result.stderr.strip()}")
-    return as_mapping(result.stdout.split("\n")[:-1])
-
-
-def as_mapping(arguments: list[str]) -> dict[str, str]:
-    """Return a list of command-line arguments as flag -> value ("" for a switch)."""
-    mapping: dict[str, str] = {}
-    flag = ""
-    for argument in arguments:
-        if argument.startswith("--"):
-            flag = argument
-            mapping[flag] = ""
-        else:
-            mapping[flag] = f"{mapping[flag]} {argument}".strip()
-    return mapping
-
-
-def differences(ours: Mapping[str, str], theirs: Mapping[str, str]) -> list[str]:
-    """Name every flag that differs, numbers compared as numbers."""
-    found = []
-    for flag in sorted({*ours, *theirs}):
-        mine, other = ours.get(flag), theirs.get(flag)
-        if _same(mine, other) or (mine is None and MEANINGLESS.get(flag) == other):
-            continue
-        found.append(f"{flag}: {_shown(mine)} here, {_shown(other)} there")
-    return found
+def _rope(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return how rotary embeddings are scaled, None if they are not."""
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    scaled = rope.get("rope_type", rope.get("type", "default"))
+    return None if scaled == "default" else {**rope, "rope_type": scaled}
 
 
 def _refuse_unsupported(config: Mapping[str, Any]) -> None:
     kind = config.get("model_type")
-    if kind != "qwen3":
+    if kind not in FAMILIES:
         raise ModelConfigError(
-            f"model_type {kind!r} is not supported by the slime backend, only dense 'qwen3'"
+            f"model_type {kind!r} is not supported by the slime backend, only {', '.join(FAMILIES)}"
         )
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    scaled = rope.get("rope_type", rope.get("type", "default"))
+    moe = is_moe(config)
+    for key in (*NEEDED, *(NEEDED_MOE if moe else ())):
+        if key not in config:
+            raise ModelConfigError(f"config.json has no {key}")
+    _refuse_scaling(config)
+    sliding = "sliding_attention" in (config.get("layer_types") or [])
     unsupported = {
         "attention_bias": bool(config.get("attention_bias")),
-        "use_sliding_window": bool(config.get("use_sliding_window")),
-        f"rope type {scaled!r}": scaled != "default",
+        "mlp_bias": bool(config.get("mlp_bias")),
+        "use_sliding_window": bool(config.get("use_sliding_window")) or sliding,
+        "use_mrope": bool(config.get("use_mrope")),
+        "rope_interleaved": bool(config.get("rope_interleaved")),
+        "quantization_config": bool(config.get("quantization_config")),
         f"hidden_act {config.get('hidden_act')!r}": config.get("hidden_act", "silu") != "silu",
+        # Megatron normalises over the chosen experts
+        "norm_topk_prob false": moe and not config.get("norm_topk_prob", False),
     }
     for what, present in unsupported.items():
         if present:
             raise ModelConfigError(f"config.json has {what}: not supported by the slime backend")
-    needed = ("num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads")
-    for key in (*needed, "rms_norm_eps", "vocab_size"):
-        if key not in config:
-            raise ModelConfigError(f"config.json has no {key}")
 
 
-def _script_named(scripts: Path, name: str) -> Path | None:
-    wanted = name.rstrip("/").rsplit("/", 1)[-1].lower()
-    return next((p for p in sorted(scripts.glob("*.sh")) if p.stem.lower() == wanted), None)
-
-
-def _same(mine: str | None, other: str | None) -> bool:
-    if mine is None or other is None:
-        return mine is other
-    try:
-        return float(mine) == float(other)
-    except ValueError:
-        return mine == other
-
-
-def _shown(value: str | None) -> str:
-    return "absent" if value is None else value or "set"
+def _refuse_scaling(config: Mapping[str, Any]) -> None:
+    rope = _rope(config)
+    if rope is None:
+        return
+    if rope["rope_type"] != "llama3" or config["model_type"] != "llama":
+        raise ModelConfigError(
+            f"config.json has rope type {rope['rope_type']!r}: not supported by the slime backend"
+        )
+    for key, known in LLAMA_31.items():
+        if rope.get(key) != known:
+            raise ModelConfigError(
+                f"config.json scales its rotary embeddings with {key} {rope.get(key)} (Llama-3.2 "
+                "has factor 32). slime hands on only that they are scaled, and Megatron then takes "
+                f"{known:g}, Llama-3.1's: the model would be trained on other positions than its "
+                "own, without an error. Take a Llama-3.1, or another family"
+            )

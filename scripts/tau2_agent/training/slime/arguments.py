@@ -14,9 +14,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tau2_agent.errors import InputError
+from tau2_agent.training.megatron.model_args import is_moe
 from tau2_agent.training.slime.install import Install
 
 RECOMPUTE = ("full", "none")
@@ -49,6 +52,9 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     machine.add_argument("--tensor-parallel", type=int, default=2, help="GPUs that share a layer")
     machine.add_argument("--pipeline-parallel", type=int, default=1, help="GPUs in a row of layers")
     machine.add_argument("--context-parallel", type=int, default=1, help="GPUs that share a text")
+    machine.add_argument(
+        "--expert-parallel", type=int, default=1, help="GPUs that share a layer's experts"
+    )
     machine.add_argument(
         "--max-tokens-per-gpu",
         type=int,
@@ -100,6 +106,11 @@ def data_parallel(options: argparse.Namespace) -> int:
             f"{world} GPUs cannot be shared by tensor × pipeline × context parallel = {shared}; "
             "change --gpus or one of them"
         )
+    if world % (options.expert_parallel * options.pipeline_parallel):
+        raise InputError(
+            f"{world} GPUs cannot be shared by expert × pipeline parallel = "
+            f"{options.expert_parallel} × {options.pipeline_parallel}; change one of them"
+        )
     return world // shared
 
 
@@ -120,8 +131,8 @@ def checkpoint_arguments(*, model: Path, weights: Path, folder: Path, save_every
     ]
 
 
-def parallel_arguments(options: argparse.Namespace) -> list[str]:
-    """GPUs, parallelism, precision and memory."""
+def parallel_arguments(options: argparse.Namespace, config: Mapping[str, Any]) -> list[str]:
+    """GPUs, parallelism, precision and memory. config: the model's config.json."""
     arguments = [
         *("--actor-num-nodes", str(options.nodes)),
         *("--actor-num-gpus-per-node", str(options.gpus)),
@@ -130,6 +141,9 @@ def parallel_arguments(options: argparse.Namespace) -> list[str]:
         *("--pipeline-model-parallel-size", str(options.pipeline_parallel)),
         *("--context-parallel-size", str(options.context_parallel)),
     ]
+    if is_moe(config):
+        arguments += ["--expert-model-parallel-size", str(options.expert_parallel)]
+        arguments += ["--expert-tensor-parallel-size", "1"]  # else that of the other layers
     if options.tensor_parallel > 1:
         arguments.append("--sequence-parallel")
     if options.recompute == "full":

@@ -1,7 +1,7 @@
 """Weights between Hugging Face and Megatron, through slime's own tools, whole or absent.
 
 A conversion writes `X.partial` and renames it to X when it is complete. Which model arguments
-Megatron gets is derived from the model's own `config.json` (megatron_args.py).
+Megatron gets is derived from the model's own `config.json` (megatron/model_args.py).
 """
 
 from __future__ import annotations
@@ -17,12 +17,9 @@ from tau2_agent.errors import PipelineError
 from tau2_agent.files import DISK_FULL_TEXTS, disk_full_message
 from tau2_agent.processes import end_with_parent, free_ports
 from tau2_agent.training.megatron import checkpoints as store
-from tau2_agent.training.megatron.model_args import (
-    check_against_slime,
-    model_arguments,
-    read_config,
-)
+from tau2_agent.training.megatron.model_args import model_arguments, read_config
 from tau2_agent.training.slime.install import Install
+from tau2_agent.training.slime.model_scripts import check_against_slime
 
 
 class ConversionError(PipelineError):
