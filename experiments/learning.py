@@ -48,7 +48,7 @@ def run(seed: int, cores: int) -> None:
     out = RUNS / f"seed{seed}"
     work = RUNS / f"work{seed}"
     if not work.exists():
-        kept = ("Snakefile", "config.yaml", "presets", "rules", "schemas", "scripts")
+        kept = ("Snakefile", "config.yaml", "presets", "rules", "scripts")
         work.mkdir(parents=True)
         for name in kept:
             source = ROOT / name

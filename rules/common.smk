@@ -5,16 +5,22 @@ import shlex
 import sys
 from pathlib import Path
 
-import yaml
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from tau2_agent.config import backend as backends
-from tau2_agent.config import resolve as configuration
 from tau2_agent.config import user_options as user_config
 from tau2_agent.files import code_digest
+from tau2_agent.config.layers import (
+    COMMAND_LINE,
+    ConfigError,
+    check_command_line,
+    choice,
+    file_layers,
+)
+from tau2_agent.config.settings import SPLITS
 from tau2_agent.config.sweeps import PLAIN, Run, resolve_runs
 
 # --- where jobs run ------------------------------------------------------------------------------
@@ -51,22 +57,23 @@ shell.prefix(
 
 def configuration_layers():
     """(file, values) of all places that configure, lowest first."""
+    if workflow.is_main_process:
+        check_command_line(sys.argv[1:])
     files = [Path("config.yaml"), *map(Path, workflow.config_settings.configfiles)]
-    layers = [(os.path.relpath(file), yaml.safe_load(file.read_text()) or {}) for file in files]
-    return [*layers, (configuration.COMMAND_LINE, dict(workflow.config_settings.config))]
+    layers = file_layers([Path(os.path.relpath(file)) for file in files])
+    return [*layers, (COMMAND_LINE, dict(workflow.config_settings.config))]
 
 
 def choose_backend(wanted, wanted_by):
     return backends.choose(wanted, wanted_by, remote=REMOTE, container=CONTAINER)
 
 
-SCHEMA = configuration.load_schema(ROOT / "schemas/config.schema.yaml")
 if isinstance(config.get("run"), Run):
     RUN = config["run"]  # one of a sweep: see runs.smk
 else:
     try:
-        RUNS = resolve_runs(configuration_layers(), SCHEMA, ROOT / "presets", choose_backend)
-    except configuration.ConfigError as error:
+        RUNS = resolve_runs(configuration_layers(), ROOT / "presets", choose_backend)
+    except ConfigError as error:
         raise WorkflowError(f"the configuration has mistakes:\n{error}") from None
     RUN = RUNS[PLAIN]
 SETTINGS = RUN.settings
@@ -142,10 +149,9 @@ wildcard_constraints:
 
 def known_split(wildcards):
     """No file; fails for a split that tau2 and this project do not have."""
-    valid = configuration.split_names(SCHEMA)
-    if wildcards.split not in valid:
+    if wildcards.split not in SPLITS:
         raise WorkflowError(
-            f"there is no split {wildcards.split!r}; {configuration.choice(wildcards.split, valid)}"
+            f"there is no split {wildcards.split!r}; {choice(wildcards.split, SPLITS)}"
         )
     return []
 

@@ -17,14 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tau2_agent import cli
-from tau2_agent.config import resolve as configuration
 from tau2_agent.config import user_options as user_config
 from tau2_agent.config.backend import choose
+from tau2_agent.config.layers import program_layers
+from tau2_agent.config.program_options import add_configuration
 from tau2_agent.config.sweeps import resolve_runs
-from tau2_agent.errors import InputError
 from tau2_agent.files import write_json
 from tau2_agent.llm import ledger as costs
 from tau2_agent.users.mixture import parse_mix
@@ -71,14 +69,12 @@ class Estimate:
 
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="over config.yaml")
-    parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="over both")
+    add_configuration(parser)
     parser.add_argument("--folder", type=Path, default=Path(), help="where data/ and results/ are")
     parser.add_argument("--output", type=Path, help="JSON file to write")
     args = parser.parse_args(argv)
     runs = resolve_runs(
-        layers(args),
-        configuration.load_schema(ROOT / "schemas/config.schema.yaml"),
+        program_layers(ROOT, args.configfile, args.config),
         ROOT / "presets",
         choose,
     )
@@ -88,21 +84,6 @@ def main(argv: list[str] | None = None) -> int:
         write_json(args.output, record(estimates))
     show(estimates)
     return 0
-
-
-def layers(args) -> list[configuration.Layer]:
-    """(file, values) of all places that configure, lowest first."""
-    files = [Path("config.yaml"), *args.configfile]
-    if not files[0].exists():
-        files[0] = ROOT / "config.yaml"
-    found = [(str(f), yaml.safe_load(f.read_text(encoding="utf-8")) or {}) for f in files]
-    given: dict[str, Any] = {}
-    for word in args.config:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"--config {word}: write KEY=VALUE, such as preset=qwen3-4b")
-        given[key] = yaml.safe_load(value)
-    return [*found, (configuration.COMMAND_LINE, given)]
 
 
 def jobs_of(run) -> Iterator[tuple[Job, str]]:

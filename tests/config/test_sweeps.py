@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 
 from tau2_agent.config.backend import Backend
-from tau2_agent.config.resolve import ConfigError, load_schema
+from tau2_agent.config.layers import ConfigError
+from tau2_agent.config.settings import Settings
 from tau2_agent.config.sweeps import READS, resolve_runs
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = load_schema(ROOT / "schemas/config.schema.yaml")
 # Sections that decide where and how a run works, not what comes out.
 MACHINE = {"preset", "resources", "tracking", "runs"}
 
 
 def owners(runs, **values):
     layers = [("config.yaml", {"preset": "demo", "runs": runs, **values})]
-    found = resolve_runs(layers, SCHEMA, ROOT / "presets", lambda *_: Backend("cpu", "test"))
+    found = resolve_runs(layers, ROOT / "presets", lambda *_: Backend("cpu", "test"))
     return {name: dict(run.owners) for name, run in found.items()}
 
 
@@ -65,7 +65,7 @@ def test_a_downloaded_model_does_not_depend_on_the_seed():
 
 def test_every_section_is_read_by_a_stage_or_is_the_machines():
     read = {key for keys in READS.values() for key in keys if not key.startswith("stage ")}
-    assert read | MACHINE == set(SCHEMA["properties"])
+    assert read | MACHINE == set(Settings.model_fields)
     assert not read & MACHINE
 
 

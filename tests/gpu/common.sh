@@ -5,7 +5,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # A working copy in $1, so that several runs on one machine never meet.
 fresh_copy() {
     mkdir -p "$1"
-    cp -r "$ROOT"/{Snakefile,config.yaml,rules,schemas,presets,scripts} "$1"/
+    cp -r "$ROOT"/{Snakefile,config.yaml,rules,presets,scripts} "$1"/
     mkdir -p "$1/tests" && cp -r "$ROOT/tests/gpu" "$1/tests/"
     cd "$1" || exit 1
 }

@@ -13,8 +13,7 @@ from teacher_behind_api import teacher_answers
 import estimate_cost
 import teacher_traces
 from tau2_agent.benchmark.tasks import load_tasks, split_ids
-from tau2_agent.config.resolve import ConfigError
-from tau2_agent.errors import InputError
+from tau2_agent.config.layers import ConfigError
 from tau2_agent.evaluation.results import Manifest, summarise
 from tau2_agent.evaluation.token_estimates import counted, paid_user
 from tau2_agent.files import write_json, write_jsonl
@@ -237,5 +236,5 @@ def test_tokens(count, text) -> None:
 def test_mistakes_are_the_workflows(run) -> None:
     with pytest.raises(ConfigError, match="unknown key usr"):
         run("usr=1")
-    with pytest.raises(InputError, match="write KEY=VALUE"):
+    with pytest.raises(ConfigError, match="write KEY=VALUE"):
         run("seed")

@@ -1,23 +1,17 @@
 """Values of a configuration that are fine alone and do not fit each other.
 
-The schema says what each key may be; here stands what no schema can say. Each check names the keys,
-their values and the remedy.
+Settings say what each key may be; here stands what is about several of them. Each check names the
+keys, their values and the remedy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tau2_agent.config import user_options as user_config
-
-
-class Fault(NamedTuple):
-    """A mistake: the dotted key it is about, and a sentence with the remedy."""
-
-    key: str
-    text: str
+from tau2_agent.config.mistakes import Fault
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:

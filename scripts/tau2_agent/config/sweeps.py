@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.config.backend import Backend
-from tau2_agent.config.resolve import ConfigError, Layer, Settings, resolve
+from tau2_agent.config.layers import ConfigError, Layer
+from tau2_agent.config.resolve import Resolved, resolve
 
 PLAIN = ""  # the name of the run without overrides
 RESERVED = {"base", "sft", "rl", "plain"}  # folders of results/, stages, a word in the table
@@ -43,7 +44,7 @@ class Run:
     """
 
     name: str
-    settings: Settings
+    settings: Resolved
     owners: Mapping[str, str] = field(default_factory=dict)
 
     def owns(self, stage: str) -> bool:
@@ -53,17 +54,16 @@ class Run:
 
 def resolve_runs(
     layers: Sequence[Layer],
-    schema: Mapping[str, Any],
     presets: Path,
     choose_backend: Callable[[str, str], Backend],
 ) -> dict[str, Run]:
     """Return all runs by name, the plain one first. Raises ConfigError, as `resolve` does."""
-    plain = resolve(layers, schema, presets, choose_backend)
+    plain = resolve(layers, presets, choose_backend)
     settings = {PLAIN: plain}
     for name, values in plain.config["runs"].items():
         _check_name(name)
         layer = (f"runs.{name}", values or {})
-        settings[name] = resolve([*layers, layer], schema, presets, choose_backend)
+        settings[name] = resolve([*layers, layer], presets, choose_backend)
     runs: dict[str, Run] = {}
     for name, one in settings.items():
         owners = dict.fromkeys(READS, name)

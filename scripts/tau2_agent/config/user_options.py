@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.users.mixture import MixError, mix_text, parse_mix
+from tau2_agent.users.mixture import mix_text, parse_mix
 
 STAGES = ("traces", "grpo", "evaluation")
 
@@ -80,15 +80,6 @@ def is_folder(serve: Mapping[str, Any]) -> bool:
 def faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong: (dotted key, sentence with the remedy)."""
     user = config["user"]
-    for key, value in (
-        ("user.simulator", user["simulator"]),
-        ("evaluation.user", config["evaluation"]["user"]),
-    ):
-        try:
-            if value is not None:
-                parse_mix(value)
-        except MixError as error:
-            yield key, f"{key}: {error}"
     serve = user["serve"]
     if not serve:
         return

@@ -1,0 +1,211 @@
+"""Where values come from: YAML files, presets that extend each other, and the command line.
+
+    preset < config.yaml < --configfile < --config
+
+Each is a layer: a name and its values. YAML keeps the last of two equal keys and says nothing;
+here they are a mistake, as is an option that is given twice on the command line, where only the
+last would count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import difflib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tau2_agent.errors import PipelineError
+
+COMMAND_LINE = "--config"  # the layer of that name has texts for numbers
+
+Layer = tuple[str, Mapping[str, Any]]  # where values come from, and the values
+
+
+class ConfigError(PipelineError):
+    """Mistakes in the configuration, one a line, each with its remedy."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key stands twice in a section."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        lines: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if isinstance(key, str) and key != "<<":
+                if key in lines:
+                    raise ConfigError(
+                        f"{node.start_mark.name}: line {line}: {key} stands there twice, first in "
+                        f"line {lines[key]}; join the two, or delete one"
+                    )
+                lines[key] = line
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path, name: str = "") -> dict[str, Any]:
+    """Return a file's keys and values. name: of the file in messages. Raises ConfigError."""
+    name = name or str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        loader = _Loader(text)
+        loader.name = name
+        values = loader.get_single_data()
+    except FileNotFoundError:
+        raise ConfigError(f"{name}: there is no such file") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name} is no text in UTF-8; save it as such") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{name}: {place}no valid YAML ({problem}); correct it") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{name} must hold keys and values, such as seed: 1")
+    return values
+
+
+def preset_layers(name: str, folder: Path, seen: tuple[str, ...] = ()) -> list[Layer]:
+    """Return presets/NAME.yaml and, before it, the presets that it extends. Raises ConfigError."""
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise ConfigError(f"preset {name!r} is not there; {choice(name, known)}")
+    if name in seen:
+        raise ConfigError(f"presets extend each other in a circle: {' -> '.join([*seen, name])}")
+    shown = f"presets/{name}.yaml"
+    values = read_yaml(folder / f"{name}.yaml", shown)
+    parent = values.pop("extends", None)
+    below = [] if parent is None else preset_layers(str(parent), folder, (*seen, name))
+    return [*below, (shown, values)]
+
+
+def load_preset(name: str, folder: Path) -> dict[str, Any]:
+    """Return the values of a preset, laid over those that it extends. Raises ConfigError."""
+    return merge(*(values for _, values in preset_layers(name, folder)))
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay mappings over each other, later ones on top; lists and values replace."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+                result[key] = merge(result[key], value)
+            else:
+                result[key] = copy.deepcopy(value)
+    return result
+
+
+def choice(name: str, known: Sequence[str], elsewhere: Sequence[str] = ()) -> str:
+    """Return a remedy for a wrong name: the nearest right ones, and all of them."""
+    near = [*elsewhere, *difflib.get_close_matches(name, known, n=1, cutoff=0.6)]
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{hint}Valid: {', '.join(known)}"
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+# Snakemake's options that configure, by all their spellings.
+SPELLINGS = {
+    "--config": COMMAND_LINE,
+    "-C": COMMAND_LINE,
+    "--configfile": "--configfile",
+    "--configfiles": "--configfile",
+}
+
+
+def check_command_line(arguments: Sequence[str]) -> None:
+    """Refuse a configuring option, or a key of --config, that is given twice. Raises ConfigError.
+
+    argparse would take the last one and drop the others silently. arguments: as in sys.argv[1:].
+    """
+    given: set[str] = set()
+    keys: set[str] = set()
+    for option, words in _options(arguments):
+        if option in given:
+            together = {COMMAND_LINE: "--config A=1 B=2", "--configfile": "--configfile A B"}
+            raise ConfigError(
+                f"{option} is given twice, and only the last would count; write one: "
+                f"{together[option]}"
+            )
+        given.add(option)
+        for word in words if option == COMMAND_LINE else ():
+            key = word.partition("=")[0]
+            if key in keys:
+                raise ConfigError(
+                    f"{COMMAND_LINE}: {key} is given twice, and only the last would count; join "
+                    f"them, such as {key}={{A: 1, B: 2}}"
+                )
+            keys.add(key)
+
+
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield the options that configure, each with its values."""
+    option, words = "", []
+    for word in [*arguments, "--"]:
+        if not word.startswith("-"):
+            words.append(word)
+            continue
+        if option:
+            yield option, words
+        name, equals, value = word.partition("=")
+        if name.startswith("-C") and not name.startswith("--") and name != "-C":
+            name, equals, value = "-C", "=", word[2:]  # the value may follow at once
+        option, words = SPELLINGS.get(name, ""), [value] if equals else []
+        if word == "--":
+            return
+
+
+def file_layers(files: Sequence[Path]) -> list[Layer]:
+    """Return a layer for each file, in that order. Raises ConfigError."""
+    return [(str(file), read_yaml(file)) for file in files]
+
+
+def program_layers(root: Path, files: Sequence[Path], pairs: Sequence[str]) -> list[Layer]:
+    """Return the layers of a program that takes --configfile and --config as Snakemake does.
+
+    root: the project, whose config.yaml counts where the working directory has none. pairs: words
+    KEY=VALUE. Raises ConfigError.
+    """
+    check_command_line(sys.argv[1:])
+    own = Path("config.yaml")
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--config {pair}: write KEY=VALUE, such as preset=qwen3-4b")
+        try:
+            given[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--config {pair}: the value is no valid YAML; correct it") from None
+    named = [("config.yaml", read_yaml(own if own.exists() else root / own, "config.yaml"))]
+    return [*named, *file_layers(files), (COMMAND_LINE, given)]
+
+
+def texts_read(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return --config's values with the texts in `options` read as YAML; for all else the settings
+    say what a text means."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: read(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [read(item) for item in value]
+        meant = value
+        if isinstance(value, str):
+            with contextlib.suppress(yaml.YAMLError):
+                meant = yaml.safe_load(value)
+        return meant if meant is None or isinstance(meant, (bool, int, float)) else value
+
+    return {
+        key: (read(value) if key == "options" else texts_read(value))
+        if isinstance(value, Mapping)
+        else value
+        for key, value in values.items()
+    }

@@ -1,0 +1,194 @@
+"""Every setting: its type, range, unit, default and a line of help. The one source of all of these.
+
+config.yaml is made from here (`scripts/show_config.py --template`), and so are the options of the
+programs (`program_options.py`) and the messages about mistakes (`mistakes.py`). A key without a
+default stands in the presets, since recipes differ in it. Docstrings of sections are their
+introductions in config.yaml. Importing this takes milliseconds: the workflow does at each start.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from tau2_agent.config.fields import (
+    AtLeast0,
+    BelowOne,
+    Count,
+    Distinct,
+    Flag,
+    Fraction,
+    Mixture,
+    Optional,
+    Port,
+    Positive,
+    Section,
+    Seed,
+    Text,
+    Whole,
+    no_zero,
+)
+from tau2_agent.config.machine import Resources, Slime, Tracking
+from tau2_agent.config.players import Traces, User
+
+# Tests compare these names with what the packages offer that they belong to.
+SPLITS = (
+    *("train", "test", "small", "base", "full"),
+    *("extra", "extra_train", "extra_dev", "extra_unseen"),
+)
+Split = Literal[SPLITS]
+Prompt = Literal["tau2", "short"]
+
+
+class Model(Section):
+    """The model that is trained."""
+
+    name: Annotated[Text, Field(pattern="^[A-Za-z0-9][A-Za-z0-9.-]*$")] = Field(
+        description="in file names: letters, digits, dots and dashes"
+    )
+    source: Text = Field(description="demo: made here | a hub id | a local Hugging Face folder")
+    revision: Optional[Text] = Field(None, description="of a hub id, required: commit hash or tag")
+    layers: Count = Field(2, description="of a demo model, as the next four")
+    hidden_size: Count = Field(128, description="of each layer")
+    heads: Count = Field(4, description="attention heads")
+    vocab_size: Annotated[Whole, Field(ge=300)] = Field(3000, description="tokens at most")
+    context_length: Count = Field(4096, description="tokens")
+
+
+class Tasks(Section):
+    """Which tasks are for what. Splits: tau2's train, test, small, base, full; and extra (full
+    without base), in three parts: extra_train, extra_dev (for choosing settings), extra_unseen
+    (never used)."""
+
+    sft: Split = Field("train", description="split that the teacher solves")
+    grpo: Split = Field("train", description="split that is practised on")
+    held_out: Distinct[Split] = Field(
+        ["test"], description="no training begins while it shares a fault combination with these"
+    )
+    in_sample: Distinct[Split] = Field(
+        ["train"], description="may be evaluated although they were trained on"
+    )
+
+
+class SFT(Section):
+    """Supervised fine-tuning on the traces."""
+
+    lr: Positive = Field(description="peak learning rate; warm-up, then cosine")
+    epochs: Optional[Count] = Field(None, description="passes over the traces …")
+    steps: Optional[Count] = Field(
+        None, description="… or optimizer steps (slime); the other one is null"
+    )
+    batch_size: Count = Field(description="traces a step")
+    max_length: Count = Field(description="tokens; a longer trace is an error")
+    warmup_ratio: Fraction = Field(0.1, description="of the steps")
+    weight_decay: AtLeast0 = Field(description="of AdamW")
+    adam_beta2: BelowOne = Field(0.98, description="of AdamW")
+    save_steps: Count = Field(description="steps between checkpoints")
+
+
+class GRPO(Section):
+    """Reinforcement learning from the SFT model."""
+
+    lr: Positive = Field(description="learning rate")
+    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="constant | linear | cosine: these two end at 0 with the rollouts"
+    )
+    rollouts: Count = Field(
+        description="rounds of sampling and training; more continue a run of constant lr"
+    )
+    prompts_per_rollout: Count = Field(description="tasks a round")
+    samples_per_prompt: Annotated[Whole, Field(ge=2)] = Field(
+        description="episodes a task, the group that is compared; at least 2"
+    )
+    temperature: Positive = Field(description="of sampling; greedy samples would be all alike")
+    max_new_tokens: Count = Field(description="tokens of a turn")
+    context_length: Count = Field(description="tokens of an episode; then it ends")
+    max_steps: Count = Field(200, description="steps of an episode, as tau2 counts them")
+    scale_by_group_std: Flag = Field(
+        description="divide advantages by the group's standard deviation"
+    )
+    clip_low: BelowOne = Field(0.2, description="the policy ratio stays above 1 - clip_low …")
+    clip_high: AtLeast0 = Field(0.28, description="… and below 1 + clip_high")
+    kl_coef: AtLeast0 = Field(
+        0.0, description="weight of the KL to the SFT model; 0 spares its copy in memory"
+    )
+    micro_batch_size: Count = Field(8, description="episodes a backward pass (cpu)")
+    updates_per_rollout: Count = Field(1, description="optimizer steps a round (slime)")
+    dynamic_sampling: Flag = Field(
+        True, description="sample on in place of groups with one and the same reward (slime)"
+    )
+    response_length: Count = Field(
+        4096, description="tokens of an episode after its first prompt; then it ends (slime)"
+    )
+    weight_decay: AtLeast0 = Field(0.1, description="of AdamW (slime)")
+    save_rollouts: Count = Field(description="rounds between checkpoints")
+
+
+class PartialWeights(Section):
+    """Weights of the kinds of checks in the partial score."""
+
+    action: AtLeast0 = Field(0.7, description="of tool calls")
+    communicate: AtLeast0 = Field(0.1, description="of what the user is told")
+    assertion: AtLeast0 = Field(0.2, description="of the final state")
+
+
+class Reward(Section):
+    """Reward = tau2's own reward + alpha × partial score, which is between 0 and 1."""
+
+    alpha: AtLeast0 = Field(0.5, description="weight of the partial score")
+    weights: PartialWeights = Field(PartialWeights(), description="of the checks in that score")
+
+
+class Evaluation(Section):
+    """Playing every task of a split with a model."""
+
+    splits: Annotated[Distinct[Split], Field(min_length=1)] = Field(
+        ["test"], description="what plain `snakemake` evaluates; others: results/eval_SPLIT.json"
+    )
+    compare_with: Distinct[Literal["base", "sft"]] = Field(
+        ["base", "sft"], description="models evaluated beside the final one: progress shows"
+    )
+    num_tasks: Annotated[Whole, Field(ge=-1), AfterValidator(no_zero)] = Field(
+        -1, description="the first so many; -1: all"
+    )
+    temperature: AtLeast0 = Field(0.0, description="of sampling; 0 is greedy")
+    max_new_tokens: Count = Field(1024, description="tokens of a turn")
+    context_length: Count = Field(description="tokens of an episode")
+    max_steps: Count = Field(200, description="steps of an episode, as tau2 counts them")
+    concurrency: Count = Field(description="episodes at a time")
+    trials: Count = Field(1, description="episodes a task")
+    user: Optional[Mixture] = Field(
+        None, description="null: as in training; or another simulator than the trained one"
+    )
+    sglang_port: Optional[Port] = Field(
+        None, description="of a server that runs already; null: the job starts one"
+    )
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    backend: Literal["auto", "slime", "cpu"] = Field(
+        "auto", description="auto: slime where an NVIDIA GPU and slime are, else cpu | slime | cpu"
+    )
+    preset: Text = Field(
+        "auto",
+        description="auto: demo on cpu, qwen3-4b on slime | a file in presets/, without .yaml",
+    )
+    seed: Seed = Field(0, description="of the random weights and of all sampling; below 2^32")
+    prompt: Prompt = Field(
+        description="system prompt of every stage: tau2 (policy and tool schemas) | short"
+    )
+    model: Model
+    user: User
+    tasks: Tasks
+    traces: Traces
+    sft: SFT
+    grpo: GRPO
+    reward: Reward
+    evaluation: Evaluation
+    slime: Slime
+    resources: Resources
+    tracking: Tracking
+    runs: dict[str, dict[str, Any] | None] = Field(
+        {}, description="such as {seed1: {seed: 1}, low: {grpo: {lr: 1.0e-4}}}"
+    )

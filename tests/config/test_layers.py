@@ -1,0 +1,114 @@
+"""Layers: YAML that hides nothing, presets, and a command line on which nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tau2_agent.config.layers import (
+    ConfigError,
+    check_command_line,
+    preset_layers,
+    program_layers,
+    read_yaml,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("seed: 1\nsft: {lr: 1}\nseed: 2\n", ["line 3: seed stands there twice, first in line 1"]),
+        ("grpo:\n  lr: 1\nsft:\n  lr: 2\ngrpo:\n  rollouts: 1\n", ["line 5: grpo", "join the two"]),
+        ("grpo:\n  lr: 1\n  rollouts: 2\n  'lr': 3\n", ["line 4: lr stands there twice"]),
+        ("grpo: {lr: 1, lr: 2}", ["line 1: lr stands there twice"]),
+        ("runs: {a: {seed: 1}, a: {seed: 2}}", ["a stands there twice"]),
+        ("runs: {a: {sft: {lr: 1, lr: 1}}}", ["lr stands there twice"]),
+        ("a: [1, 2", ["line 1: no valid YAML", "correct it"]),
+        ("a: 1\n\tb: 2\n", ["line 2: no valid YAML"]),
+        ("a: b: c\n", ["no valid YAML"]),
+        ("- a\n- b\n", ["must hold keys and values"]),
+        ("only words", ["must hold keys and values"]),
+    ],
+)
+def test_yaml_that_would_be_misread(tmp_path: Path, text: str, parts: list[str]) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path, "mine.yaml")
+    assert str(caught.value).startswith("mine.yaml")
+    assert "\n" not in str(caught.value)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_same_key_in_two_sections_and_merged_sections_are_fine(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: &x {lr: 1, n: 2}\nb:\n  <<: *x\n  lr: 3\n")
+    assert read_yaml(path) == {"a": {"lr": 1, "n": 2}, "b": {"lr": 3, "n": 2}}
+    path.write_text("# nothing\n")
+    assert read_yaml(path) == {}
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.yaml: there is no such file"):
+        read_yaml(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes("a: é".encode("latin-1"))
+    with pytest.raises(ConfigError, match="is no text in UTF-8"):
+        read_yaml(tmp_path / "latin.yaml")
+
+
+def test_presets_are_read_as_strictly(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: b\nseed: 1\n")
+    (tmp_path / "b.yaml").write_text("sft: {lr: 1}\nsft: {lr: 2}\n")
+    with pytest.raises(ConfigError, match=r"presets/b.yaml: line 2: sft stands there twice"):
+        preset_layers("a", tmp_path)
+    (tmp_path / "b.yaml").write_text("seed: 2\n")
+    assert preset_layers("a", tmp_path) == [
+        ("presets/b.yaml", {"seed": 2}),
+        ("presets/a.yaml", {"seed": 1}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--config seed=1 --config grpo={lr:1}",
+        "-n --config seed=1 results/x -p --config prompt=short",
+        "-C seed=1 --config prompt=short",
+        "-Cseed=1 -C prompt=short",
+        "--config=seed=1 --config=prompt=short",
+        "--configfile a.yaml -n --configfile b.yaml",
+        "--configfile a.yaml --configfiles b.yaml",
+        "--config grpo={lr:1} seed=1 grpo={rollouts:2}",
+    ],
+)
+def test_what_argparse_would_drop_is_an_error(words: str) -> None:
+    with pytest.raises(ConfigError, match="is given twice, and only the last would count"):
+        check_command_line(words.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "-n --config seed=1 grpo={lr:1} --cores 2",
+        "--configfile a.yaml b.yaml --config seed=1 -p",
+        "--config seed=1 -- --config",
+        "-c 2 --conda-prefix x --config seed=1",
+    ],
+)
+def test_command_lines_that_are_fine(words: str) -> None:
+    check_command_line(words.split())
+
+
+def test_a_program_takes_the_projects_file_where_there_is_none_here(tmp_path, monkeypatch) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 1\n")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("sys.argv", ["program"])
+    layers = program_layers(tmp_path, [], ["grpo={lr: 1}", "seed=2"])
+    assert layers == [("config.yaml", {"seed": 1}), ("--config", {"grpo": {"lr": 1}, "seed": 2})]
+    for word, says in (("seed", "write KEY=VALUE"), ("a={b", "no valid YAML")):
+        with pytest.raises(ConfigError, match=says):
+            program_layers(tmp_path, [], [word])
