@@ -25,8 +25,8 @@ from tau2_agent.files import write_text
 
 SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "tau2_agent")
 CACHE = Path(".snakemake/tau2_code.json")
-# What decides no number: how a program ends, waits, is refused, or says what is wrong; and what gives
-# it options, which count by their values.
+# What decides no number: how a program ends, waits, is refused, or says what is wrong. Options
+# count by their values, not by what made them.
 NEUTRAL = ("errors", "cli", "locks", "processes", "preflight", "config")
 _HOOK = re.compile(r"(\w+)\.(\w+)")
 
