@@ -67,7 +67,7 @@ def last_step(folder: Path, target: str) -> int:
     stores = sorted(
         folder.glob(f"checkpoints/.store/{target}-*/metrics.jsonl"), key=os.path.getmtime
     )
-    lines = stores[-1].read_text().splitlines() if stores else []
+    lines = stores[-1].read_text(encoding="utf-8").splitlines() if stores else []
     steps = [0]
     for line in lines:
         with contextlib.suppress(ValueError, KeyError):  # a kill may cut the last line
@@ -77,7 +77,7 @@ def last_step(folder: Path, target: str) -> int:
 
 def rows(path: Path) -> int:
     """Finished episodes or attempts in a file that grows by them; excluded ones are not."""
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return sum('"failure":""' in line for line in lines)
 
 
@@ -198,7 +198,7 @@ class Cell:
         return self.stage.done(self.folder) if self.stage.done else 0
 
     def words(self) -> str:
-        return (self.folder / "run.txt").read_text(errors="replace")[-3000:]
+        return (self.folder / "run.txt").read_text(encoding="utf-8", errors="replace")[-3000:]
 
     def end(self) -> int:
         """Wait for Snakemake's end; its status."""
@@ -374,9 +374,9 @@ def finished_pipeline(folder: Path) -> None:
     shutil.copy2(TINY, folder / "tiny.yaml")
     program = folder / "scripts/train_sft_trl.py"
     every_tenth = '"--logging-steps", type=int, default=10'
-    text = program.read_text()
+    text = program.read_text(encoding="utf-8")
     assert every_tenth in text
-    program.write_text(text.replace(every_tenth, every_tenth.replace("10", "1")))
+    program.write_text(text.replace(every_tenth, every_tenth.replace("10", "1")), encoding="utf-8")
     outcome = project.run(*ARGUMENTS, timeout=PATIENCE_S)
     if outcome.status:
         raise SystemExit(outcome.text)

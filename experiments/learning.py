@@ -61,7 +61,8 @@ def run(seed: int, cores: int) -> None:
     # The control: as many epochs as fit into the CPU time of SFT and GRPO together.
     times = {"sft": cpu_seconds(work / "benchmarks/sft.tsv")}
     times["rl"] = cpu_seconds(work / "benchmarks/grpo.tsv")
-    summary = json.loads((work / "checkpoints/demo_sft_telecom/stage.json").read_text())
+    stage = work / "checkpoints/demo_sft_telecom/stage.json"
+    summary = json.loads(stage.read_text(encoding="utf-8"))
     epochs = summary["fingerprint"]["hyperparameters"]["epochs"]
     more = round(epochs * sum(times.values()) / times["sft"])
     control = {"runs": {"control": {"sft": {"epochs": more}}}}
@@ -71,7 +72,7 @@ def run(seed: int, cores: int) -> None:
         keep(work, out, split, {"control": "control/sft/"})
     times["control"] = cpu_seconds(work / "benchmarks/control/sft.tsv")
     rows = times | {"epochs": epochs, "control_epochs": more}
-    (out / "cpu_seconds.json").write_text(json.dumps(rows) + "\n")
+    (out / "cpu_seconds.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
 
 
 def keep(work: Path, out: Path, split: str, places: dict[str, str]) -> None:
@@ -133,9 +134,8 @@ def table() -> str:
         cells = [column[row] for column in columns.values()]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     for path in seeds:
-        lines.append(
-            f"\n{path.name}: CPU seconds {(path / 'cpu_seconds.json').read_text().strip()}"
-        )
+        seconds = (path / "cpu_seconds.json").read_text(encoding="utf-8").strip()
+        lines.append(f"\n{path.name}: CPU seconds {seconds}")
     return "\n".join(lines)
 
 

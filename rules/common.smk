@@ -37,10 +37,12 @@ CONTAINER = "APPTAINER" in {
     method.name for method in workflow.deployment_settings.deployment_method
 }
 
-# Jobs find the Python that runs Snakemake, activated or not, and its output is not held back.
+# Jobs find the Python that runs Snakemake, activated or not, and its output is not held back. They
+# read and write UTF-8 whatever the locale; so do tau2's files, which it opens without saying how.
 os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONUNBUFFERED="1",
+    PYTHONUTF8="1",
 )
 # A failure anywhere in a command fails the job (the first part, Snakemake's own default). A stop
 # signal is the program's to answer: the shell waits for it to save its state, and tee, which shows

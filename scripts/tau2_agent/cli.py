@@ -10,6 +10,8 @@ fetch its price list over the network. Both read their environment when they are
 from __future__ import annotations
 
 import argparse
+import codecs
+import locale
 import os
 import sys
 from collections.abc import Callable
@@ -32,6 +34,7 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
 
 def run(main: Callable[[], int | None]) -> None:
     """Run a program's `main` and exit with its status: 2 for a mistake that its user can mend."""
+    _speak_utf8()
     try:
         status = main()
     except KeyboardInterrupt:
@@ -44,3 +47,15 @@ def run(main: Callable[[], int | None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     sys.exit(status or 0)
+
+
+def _speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale is another one.
+
+    tau2 opens its policy and its tasks without saying how they are encoded: in another locale they
+    cannot be read, or are read wrongly without a word.
+    """
+    if sys.flags.utf8_mode or codecs.lookup(locale.getpreferredencoding(False)).name == "utf-8":
+        return
+    os.environ["PYTHONUTF8"] = "1"  # for what the program starts
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])

@@ -127,7 +127,8 @@ def _run(command: list[str], install: Install, partial: Path) -> None:
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         preexec_fn=end_with_parent,  # an orphan would write into the next conversion's folder
     ) as process:
         assert process.stdout is not None

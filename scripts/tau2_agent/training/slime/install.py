@@ -132,7 +132,8 @@ def _commit(folder: Path) -> str:
         result = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "--short=9", "HEAD"],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             timeout=10,
         )

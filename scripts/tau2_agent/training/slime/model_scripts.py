@@ -84,7 +84,8 @@ def script_arguments(path: Path, base: str | None = None) -> dict[str, str]:
     result = subprocess.run(
         ["bash", "-c", 'source "$1" && printf "%s\\n" "${MODEL_ARGS[@]}"', "bash", str(path)],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         env=environment,
         check=False,
     )

@@ -167,7 +167,13 @@ def _wait_for_nodes(
             status = workers.process.returncode
             raise NodesError(workers.explain(f"srun ended with status {status} at the start"))
         done = subprocess.run(
-            count, env=environment, capture_output=True, text=True, timeout=120, check=False
+            count,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=120,
+            check=False,
         )
         seen = next((line for line in done.stdout.splitlines() if line.startswith("nodes ")), seen)
         if seen == f"nodes {nodes} {nodes * gpus}":
