@@ -17,6 +17,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,8 @@ def play_agent(
         "user": simulators.simulator,
         "user_settings": simulators.fingerprint_fields(),
         "seed": options.seed,
-        "max_steps": limits.max_steps,
+        "limits": asdict(limits),
+        "weights": options.weights._asdict(),
         "tasks_sha256": tasks_sha256(),
         "code": code_digest(*PLAYING, *SCORING, "tau2_agent.teachers.baselines"),
     }

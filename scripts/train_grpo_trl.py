@@ -254,7 +254,7 @@ def train(args, stage: Stage) -> None:
             trainer,
             tokenizer,
             {
-                "stage": "rl",
+                "stage": "grpo",
                 "steps": args.rollouts,
                 "resumed_at": step,
                 "seconds": round(time.time() - began, 1),

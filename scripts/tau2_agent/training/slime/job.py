@@ -18,6 +18,7 @@ import io
 import json
 import os
 import queue
+import secrets
 import shutil
 import signal
 import subprocess
@@ -78,6 +79,7 @@ class Job:
     lock: int | None = None
     stopped: bool = False
     _client: subprocess.Popen[bytes] | None = None
+    _submission: str = ""  # of a job given to a dashboard
 
     def run(self, on_line: Callable[[str], None]) -> int:
         """Run to the end, give every line of output to `on_line`, return the exit status.
@@ -88,6 +90,10 @@ class Job:
         """
         sweep(self.marker)
         environment = {**os.environ, **self.environment, MARKER: self.marker}
+        if not self.ray.address and "RAY_AUTH_MODE" not in environment:
+            # Ray's ports are open to every user of the machine: only who has the token may use it.
+            # Ray has known these since 2.52; older ones ignore them.
+            environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
         with contextlib.ExitStack() as stack:
             if self.ray.address:
                 command, extra = self._joining(self.ray.address)
@@ -137,8 +143,9 @@ class Job:
         if not address.startswith("http"):
             return self.command, {"RAY_ADDRESS": address}
         runtime = {"env_vars": dict(self.environment)}
+        self._submission = f"tau2-{uuid.uuid4().hex[:12]}"
         submit = [*RAY, "job", "submit", "--address", address]
-        submit += ["--submission-id", f"tau2-{uuid.uuid4().hex[:12]}"]
+        submit += ["--submission-id", self._submission]
         submit += ["--runtime-env-json", json.dumps(runtime), "--", *self.command]
         return submit, {"RAY_ADDRESS": address}
 
@@ -164,8 +171,27 @@ class Job:
             for line in _lines(process):
                 on_line(line)
             return process.wait()
+        except BaseException:
+            self.stopped = True
+            raise
         finally:
             end(process)
+            if self.stopped and self._submission:
+                self._cancel(environment)
+
+    def _cancel(self, environment: Mapping[str, str]) -> None:
+        """Stop the submitted job itself: its client's end does not, and it would train on."""
+        stop = [*RAY, "job", "stop", "--address", environment["RAY_ADDRESS"], self._submission]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(stop, env=environment, capture_output=True, text=True, timeout=60)
+            if done.returncode == 0:
+                print(f"Ray job {self._submission}: stopped", flush=True)
+                return
+        print(
+            f"warning: Ray job {self._submission} could not be stopped and may still train; stop "
+            f"it with: ray job stop --address {environment['RAY_ADDRESS']} {self._submission}",
+            flush=True,
+        )
 
 
 @dataclass(frozen=True)
