@@ -21,6 +21,7 @@ from pathlib import Path
 from tau2_agent import cli
 from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl
+from tau2_agent.weights import require_readable
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>"]
@@ -149,10 +150,9 @@ def check(folder: Path, source: str, trained: bool = True) -> None:
     missing = [
         name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()
     ]
-    if not list(folder.glob("*.safetensors")):
-        missing.append("*.safetensors")
     if missing:
         raise InputError(f"{source} lacks {', '.join(missing)}: not a Hugging Face model")
+    require_readable(folder)
     if trained:
         ChatCodec(AutoTokenizer.from_pretrained(folder))
 

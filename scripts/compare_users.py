@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent import cli
-from tau2_agent.benchmark.tasks import load_tasks, tasks_sha256
+from tau2_agent.benchmark.data_files import data_sha256
+from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.model_evaluation import add_flags, evaluate
 from tau2_agent.evaluation.playing import PLAYING, SCORING, play_each
@@ -117,7 +118,7 @@ def play_agent(
         "seed": options.seed,
         "limits": asdict(limits),
         "weights": options.weights._asdict(),
-        "tasks_sha256": tasks_sha256(),
+        "data": data_sha256(),
         "code": code_digest(*PLAYING, *SCORING, "tau2_agent.teachers.baselines"),
     }
     run = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()

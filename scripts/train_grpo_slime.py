@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from tau2_agent import cli
+from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.benchmark.environment import PROMPTS
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_text
@@ -282,7 +283,7 @@ def main() -> int:
     install = find_install(options.slime_home, options.megatron_home)
     mark = fingerprint(
         {"sft": options.sft, "tasks": options.tasks},
-        fingerprint_fields(options),
+        {"data": data_sha256(), **fingerprint_fields(options)},
         code=code_digest("train_grpo_slime"),
     )
     with Stage(options.output, mark, {"rollouts": options.rollouts}) as stage:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent import cli
+from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.errors import InputError
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
@@ -338,7 +339,7 @@ def main() -> int:
     args = parse()
     mark = fingerprint(
         {"model": args.model, "tasks": args.tasks},
-        fingerprint_fields(args),
+        {"data": data_sha256(), **fingerprint_fields(args)},
         code=code_digest("train_grpo_trl"),
     )
     with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:

@@ -6,6 +6,7 @@ import resource
 from dataclasses import replace
 from pathlib import Path
 
+import marked_weights
 import pytest
 from fake_openai import FakeOpenAI
 from model_configs import config
@@ -36,6 +37,7 @@ def model(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({**config(), "max_position_embeddings": 40960}))
+    marked_weights.write(folder / "model.safetensors", "base")
     return folder
 
 

@@ -1,6 +1,7 @@
 """Ray's command line as a job uses it: a head that listens, a submission that runs the command."""
 
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -17,5 +18,13 @@ if words[0] == "start":
         sys.exit("ray: scripted failure")
     listening = [socket.create_server(("127.0.0.1", port)) for port in ports]
     signal.pause()
+elif words[:2] == ["job", "submit"] and os.environ.get("TAU2_TEST_RAY") == "elsewhere":
+    # A Ray of somebody else: the job is not its client's child and outlives it.
+    job = subprocess.Popen(words[words.index("--") + 1 :], start_new_session=True)
+    name = words[words.index("--submission-id") + 1]
+    pathlib.Path(os.environ["TAU2_TEST_JOBS"], name).write_text(str(job.pid))
+    sys.exit(job.wait())
+elif words[:2] == ["job", "stop"]:
+    os.kill(int(pathlib.Path(os.environ["TAU2_TEST_JOBS"], words[-1]).read_text()), signal.SIGTERM)
 elif words[:2] == ["job", "submit"]:
     sys.exit(subprocess.run(words[words.index("--") + 1 :]).returncode)

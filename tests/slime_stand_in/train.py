@@ -2,6 +2,7 @@
 
 TAU2_TEST_TROUBLE makes it misbehave: "wrong-load" loads another checkpoint, "no-load" says nothing,
 "kill-before-export:N" and "kill-before-position:N" kill it around the checkpoint of rollout N,
+"diverge-loss:N" and "diverge-weights:N" give NaN from rollout N on,
 "hang:N" waits at rollout N, "fail:N" raises there, "cut-tracker:N" leaves an empty tracker.
 """
 
@@ -13,6 +14,9 @@ import signal
 import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import marked_weights  # noqa: E402
 
 parser = argparse.ArgumentParser()
 for flag in ("--load", "--ref-load", "--save", "--save-hf", "--hf-checkpoint", "--prompt-data"):
@@ -54,6 +58,8 @@ for rollout in range(first, args.num_rollout):
     for step in range(args.num_steps_per_rollout):
         number = rollout * args.num_steps_per_rollout + step
         loss = 2.0 / (number + 1)
+        if trouble == "diverge-loss" and rollout >= int(at):
+            loss = float("nan")
         values = f"{{'train/loss': {loss}, 'train/grad_norm': nan, 'train/lr-pg_0': 1e-06}}"
         say(f"[2026-01-01] model.py:810 - step {number}: {values}")
     if (rollout + 1) % args.save_interval and rollout != args.num_rollout - 1:
@@ -73,7 +79,12 @@ for rollout in range(first, args.num_rollout):
     for item in Path(args.hf_checkpoint).iterdir():
         if item.is_file() and item.suffix != ".safetensors":
             shutil.copy2(item, export / item.name)
-    (export / "model-00001-of-00001.safetensors").write_text(f"weights of {rollout}")
+    bad = trouble == "diverge-weights" and rollout >= int(at)
+    marked_weights.write(
+        export / "model-00001-of-00001.safetensors",
+        f"weights of {rollout}",
+        float("nan") if bad else 0.0,
+    )
     index = {"weight_map": {"w": "model-00001-of-00001.safetensors"}}
     (export / "model.safetensors.index.json").write_text(json.dumps(index))
     if trouble == "kill-before-position" and rollout == int(at):

@@ -15,6 +15,7 @@ import shlex
 from dataclasses import asdict
 from typing import Any
 
+from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.benchmark.environment import PROMPTS
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.playing import PLAYING, SCORING
@@ -156,7 +157,7 @@ def evaluate(args) -> Any:
         raise InputError(f"--num-tasks {args.num_tasks}: no task is left to evaluate")
     settings = make_settings(args)
     manifest = make_manifest(args, settings)
-    decides = manifest.model_dump(mode="json") | {"domain": args.domain}
+    decides = manifest.model_dump(mode="json") | {"domain": args.domain, "data": data_sha256()}
     code = code_digest(*PLAYING, *SCORING)
     mark = fingerprint({"checkpoint": args.checkpoint}, decides, code=code)
     run = hashlib.sha256(json.dumps(mark, sort_keys=True).encode()).hexdigest()

@@ -23,6 +23,7 @@ from tau2_agent.processes import LOCAL, listens
 from tau2_agent.training.megatron.model_args import ModelConfigError, is_moe, model_arguments
 from tau2_agent.training.slime.install import Install, InstallError, find_install, untested_versions
 from tau2_agent.training.slime.model_scripts import check_against_slime
+from tau2_agent.weights import WeightsError, require_readable
 
 GB = 10**9
 SHARED_MEMORY = 2**30  # what NCCL and Ray want; docker gives 64 MiB unless told otherwise
@@ -67,6 +68,7 @@ def findings(
     yield from _tau2()
     yield from _disk(needs)
     yield from _data(needs)
+    yield from _weights(needs)
     if needs.port is not None and not listens(LOCAL, needs.port, timeout_s=3.0):
         yield Finding(
             "failure",
@@ -169,6 +171,17 @@ def _data(needs: Requirements) -> Iterator[Finding]:
         level = "ok" if count else "failure"
         remedy = "" if count else "; delete it and run again: it is made anew"
         yield Finding(level, "data", f"{path} has {count} lines{remedy}")
+
+
+def _weights(needs: Requirements) -> Iterator[Finding]:
+    if needs.model is None or not needs.model.is_dir():
+        return  # still to be fetched, which looks at them too
+    try:
+        require_readable(needs.model)
+    except WeightsError as error:
+        yield Finding("failure", "weights", str(error))
+    else:
+        yield Finding("ok", "weights", f"{needs.model} can be opened")
 
 
 def _gpus(needs: Requirements, machine: Machine) -> Iterator[Finding]:

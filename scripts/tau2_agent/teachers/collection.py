@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.benchmark.environment import prompt_sha256
-from tau2_agent.benchmark.tasks import get_task, tasks_sha256
+from tau2_agent.benchmark.tasks import get_task
 from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings
 from tau2_agent.llm.ledger import Ledger, spending
@@ -194,7 +195,7 @@ def run_mark(users: Users, args) -> str:
     decides: dict[str, Any] = {
         "teacher": args.teacher,
         "prompt_sha256": prompt_sha256("tau2"),
-        "tasks": tasks_sha256(),
+        "data": data_sha256(),
         "code": code_digest(*PLAYING),
         "user": users.simulator,
         "user_settings": users.fingerprint_fields(),

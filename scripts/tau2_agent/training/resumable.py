@@ -55,6 +55,16 @@ class StageError(PipelineError):
     """A stage that cannot begin or was left half-way; the message says what to do."""
 
 
+class Diverged(PipelineError):
+    """A training whose loss or weights are no numbers any more; says where and what to lower."""
+
+    def __init__(self, target: Path | str, step: int, what: str) -> None:
+        super().__init__(
+            f"{target}: diverged at step {step} ({what}). Lower the learning rate; the new value "
+            "trains in a store of its own"
+        )
+
+
 def fingerprint(
     inputs: Mapping[str, Path | str], hyperparameters: Mapping[str, Any], *, code: str
 ) -> dict[str, Any]:

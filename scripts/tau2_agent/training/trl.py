@@ -14,22 +14,11 @@ from safetensors import SafetensorError, safe_open
 from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
-from tau2_agent.errors import PipelineError
 from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
-from tau2_agent.training.resumable import Stage
+from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.weights import first_not_finite
 
 METRICS = "metrics.jsonl"
-
-
-class Diverged(PipelineError):
-    """A training whose loss or weights are no numbers any more; says where and what to lower."""
-
-    def __init__(self, stage: Stage, step: int, what: str) -> None:
-        super().__init__(
-            f"{stage.target}: diverged at step {step} ({what}). Lower the learning rate; the new "
-            f"value trains in a store of its own. What was written is in {stage.folder}"
-        )
 
 
 class StageCallback(TrainerCallback):
@@ -54,7 +43,7 @@ class StageCallback(TrainerCallback):
         row |= {key: value for key, value in (logs or {}).items() if isinstance(value, int | float)}
         for key in ("loss", "grad_norm"):
             if not math.isfinite(row.get(key, 0.0)):
-                raise Diverged(self.stage, state.global_step, f"{key} is {row[key]}")
+                raise Diverged(self.stage.target, state.global_step, f"{key} is {row[key]}")
         with open(self.stage.folder / METRICS, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
         if "loss" in row:
@@ -65,7 +54,7 @@ class StageCallback(TrainerCallback):
         checkpoint = self.stage.folder / f"checkpoint-{state.global_step}"
         if name := first_not_finite(checkpoint):
             checkpoint.rename(checkpoint.with_name(f"broken-{checkpoint.name}-{time.time_ns()}"))
-            raise Diverged(self.stage, state.global_step, f"{name} is not finite")
+            raise Diverged(self.stage.target, state.global_step, f"{name} is not finite")
 
 
 def _worth_showing(key: str) -> bool:
@@ -158,6 +147,6 @@ def finish(stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any]) 
     """
     trainer.model.save_pretrained(stage.folder)
     if name := first_not_finite(stage.folder):
-        raise Diverged(stage, trainer.state.global_step, f"{name} is not finite")
+        raise Diverged(stage.target, trainer.state.global_step, f"{name} is not finite")
     tokenizer.save_pretrained(stage.folder)
     stage.finish(summary)

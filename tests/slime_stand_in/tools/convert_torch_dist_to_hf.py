@@ -3,7 +3,11 @@
 import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+import marked_weights  # noqa: E402
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--input-dir", type=Path)
@@ -16,6 +20,8 @@ args.output_dir.mkdir(parents=True)
 for item in args.origin_hf_dir.iterdir():
     if item.is_file() and item.suffix != ".safetensors":
         shutil.copy(item, args.output_dir / item.name)
-(args.output_dir / "model-00000-of-1.safetensors").write_text(f"converted {args.input_dir.name}")
+marked_weights.write(
+    args.output_dir / "model-00000-of-1.safetensors", f"converted {args.input_dir.name}"
+)
 index = {"weight_map": {"w": "model-00000-of-1.safetensors"}}
 (args.output_dir / "model.safetensors.index.json").write_text(json.dumps(index))

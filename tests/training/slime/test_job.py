@@ -1,5 +1,6 @@
 """Ray for one job: nothing shared with another Ray, nothing of others touched."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -19,6 +20,8 @@ from tau2_agent.training.slime.job import (
     ray_start_command,
     sweep,
 )
+
+STAND_IN = Path(__file__).parents[2] / "slime_stand_in"
 
 
 def test_two_heads_share_no_port_and_no_folder():
@@ -42,7 +45,62 @@ def test_two_heads_share_no_port_and_no_folder():
 def test_ray_is_never_stopped_by_its_own_command():
     # `ray stop` ends every Ray of the user on the machine
     source = Path(slime_job.__file__).read_text()
-    assert '"stop"' not in source and "pkill" not in source and "killall" not in source
+    assert '*RAY, "stop"' not in source and "pkill" not in source and "killall" not in source
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    monkeypatch.setattr(slime_job, "RAY", [sys.executable, str(STAND_IN / "ray.py")])
+    monkeypatch.setattr(slime_job, "dashboard_installed", lambda: True)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+
+
+SHOW_TOKEN = "import os; print(os.environ.get('RAY_AUTH_MODE'), os.environ.get('RAY_AUTH_TOKEN'))"
+
+
+def run_alone(tmp_path) -> str:
+    lines = []
+    job = Job([sys.executable, "-c", SHOW_TOKEN], {}, str(tmp_path), RayOptions(gpus=0))
+    assert job.run(lines.append) == 0
+    return lines[-1]
+
+
+def test_each_job_s_own_ray_wants_a_token_of_its_own(stand_in, tmp_path):
+    seen = {run_alone(tmp_path).split()[1] for _ in range(2)}
+    assert len(seen) == 2 and all(len(token) == 64 for token in seen)
+
+
+def test_a_machine_s_own_choice_of_authentication_stays(stand_in, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    assert run_alone(tmp_path) == "disabled None"
+
+
+@pytest.mark.parametrize("how", ["asked to stop", "a mistake while reading"])
+def test_a_stopped_job_on_another_ray_does_not_train_on(stand_in, tmp_path, monkeypatch, how):
+    monkeypatch.setenv("TAU2_TEST_RAY", "elsewhere")
+    monkeypatch.setenv("TAU2_TEST_JOBS", str(tmp_path))
+    program = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    options = RayOptions(address="http://127.0.0.1:9")
+    job = Job([sys.executable, "-c", program], {}, str(tmp_path), options)
+    trainer = []
+
+    def read(line):
+        if line.isdigit():
+            trainer.append(int(line))
+            if how == "asked to stop":
+                job.stop()
+            else:
+                raise ValueError
+
+    with contextlib.suppress(ValueError):
+        job.run(read)
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{trainer[0]}/cmdline").exists() and time.monotonic() < deadline:
+        if not Path(f"/proc/{trainer[0]}/cmdline").read_bytes():
+            break  # ended, not yet collected
+        time.sleep(0.1)
+    else:
+        assert not Path(f"/proc/{trainer[0]}").exists(), "it trains on"
 
 
 def test_a_given_dashboard_gets_a_submission_with_the_jobs_variables_only():

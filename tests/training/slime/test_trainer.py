@@ -9,12 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import marked_weights
 import pytest
 from model_configs import config
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.training.megatron import checkpoints as store
-from tau2_agent.training.resumable import Stage
+from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.slime import job as slime_job
 from tau2_agent.training.slime import trainer as slime_training
 from tau2_agent.training.slime.arguments import checkpoint_arguments
@@ -40,7 +41,7 @@ def model(tmp_path):
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen3", "vocab_size": 8}))
     (folder / "tokenizer.json").write_text("{}")
     (folder / "done.json").write_text("of another stage")
-    (folder / "model.safetensors").write_text("base weights")
+    marked_weights.write(folder / "model.safetensors", "base weights")
     return folder
 
 
@@ -134,7 +135,7 @@ def test_the_target_is_a_checkpoint_and_a_model(tmp_path, model, weights):
     assert target.is_symlink()
     store.require_weights(target)
     assert store.is_huggingface_folder(target)
-    assert (target / "model-00001-of-00001.safetensors").read_text() == "weights of 3"
+    assert marked_weights.mark(target / "model-00001-of-00001.safetensors") == "weights of 3"
     # what lay beside the weights that slime copied from must not overwrite the store's own marks
     assert "of another stage" not in (target / "done.json").read_text()
     assert not (target / "hf").exists()
@@ -157,7 +158,7 @@ def test_more_rollouts_go_on_where_the_fewer_ended(tmp_path, model, weights):
     stage = train(tmp_path, model, weights, rollouts=5)
     assert stage.summary["resumed_at"] == 3
     assert [row["rollout"] for row in rows(stage)] == [0, 1, 2, 3, 4]
-    assert "weights of 4" in (stage.folder / "model-00001-of-00001.safetensors").read_text()
+    assert marked_weights.mark(stage.folder / "model-00001-of-00001.safetensors") == "weights of 4"
 
 
 def test_fewer_rollouts_than_there_are_begin_anew(tmp_path, model, weights):
@@ -204,7 +205,7 @@ def test_a_kill_between_the_last_checkpoint_and_its_export(
     monkeypatch.delenv("TAU2_TEST_TROUBLE")
     stage = train(tmp_path, model, weights)
     # nothing was left to train: the CPU tool made the model
-    assert "converted iter_0000003" in (stage.folder / "model-00000-of-1.safetensors").read_text()
+    assert marked_weights.mark(stage.folder / "model-00000-of-1.safetensors") == "converted iter_0000003"
     assert store.lifted_iteration(stage.folder) == 3
 
 
@@ -324,3 +325,12 @@ def test_the_summary_says_which_stack_ran(tmp_path, model, weights):
 
 def test_losses_of_a_missing_file(tmp_path):
     assert slime_training._losses(tmp_path / "none.jsonl") == []
+
+
+@pytest.mark.parametrize("trouble", ["diverge-loss:2", "diverge-weights:1", "diverge-weights:3"])
+def test_a_job_whose_numbers_are_none_is_never_done(tmp_path, model, weights, monkeypatch, trouble):
+    monkeypatch.setenv("TAU2_TEST_TROUBLE", trouble)
+    with pytest.raises(Diverged, match=r"diverged at step \d .*not finite.*Lower the learning rate"):
+        train(tmp_path, model, weights)
+    assert not (tmp_path / "out/rl").exists()
+    assert not list(tmp_path.glob("out/.store/*/done.json"))

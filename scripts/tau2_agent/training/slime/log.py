@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tau2_agent.errors import PipelineError
+from tau2_agent.training.resumable import Diverged
 from tau2_agent.files import write_text
 
 _METRICS = re.compile(r"\b(step|rollout|perf|multi_turn|tau2|eval) (\d+): (\{.*\})\s*$")
@@ -80,7 +81,7 @@ class JobLog:
     _sink: TextIO | None = None
 
     def feed(self, line: str) -> None:
-        """Take one line of the log. Raises WrongStart."""
+        """Take one line of the log. Raises WrongStart, or Diverged."""
         self.tail.append(line)
         if match := _LOADED.search(line):
             self._check_loaded(match[1], int(match[2]))
@@ -134,6 +135,9 @@ class JobLog:
                 )
         if kind == "step":
             values = {_plain_name(key): value for key, value in values.items()}
+            # A gradient norm may be missing; a loss that is no number trains nothing any more.
+            if values.get("loss", 0.0) is None:
+                raise Diverged(self.start.folder, number, "the loss is not finite")
         self.last.setdefault(kind, {}).update(values)
         if self.metrics is None:
             return

@@ -13,13 +13,13 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.training.megatron import checkpoints as store
-from tau2_agent.training.resumable import Stage
+from tau2_agent.training.resumable import Diverged, Stage
+from tau2_agent.weights import first_not_finite
 from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.conversion import to_huggingface
 from tau2_agent.training.slime.engine_start import EngineStart
@@ -124,11 +124,16 @@ class Training:
         stage.on_stop = job.stop
         copy = _next_log(folder / "logs")
         keep = self.options.keep_checkpoints
+        exports = Exports(folder)
+
+        def saved() -> None:
+            exports.look()  # slime writes an export after its checkpoint: this is the one before
+            store.prune(folder, keep)
+
         try:
             with open(copy, "w", encoding="utf-8") as sink:
                 sink.write(json.dumps(job.command) + "\n")
-                prune = partial(store.prune, folder, keep)
-                status = job.run(_reader(log, sink, loaded=turn.over, saved=prune))
+                status = job.run(_reader(log, sink, loaded=turn.over, saved=saved))
         finally:
             stage.on_stop = None
             log.close()
@@ -159,7 +164,29 @@ class Training:
             # a kill came between the checkpoint and its export
             shutil.rmtree(export, ignore_errors=True)
             to_huggingface(self.install, folder, export, self.options.model, python=python)
+        require_finite(export, last)
         store.lift_export(folder, last)
+
+
+def require_finite(export: Path, rollout: int) -> None:
+    """Look at every weight of an export. Raises Diverged."""
+    if name := first_not_finite(export):
+        raise Diverged(export, rollout, f"{name} is not finite")
+
+
+class Exports:
+    """Looks at each Hugging Face export of a job once it is whole, while the job goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "hf"
+        self._seen: set[Path] = set()
+
+    def look(self) -> None:
+        """Look at those that are new. Raises Diverged."""
+        for export in sorted(self.folder.glob("*")):
+            if export not in self._seen and store.is_huggingface_folder(export):
+                self._seen.add(export)
+                require_finite(export, int(export.name))
 
 
 def _reader(
