@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import marked_weights
 import psutil
 import pytest
 from model_configs import config
@@ -27,6 +28,7 @@ def model(tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(config()))
     (folder / "tokenizer.json").write_text("{}")
+    marked_weights.write(folder / "model.safetensors", "base")
     (folder / ".snakemake_timestamp").touch()
     return folder
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-import marked_weights  # noqa: E402
+import marked_weights
 
 parser = argparse.ArgumentParser()
 for flag in ("--load", "--ref-load", "--save", "--save-hf", "--hf-checkpoint", "--prompt-data"):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-import marked_weights  # noqa: E402
+import marked_weights
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--input-dir", type=Path)

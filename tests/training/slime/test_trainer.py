@@ -205,7 +205,10 @@ def test_a_kill_between_the_last_checkpoint_and_its_export(
     monkeypatch.delenv("TAU2_TEST_TROUBLE")
     stage = train(tmp_path, model, weights)
     # nothing was left to train: the CPU tool made the model
-    assert marked_weights.mark(stage.folder / "model-00000-of-1.safetensors") == "converted iter_0000003"
+    assert (
+        marked_weights.mark(stage.folder / "model-00000-of-1.safetensors")
+        == "converted iter_0000003"
+    )
     assert store.lifted_iteration(stage.folder) == 3
 
 
@@ -330,7 +333,9 @@ def test_losses_of_a_missing_file(tmp_path):
 @pytest.mark.parametrize("trouble", ["diverge-loss:2", "diverge-weights:1", "diverge-weights:3"])
 def test_a_job_whose_numbers_are_none_is_never_done(tmp_path, model, weights, monkeypatch, trouble):
     monkeypatch.setenv("TAU2_TEST_TROUBLE", trouble)
-    with pytest.raises(Diverged, match=r"diverged at step \d .*not finite.*Lower the learning rate"):
+    with pytest.raises(
+        Diverged, match=r"diverged at step \d .*not finite.*Lower the learning rate"
+    ):
         train(tmp_path, model, weights)
     assert not (tmp_path / "out/rl").exists()
     assert not list(tmp_path.glob("out/.store/*/done.json"))

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tau2_agent.errors import PipelineError
-from tau2_agent.training.resumable import Diverged
 from tau2_agent.files import write_text
+from tau2_agent.training.resumable import Diverged
 
 _METRICS = re.compile(r"\b(step|rollout|perf|multi_turn|tau2|eval) (\d+): (\{.*\})\s*$")
 _LOADED = re.compile(r"successfully loaded checkpoint from (\S+) \[.*\] at iteration (\d+)")
