@@ -2,12 +2,19 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
+if not ROOT.samefile(Path.cwd()):
+    raise WorkflowError(
+        f"the working directory is {Path.cwd()}, but programs, presets and config.yaml are in "
+        f"{ROOT}: run snakemake there, without --directory; for results in another place, copy that "
+        "folder"
+    )
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from tau2_agent.config import backend as backends
@@ -92,6 +99,12 @@ if workflow.is_main_process and RUN.name == PLAIN:
 
 onstart:
     # Only in real runs: a dry run shows every backend anywhere.
+    here = workflow.executor_plugin.name if workflow.is_main_process else ""
+    if here == "slurm" and shutil.which("sbatch") is None:
+        raise WorkflowError(
+            "--profile slurm: there is no SLURM here (no sbatch in PATH). Run it on a login node of "
+            "a cluster, load the cluster's SLURM module, or leave the profile out"
+        )
     if not REMOTE:
         try:
             backends.require(BACKEND, GPUS + USER_GPUS, container=CONTAINER)
