@@ -183,7 +183,14 @@ class Job:
         """Stop the submitted job itself: its client's end does not, and it would train on."""
         stop = [*RAY, "job", "stop", "--address", environment["RAY_ADDRESS"], self._submission]
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run(stop, env=environment, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(
+                stop,
+                env=environment,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=60,
+            )
             if done.returncode == 0:
                 print(f"Ray job {self._submission}: stopped", flush=True)
                 return
