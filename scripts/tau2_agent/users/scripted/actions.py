@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from tau2_agent.users.scripted import grammar
+from tau2_agent.users.scripted.certainty import certain, certain_call
 from tau2_agent.users.scripted.lexicon import CHECKS, PERMISSIONS, TOGGLES, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import (
@@ -20,7 +21,6 @@ from tau2_agent.users.scripted.things import (
     before,
     governed,
     mode,
-    position,
     state,
     things_in,
 )
@@ -35,11 +35,14 @@ def asked_for(text: str, context: str) -> list[Request] | None:
     `context` is the topic that "it" means.
     """
     if tools := tool_requests(text):
-        return tools
+        presses = any(not request.reads for request in tools)
+        return tools if not presses or certain_call(text) else None
     verbs = list(VERB_WORDS.finditer(text))
     for verb in verbs:
         if verb.lastgroup != "nav":
-            return _ACTIONS[verb.lastgroup](text, verb, context)
+            found = _ACTIONS[verb.lastgroup](text, verb, context)
+            presses = any(not request.reads for request in found or ())
+            return found if not presses or certain(text, verb) else None
     things = things_in(text)
     if looks := [thing for thing in things if thing.topic in ("speed", "mms")]:
         return _looks(looks, text)
@@ -59,7 +62,7 @@ def tool_requests(text: str) -> list[Request]:
         given = _arguments(after)
         topic = TOOL_TOPICS[tool]
         if tool in TOGGLES.values():
-            found.append(Request(tool, topic=topic, want=position(text[: match.start()] + after)))
+            found.append(Request(tool, topic=topic))  # its position: `certainty.goal`
         elif tool == "grant_app_permission":
             found += _grants(after, given)
         elif tool == "set_network_mode_preference":
@@ -121,7 +124,7 @@ def _check(text: str, verb: re.Match[str], context: str) -> list[Request] | None
 
 def _ensure(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     allowed = re.search(r"\ballow|\bgrant|\bpermi", text)
-    about_permissions = context == "permissions" or "permission" in text
+    about_permissions = context == "permissions" or re.search(r"permission|messag|\bapp\b", text)
     if allowed and about_permissions and (grants := _grants(text, {})):
         return grants
     if wanted := _mode_request(text, verb, context):
@@ -225,7 +228,9 @@ def _grants(text: str, given: dict[str, str]) -> list[Request]:
 
 def _grant(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     """Allow an app something: named as a permission, or after permissions were spoken of."""
-    named = re.search(r"\bpermissions?\b|\baccess\b", text)
+    named = re.search(r"\bpermissions?\b|\baccess\b", text) or (
+        verb.lastgroup == "grant" and re.search(r"\bmessag\w+|\bapp\b", text)
+    )
     if named or (context == "permissions" and not set(governed(text, "")) - {"phone"}):
         return _grants(text, {}) or None
     return None

@@ -19,39 +19,6 @@ _VERB = re.sub(r"\?P<\w+>", "?:", VERB_WORDS.pattern)
 
 TOOL = re.compile(rf"\b(?:{'|'.join(sorted(TOOL_TOPICS, key=len, reverse=True))})\b")
 
-# --- Idioms that no single verb stands for: pattern and plain words for it ---
-_PHONE = r"(?:(?:your|the) )?(?:phone|device)"
-IDIOMS = tuple(
-    (re.compile(pattern), plain)
-    for pattern, plain in (
-        (
-            rf"(?:turn|switch|power)(?:ing)? (?:{_PHONE} off"
-            rf"|off {_PHONE})\b[^.?!\n]{{0,60}}?\b(?:back on|on again|(?:turn|switch|power) (?:it"
-            rf"|{_PHONE}) (?:back )?on)(?: again)?",
-            "restart your phone",
-        ),
-        (rf"put(?:ting)? {_PHONE} (?:in|into|on) (?=air|flight)", "turn on "),
-        (rf"(?:take|get|bring) {_PHONE} out of (?=air|flight)", "turn off "),
-        (r"(?:perform|do) a (?:\w+ )?(?:restart|reboot)(?: (?:of|on)(?= your| the))?", "restart"),
-        (
-            r"(?:press and )?hold (?:down )?(?:the |your )?power button[^.?!\n]*?(?:restart"
-            r"|reboot)\w*",
-            "restart your phone",
-        ),
-        (
-            r"cycl(?:e|ing) (?=(?:your )?(?:air|flight|mobile|data))(.*? mode|.*? data)",
-            r"toggle \1 on and off",
-        ),
-        (r"remov(?:e|ing) and (?=re-?(?:insert|seat))", ""),
-        (
-            r"(?:disable|(?:turn|switch|toggle) off) and (?:then )?"
-            r"(?:re-?enable|(?:turn|switch|toggle) (?:back )?on)( [\w -]+)",
-            r"toggle\1 off and on",
-        ),
-        (r"\bwi[- ]fi\b", "wifi"),
-    )
-)
-
 # --- What may stand before a clause and changes nothing ---
 _POLITE_IF = either(
     r"if you (?:can|could|would|like|don'?t mind|do not mind|are able(?: to)?)",
@@ -64,8 +31,12 @@ _FILLER = either(
     r"thanks?(?: you)?(?: (?:so|very) much)?(?: for [^,.]{0,60})?|i see|no problem|no worries",
     r"hello|hi",
     r"first(?:ly| of all)?|second(?:ly)?|third(?:ly)?|next|then|also|final(?:ly)?|last(?:ly)?",
-    r"again|now|after (?:that|this)|once (?:that is|that's|that) done|so|and|but|or|well|just",
-    r"simply|quickly|instead|additionally|in that case|for now|at this point|from there|meanwhile",
+    r"right now|for the moment|at the moment|this time|again|now|after (?:that|this)|once"
+    r" (?:that is|that's|that) done|so|and|but|or|well|just",
+    r"before (?:doing (?:that|so|it|this)|that|this|you do(?: that| so| it)?)(?= *,?)|(?:the "
+    r"|our |your )?next (?:step|thing)(?: is)?"
+    r"|simply|quickly|afterwards?|after which|instead|additionally|in that case|for now|at this"
+    r" point|from there|meanwhile",
     r"however|therefore|since then|one more time|specifically|perhaps|maybe|step \w+|please|kindly",
     r"to (?:start|begin)(?: with| off)?|(?:let'?s )?(?:start|begin) (?:by|with)",
     r"to (?:do|fix|resolve|help with|address|rule out|narrow down|assist|help)"
@@ -84,7 +55,13 @@ _ASK = either(
     r"would it be possible (?:for you )?to|(?:may|can|could) i (?:ask|have) you(?: to)?",
     r"(?:i|we)(?:'d| would|'ll| will| do|'re|'m| am)?(?: going to)? "
     r"(?:need|want|like|ask|advise|encourage|request|prefer)(?:ing)?(?: for)? you to",
-    r"i (?:need|have) to ask you to|would you like to|do you want to|you(?:'d| had) better",
+    r"(?:may|can|could) i trouble you(?: to)?|(?:would|could|will) you be so kind(?: as)? to|be"
+    r" so kind as to"
+    r"|(?:i|we)(?:'d| would) (?:really )?(?:appreciate it|be (?:\w+ )?(?:grateful|glad|happy))"
+    r" if you(?: could| would)?"
+    r"|do me a favou?r and|(?:your|the) next step (?:is|would be) to|(?:go|move) on (?:to|and)"
+    r"|(?:i|we)(?:'d| would) like to have you|i (?:need|have) to ask you to|would you like to|do"
+    r" you want to|you(?:'d| had) better",
     r"you(?:'ll| will)? (?:also |now |then |just )?(?:need|have|want|ought) to",
     r"you (?:should|must|can|could|may|might)(?: (?:want|need) to)?",
     r"let'?s|let us|we(?:'ll| will)? (?:need|have|want) to|we (?:should|must|can|could)",
@@ -108,23 +85,32 @@ NEEDS = re.compile(
 HEADING = re.compile(rf"^to (?={_VERB})")  # "to turn off airplane mode, open the settings"
 
 # --- Other kinds of clause ---
-CONDITION = re.compile(r"^(?:if|in case|should|when(?=.*\b(?:shows?|says?|is (?:on|off)\b)))\b")
+CONDITION = re.compile(
+    r"^(?:if|in case|should|unless|when(?=.*\b(?:shows?|says?|(?:is|are|isn't|not) (?:\w+"
+    r" )?(?:on|off|enabled"
+    r"|disabled|missing|connected|active|set)\b)))\b"
+)
 ASIDE = re.compile(
     r"^(?:after|once|when|before|until|while|as soon as|whenever|since|because|as|so that)\b"
 )
-ELSE = re.compile(r"^(?:otherwise|unless)\b")
+ELSE = re.compile(r"^(?:otherwise|or else|if all else)\b")
 OFFER = re.compile(
     r"^(?:would you (?:like|prefer) (?:me|us|for me)|do you want (?:me|us)|do you mind if i"
-    r"|(?:should|shall|may|can|could) i(?! (?:ask|have) you\b)"
+    r"|(?:should|shall|may|can|could) i(?! (?:ask|have|trouble) you\b)"
     r"|is it (?:okay|ok|alright|fine) (?:if|to))\b"
 )
 QUESTION = re.compile(
     r"^(?:is|are|am|was|were|do(?! not)|does|did|has|have|had|what|which|where|how|when|who|why|any"
-    r"|whether|can you (?:see|send|browse|make|hear|access|load|receive|get|confirm|tell))\b"
+    r"|whether|am i|can you (?:see|send|browse|make|hear|access|load|receive|get|confirm|tell))\b"
 )
 NEEDS_ANSWER = re.compile(
     r"^(?:(?:i|we)(?:'ll| will|'d| would)? (?:also |just |first )?(?:need|require|like to (?:know"
     r"|have|confirm|verify))|you (?:have|are (?:able|welcome) to))\b"
+)
+BARE_QUESTION = re.compile(  # "your full name, please"
+    r"^(?:(?:\w+ ){0,3}verification,? )?(?:your|the) (?:(?!\b(?:is|was|are|has"
+    r"|will)\b)[\w,' -])*(?:name|number)"
+    r"(?:(?!\b(?:is|was|are|has|will)\b)[\w,' -])*$"
 )
 WANTS_TO_KNOW = re.compile(
     r"^(?:i|we)(?:'ll| will|'d| would)? (?:also |just |first )?(?:need|like|want) to (?:know"
@@ -154,7 +140,48 @@ COURTESY = re.compile(
     r"|\bresults?\b|\bwhen (?:you|it)|\bonce\b|\bdone\b|\bready\b|\bworks?\b|\bpatien|\bstay\b"
     r"|\bbear with"
 )
-TOLD = re.compile(r"^(?:note|be aware|keep in mind|bear in mind|understand|rest assured)\b")
+TOLD = re.compile(
+    r"^(?:note|be (?:aware|advised|informed|reminded)|keep (?:in mind|an eye)|bear in mind"
+    r"|understand"
+    r"|rest assured|remember(?! to)|recall|know|expect|imagine|consider|suppose|believe|notice"
+    r"|realize"
+    r"|realise|think|assume|be patient|allow (?:some|a|it|up|me|us|\d)|give (?:it|me|us) (?:some"
+    r"|a|time)"
+    r"|forgive|excuse|accept my|pay attention)\b"
+)
+ANNOUNCED = re.compile(
+    r"^(?:(?:i|we)(?:'ll| will| shall|'m going to| am going to|'re going to|'m about|'m| am|"
+    r" need to"
+    r"|'re| are)|let me|allow me)\b"
+)
+AFTERWARDS = re.compile(r"\b(?:after(?:wards?)?|then|next|once)\b")
+FIRST = re.compile(
+    r"^(?:(?:but|and|though)\W+)?(?:first\b(?=.*)|before (?:that|this|you do|doing))"
+    r"|\bfirst(?: though)?\W*$|^but\W+(?:\w+\W+){0,4}first\b"
+)
+PAST = re.compile(
+    r"\b(?:did|done|so far|already|completed|were|was|has been|have been|happened|tried|earlier"
+    r"|previously"
+    r"|summary|recap|(?:i|we|you)(?:'ve| have)|possible causes?|reasons?|later|until|never)\b"
+)
+STEPS = re.compile(
+    r"\b(?:steps?|following|try|instructions?|next|please|need|do|here'?s (?:what|how)|how to|go"
+    r"|first|start"
+    r"|can you|could you|let'?s|things|actions?|checks?|these|this)\b"
+)
+OR = re.compile(r"\bor\b|\b(?:1|2)\.|\n")
+BACK = re.compile(  # of a switch: what was thrown is to be thrown back
+    r"\b(?:for (?:about |around |at least )?(?:an?|\d+|one|two|five|ten|\w+teen|\w+ty|a few|some"
+    r"|the) (?:\w+ )?"
+    r"(?:moments?|seconds?|secs?|minutes?|mins?|while|bit|time|test)|briefly|temporarily|to"
+    r" normal|returns?|get(?:ting)? back|online|revers\w*|again|back (?:on|off|out|in|to)|(?:on"
+    r"|off|out) again|re-?(?:en|dis)able|undo|revert|and back"
+    r"|(?:turn|switch|tak|put|bring|flip|toggl)\w* (?:it|them|that|this) back|afterwards?"
+    r"|then (?:\w+ )?(?:turn|switch|tak|disabl|enabl|deactivat|exit|leav|remov|revers)\w*)\b"
+)
+NOT_THAT = re.compile(
+    r"\b(?:not|instead of|rather than|other than|except(?: for)?|apart from|unlike)\b[^,.;]*"
+)
 LISTING = re.compile(r"\bfollowing (?:information|details|questions?)\b")
 MACHINE_TEXT = re.compile(r"</?tool_call>|^\s*\{.*\}\s*$", re.DOTALL)
 SUBJECT = re.compile(r"^(?:i|we|i'\w+|we'\w+)\b")
@@ -163,7 +190,7 @@ FOR_AGENT = re.compile(
 )
 
 # --- Where a sentence ends, and a clause begins ---
-SENTENCES = re.compile(r"(?<=[.!?])(?<!\b\d\.)\s+|[\n;]+|\s(?=\d[.)]\s)")
+SENTENCES = re.compile(r"(?<=[.!?])[\"')]*\s+|[\n;]+")
 _START = (
     rf"(?>(?:{_FILLER})\b[\s,]*)*+(?:{_ASK}|{_VERB}|{TOOL.pattern}|if\b|when\b|once\b|after\b"
     rf"|before\b"
@@ -176,11 +203,15 @@ CLAUSES = re.compile(
     "|".join(
         (
             rf"[,:–—]\s+(?={_START})",
-            rf"\s-\s(?={_START})",
+            rf"\s[->]\s(?={_START})",
+            rf"\s\((?={_START})",
             rf"\s+(?=(?:and then|and|then|but|or|so)\s+{_START})",
             "".join(rf"(?<!\b{word})" for word in _ASKING_IF)
             + r"\s+(?=if (?!you (?:could|would) please|so\b))",
-            r"\s+(?=(?:once|after|before|until|unless|because|so that|as soon as|when|while) )",
+            r"\s+(?=(?:once|after|before|until|unless|because|so that|as soon as|when|while) )"
+            r"(?<!\bonly )",
+            r"\s+(?=should (?:it|that|this|they|the) )",
+            r"\s+(?=if needed\b)",
             r"\s+(?=please\b)",
         )
     )
@@ -194,18 +225,21 @@ NEGATION = re.compile(
 )
 HARMLESS_NOT = re.compile(
     r"\b(?:do not|don'?t) (?:forget to|hesitate to|worry)|why don'?t (?:you|we)|(?:would"
-    r"|do) you mind|\bif not\b|not only|not (?:on|off|enabled|disabled|connected|active|set"
+    r"|do) you mind|\bif not\b|not only|(?<!\bdo )(?<!\bmust )(?<!\bshould )not (?:on|off"
+    r"|enabled|disabled|connected|active|set"
     r"|working)\b"
 )
 PRONOUN = re.compile(
-    r"\b(?:it|that|this|them|again|what (?:it|you|that|does)|what'?s)\b|what (?:it )?(?:shows?"
+    r"\b(?:it|that|this|them|again|which (?:icons?|symbols?|ones?)|what (?:it|you|that|does)"
+    r"|what'?s)\b|what (?:it )?(?:shows?"
     r"|says?)"
 )
 # What follows the object of a verb: a purpose, a place, a means.
 TAIL = re.compile(
     r"\b(?:so|because|as|since|in order|which|using|by|via|through|for|when|while|in|under|from"
-    r"|within|instead|rather|not|without|except|to (?!on\b|off\b)\w+)\b"
+    r"|within|instead|rather|not|without|except|to (?!(?:the |an? )?(?:on|off)\b)\w+)\b"
 )
+PURPOSE = re.compile(r"\b(?:so|because|as|since|in order|for|which|to (?!on\b|off\b|the\b)\w+)\b")
 LOOK_TAIL = re.compile(r"\b(?:by|using|via|over|so that|because|so|instead of)\b")
 OFF_STATE = re.compile(r"\b(?:off|disabled|deactivated|disconnected|inactive)\b")
 ON_STATE = re.compile(r"\b(?:enabled|activated|active|connected|on)\b(?! (?:your|the|my|this) )")
@@ -219,25 +253,7 @@ TO_MODE = re.compile(r"\bto\b|^(?:prefer|enabl|select|choos|pick)|\bprefer\b")
 NOT_THE_PHONE = re.compile(r"\b(?:app|router|modem|computer|conversation|process|tablet)\b")
 PAY_IT = re.compile(r"\W*(?:now|it|this|that|the \w+)?\W*(?:now|please)?\W*$")
 
-# --- Conditions on what the phone shows ---
+# --- Conditions ---
 CONDITION_END = re.compile(  # "if it is off turn it on", without a comma
     rf"\b(?:on|off|is|not|missing|enabled|disabled|connected)(?P<end>) (?!set\b)(?={_VERB})"
-)
-SIM_STATES = tuple(
-    (re.compile(pattern), value)
-    for pattern, value in (
-        (r"missing|not (?:detected|inserted|recogni|found|seated|in)|no sim|isn't", "missing"),
-        (r"lock|\bpin\b|\bpuk\b", "locked"),
-        (r"active|working|detected|fine", "active"),
-    )
-)
-OUTCOME = re.compile(
-    r"\bstill|work|help|persist|continu|fail|resolv|restor|problem|issue|error"
-    r"|back\b"
-)
-SHORT_CONDITION = re.compile(
-    r"^(?:if|should)\b\W*(?:so|not|yes|needed|necessary|required|(?:it|that|this|they|one)"
-    r"(?:'s| is| are| was| isn't| aren't)?(?: not| currently)?(?: (?:on|off|enabled|disabled|active"
-    r"|connected|missing|the case|needed|necessary|poor|slow|there|locked|turned on|turned off"
-    r"|not set|broken|incorrect|detected|be (?:on|off|enabled|disabled)))?)?\W*$"
 )

@@ -14,7 +14,7 @@ TOPICS: dict[str, str] = {
     "data_saver": r"data[ -]?sav(?:er|ing)|low[ -]data(?= mode)|battery data saver"
     r"|data[ -](?:restrictions?|limiting (?:features?|settings?))",
     "speed": r"speed[ -]?tests?|(?:mobile |cellular )?(?:internet|data|download|connection|network)"
-    r"[ -]speeds?|how fast",
+    r"[ -]speeds?|(?:new|current|resulting|what) speeds?|how fast",
     "roaming": r"(?:mobile |international )?(?:data )?roaming",
     "plan": r"(?:data |mobile |your |current |new |different |another )*plans?\b(?! to\b)",
     "usage": r"data[ -](?:usage|limit|allowance|cap|balance|package|refuel(?:ing)?)",
@@ -30,7 +30,8 @@ TOPICS: dict[str, str] = {
     "status_bar": r"status ?bar|signal(?: (?:strength|bars?|icons?|indicators?))?|\bbars\b"
     r"|top of (?:your |the )?(?:phone'?s? )?screen|reception|(?:make|receive) (?:phone )?calls"
     r"|(?:cellular |cell |phone |mobile |network )?service(?! (?:provider|rep|cent|team|agent))",
-    "airplane": r"(?:air ?plane|aero ?plane|flight)(?:[ -]?mode)?",
+    "airplane": r"(?:air ?plane|aero ?plane|flight)(?:[ -]?mode)?|plane(?= (?:icon|symbol|mode"
+    r"|sign))",
     "sim": r"e?-?sim(?:[ -]?cards?)?",
     "vpn": r"vpns?|virtual private network(?: \(vpn\))?",
     "apn": r"apns?|access point names?(?: \(apn\))?|mmsc(?:[ -]ur[li])?",
@@ -38,9 +39,10 @@ TOPICS: dict[str, str] = {
     r"|(?:storage|sms) access",
     "app_status": r"app status|status of (?:the|your) [\w ]*?app",
     "apps": r"installed apps?|apps (?:are |you have )?installed|(?:list of|which|all) "
-    r"(?:your )?apps",
+    r"(?:of )?(?:your |the |my )?apps|apps on (?:your|the)",
     "mms": r"mms|(?:picture|multimedia|photo|video|group|image|media)[ -]messag\w+"
-    r"|send(?:ing)? (?:an? |your |the |some )?(?:test )?(?:pictures?|photos?|images?|videos?)",
+    r"|(?:pictures?|photos?|images?)(?= (?:can|are|get|go|still)\b)|send(?:ing)? (?:an? |your "
+    r"|the |some )?(?:test )?(?:pictures?|photos?|images?|videos?)",
     "wifi": r"wi-?fi",
     "payment": r"payments?(?: requests?)?|bills?|invoices?",
     "internet": r"internet(?: connection| access)?|web ?(?:page|site)s?|the web|online",
@@ -109,7 +111,8 @@ VERBS: dict[str, str] = {
     "reboot": r"re-?start(?:ing)?|re-?boot(?:ing)?|power[ -]?cycl(?:e|ing)",
     "reseat": r"re-?seat(?:ing)?|re-?insert(?:ing)?|remov(?:e|ing)|tak(?:e|ing) out|eject(?:ing)?"
     r"|tak(?:e|ing) (?:it|(?:the|your) sim(?: card)?) out|pop(?:ping)? out"
-    r"|put(?:ting)? (?:it |(?:the |your )?sim(?: card)? )?back(?: in)?",
+    r"|(?:put|plac|slid|slot|push|pop|insert)(?:e|t?ing)? (?:it |(?:the |your )?(?:sim )?(?:card"
+    r" )?)?back(?: in(?:to)?)?",
     "reset": r"reset(?:ting)?|restor(?:e|ing)",
     "grant": r"grant(?:ing)?|allow(?:ing)?|giv(?:e|ing)",
     "disconnect": r"disconnect(?:ing)?|log(?:ging)? out of|exit(?:ing)?|quit(?:ting)?",
@@ -127,13 +130,15 @@ VERBS: dict[str, str] = {
     "check": r"(?:re-?|double[ -]?)?check(?:ing)?|verify(?:ing)?|confirm(?:ing)?"
     r"|look(?:ing)?(?: at| for| in| into| up)?|see(?:ing)?|view(?:ing)?|tell(?: me| us)|let (?:me"
     r"|us) know|read|inspect(?:ing)?|report(?:ing)?|describ(?:e|ing)|review(?:ing)?|examin(?:e"
-    r"|ing)|show(?: me)?|measur(?:e|ing)|share|provide|test(?:ing)?|send(?:ing)?|browse|load"
-    r"|find out|identify|tak(?:e|ing) a look(?: at)?|have a look(?: at)?|make(?= (?:a "
+    r"|ing)|show(?: me)?|measur(?:e|ing)|re-?try(?:ing)?(?= sending)|share|provide|test(?:ing)?"
+    r"|send(?:ing)?|browse|load"
+    r"|find out|list(?:ing)?|identify|tak(?:e|ing) a look(?: at)?|have a look(?: at)?|make(?= (?:a "
     r"|or receive )?(?:phone )?calls?)|access(?= (?:the )?(?:web|internet))",
     # Ways to get there: another verb says what to do, or the thing does ("run a speed test").
     "nav": r"go(?:ing)?|run(?:ning)?|perform(?:ing)?|conduct(?:ing)?|us(?:e|ing)|open(?:ing)?"
     r"|navigat(?:e|ing)|tap(?:ping)?|press|hold|swip(?:e|ing)|pull|scroll|locate|find|access|head"
-    r"|launch|click|wait|start|begin|follow|proceed|return|leave|keep|try(?:ing)?|attempt|enter"
+    r"|launch|click|wait|count|pause|start|begin|follow|proceed|return|leave|keep|try(?:ing)?"
+    r"|attempt|enter"
     r"|do(?:ing)?(?= (?:a|an|the|another)\b)|take|call",
 }
 VERB_WORDS = re.compile("|".join(rf"(?P<{kind}>\b(?:{words})\b)" for kind, words in VERBS.items()))
@@ -164,14 +169,16 @@ QUESTIONS: dict[str, re.Pattern[str]] = {
         r"|callback) numbers?\b|\bnumber (?:associated|on file|linked|registered|you'?re calling"
         r"|for your|of your)",
         "name": r"\b(?:your|full|first|last) (?:full |first |last )?name\b|\bname (?:on|associated)"
-        r"|who am i speaking",
+        r"|who am i (?:speaking|talking|chatting)|\bam i (?:speaking|talking|chatting) (?:with"
+        r"|to)\b",
         "unavailable": r"\b(?:date of birth|birth ?date|dob|customer id|account (?:number|id|pin)"
         r"|e-?mail(?: address)?|billing address|home address|zip code|imei|security (?:question"
         r"|code)|line id|password|pin code|(?:phone|device) (?:model|type)|model of|what (?:phone"
         r"|device)|operating system|data (?:usage|limit|allowance))\b",
         "location": r"\babroad\b|\btravel+ing\b|\boverseas\b|\boutside (?:of )?(?:your|the|our)\b"
         r"|\bwhere (?:are|is) you|\byour (?:current )?(?:location|country)\b|\bin another country"
-        r"|\bwhich country|\bout of the country|\bwhere you are|\bforeign country|\bat home\b",
+        r"|\b(?:which|what) country|\bout of the country|\bwhere you are|\bforeign country|\bat"
+        r" home\b",
         "refuel": r"\brefuel|\btop(?:ping)?[- ]up|\badd(?:ing)? (?:[\w.]+ ){0,3}(?:data|gb)\b"
         r"|\b(?:more|extra|additional) data\b(?!.{0,20}plan)|\bhow much data|\bhow many (?:gb|gig)",
         "plan": r"\b(?:chang|switch|upgrad|mov)\w*\b[^.?!]*\bplans?\b|\bplan change"

@@ -11,6 +11,9 @@ READ_TOOLS = frozenset(CHECKS.values())
 FACTS = {"data": "mobile_data", "status_bar": "signal"}  # the others have their topic's name
 CONTEXT = "context"  # a condition about what was last spoken of: "if it is"
 
+AGREES = "agrees"  # the user decides
+LACKS = "lacks"  # the app lacks the permission that is to be granted
+
 # What makes a repair worth while, when the agent only says "if it is" or "if needed".
 _PROBLEMS: dict[str, tuple[str, Any]] = {
     "reseat_sim_card": ("sim", "missing"),
@@ -18,6 +21,8 @@ _PROBLEMS: dict[str, tuple[str, Any]] = {
     "disconnect_vpn": ("vpn", True),
     "connect_vpn": ("vpn", False),
     "make_payment": ("payment_request", True),
+    "set_network_mode_preference": ("old_mode", True),
+    "grant_app_permission": (LACKS, True),
 }
 
 
@@ -47,14 +52,20 @@ class Request:
         """The fact of `handset.read` that shows its switch."""
         return FACTS.get(self.topic, self.topic)
 
-    def under(self, guard: tuple[str, Any]) -> Request:
-        """The same under a condition. Looks need none, nor does a switch about its own position."""
+    def under(self, guard: tuple[str, Any]) -> Request | None:
+        """The same under a condition; None if nothing on the phone can tell whether it holds.
+
+        Looks need none, nor does a switch about its own position.
+        """
         if self.reads:
             return self
         if self.tool in TOGGLES.values() and guard[0] in (self.fact, CONTEXT):
             return self if self.want is not None else replace(self, want=not guard[1])
         if guard[0] == CONTEXT:
-            return replace(self, guard=_PROBLEMS.get(self.tool))
+            problem = _PROBLEMS.get(self.tool)
+            return replace(self, guard=problem) if problem else None
+        if guard[0] == LACKS and self.tool != "grant_app_permission":
+            return None
         return replace(self, guard=guard)
 
 

@@ -58,12 +58,6 @@ def state(text: str) -> bool | None:
     return False if re.search(r"\b(?:disable|deactivate)\b", text) else None
 
 
-def position(text: str) -> bool | None:
-    """The position that a text around the name of a toggle speaks of."""
-    particle = grammar.PARTICLE.search(text)
-    return particle.lastgroup == "on" if particle else state(text)
-
-
 def mode(text: str) -> str | None:
     """The network mode that a text asks for, in the tool's own word."""
     target = re.split(r"\b(?:to|from \dg)\b", text)[-1]

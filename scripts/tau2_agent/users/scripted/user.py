@@ -27,7 +27,7 @@ from tau2_agent.benchmark import tool_outputs as handset
 from tau2_agent.rollout.episode import OUT_OF_SCOPE, STOP, TRANSFER
 from tau2_agent.rollout.trajectory import UserFailure
 from tau2_agent.users.scripted.lexicon import TOGGLES
-from tau2_agent.users.scripted.request import Request
+from tau2_agent.users.scripted.request import AGREES, LACKS, Request
 from tau2_agent.users.scripted.scenario import Scenario
 from tau2_agent.users.scripted.utterances import Utterance, parse
 
@@ -223,7 +223,7 @@ class ScriptedUser:
                 self._looking = True
                 return self._call(look)
             self._looking = False
-            if request.guard and not self._holds(request.guard):
+            if request.guard and not self._holds(request):
                 self._said.append(self._unneeded(request))
             elif request.want is not None and self.phone.get(request.fact) == request.want:
                 state = "ON" if request.want else "OFF"
@@ -251,8 +251,12 @@ class ScriptedUser:
                 return _LOOKS[fact]
         return None
 
-    def _holds(self, guard: tuple[str, Any]) -> bool:
-        fact, value = guard
+    def _holds(self, request: Request) -> bool:
+        fact, value = request.guard or ("", None)
+        if fact == AGREES:
+            return request.tool != "make_payment" or self.scenario.pays_bills
+        if fact == LACKS:
+            return dict(request.arguments).get("permission") not in self.phone["permissions"]
         if fact == "abroad":
             return ("abroad" in (self.scenario.location or "")) == value
         seen = self.phone.get(fact)

@@ -1,10 +1,10 @@
 """What an agent's message asks of the user: text in, requests and questions out.
 
-Exact tool names first, otherwise plain language: sentences are cut into clauses (`grammar.py`), a
-clause is a request, a question, an offer, a condition, an aside or a statement, and a request is
-a verb with the things it governs (`lexicon.py`, `actions.py`). Negated, past and announced actions
-are no requests. What is not certain is not asked for: the user rather says that he did not
-understand than press something.
+Typography is taken away first (`typography.py`). Exact tool names count as they are, otherwise
+plain language: sentences are cut into clauses (`clauses.py`, `grammar.py`), and a request is a verb
+with the things it governs (`lexicon.py`, `actions.py`). Negated, past, reported, announced and
+deferred actions are no requests, and a press needs every word of its clause known (`certainty.py`).
+What is not certain is not pressed: the user rather says that the message was not understood.
 
 Left out on purpose: other languages, spelling correction, settings that the phone has no tool for.
 """
@@ -12,15 +12,16 @@ Left out on purpose: other languages, spelling correction, settings that the pho
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
-from tau2_agent.users.scripted import grammar
-from tau2_agent.users.scripted.actions import asked_for, check_requests, needed, tool_requests
-from tau2_agent.users.scripted.conditions import Guard, guard_of
-from tau2_agent.users.scripted.lexicon import QUESTIONS, VERB_WORDS
+from tau2_agent.users.scripted import certainty, grammar
+from tau2_agent.users.scripted.clauses import read_sentence
+from tau2_agent.users.scripted.idioms import in_plain_words
+from tau2_agent.users.scripted.lexicon import VERB_WORDS
+from tau2_agent.users.scripted.message import Message, Sentence, aimed, questions_in
 from tau2_agent.users.scripted.request import Request, merge
-from tau2_agent.users.scripted.things import things_in
+from tau2_agent.users.scripted.typography import Line, lines
 
 MOST_CHARACTERS = 4000  # nobody listens longer
 
@@ -49,40 +50,23 @@ class Utterance:
         return bool(asked) or (self.notice and not self.unclear)
 
 
-@dataclass
-class _Message:
-    """Working state while one message is read."""
-
-    topic: str
-    requests: list[Request] = field(default_factory=list)
-    headings: list[Request] = field(default_factory=list)  # "to turn X off, open the settings"
-    questions: list[str] = field(default_factory=list)
-    unclear: list[str] = field(default_factory=list)
-    transferred: bool = False
-    agreed: bool = False
-    notice: bool = False
-    listing: bool = False  # "please provide the following information"
-
-
-@dataclass
-class _Sentence:
-    """Working state while one sentence is read."""
-
-    is_question: bool = False
-    guard: Guard | None = None
-    waits: bool = False  # for an outcome that nobody knows yet: "if that does not help"
-    mood: str = ""  # of the clause before: "request", "negated", "told" or ""
-
-
 @lru_cache(maxsize=8192)
 def parse(text: str, topic: str = "") -> Utterance:
     """Read a message. `topic` is what "it" means when the message itself does not say."""
     if grammar.MACHINE_TEXT.search(text):
         return Utterance(unclear=(text,), topic=topic)
-    message = _Message(topic)
-    for sentence in grammar.SENTENCES.split(_normalise(text[:MOST_CHARACTERS])):
-        if sentence.strip():
-            _read_sentence(sentence.strip(), message)
+    message = Message(topic)
+    told = lines(text[:MOST_CHARACTERS])
+    place = 0
+    while place < len(told):
+        items = _items_under(told, place)
+        _read_block(told[place], items, message)
+        place += 1 + len(items)
+    message.requests[:] = [aimed(request, "", message) for request in message.requests]
+    whole = "\n".join(line.text for line in told)
+    if certainty.OPTIONS.search(whole):
+        _read_options(whole, message)
+    _drop_half_pairs(whole, message)
     requests = message.requests
     if not requests and not message.questions:
         requests = message.headings
@@ -97,185 +81,87 @@ def parse(text: str, topic: str = "") -> Utterance:
     )
 
 
-def _normalise(text: str) -> str:
-    """Lower case, plain quotes, no markdown; idioms for which no single verb stands."""
-    text = text.lower().replace("\u2019", "'").replace("\u2018", "'")
-    text = re.sub(r"[\u201c\u201d\"]", '"', text)
-    text = re.sub(r"[*`#]+|^[\s•-]+", "", text, flags=re.MULTILINE)
-    for pattern, plain in grammar.IDIOMS:
-        text = pattern.sub(plain, text)
-    return text
+# --- Lists ---
+_OPENS_LIST = re.compile(r"[:?]\W*$|\b(?:following|these|below|steps|options)\b[^.]*\W*$|[^.!?]$")
 
 
-def _read_sentence(text: str, message: _Message) -> None:
-    sentence = _Sentence()
-    clauses = [clause.strip(".!?,:; ") for clause in grammar.CLAUSES.split(text) if clause]
-    for place, clause in enumerate(filter(None, clauses), start=1):
-        sentence.is_question = text.endswith("?") and place == len(clauses)
-        _read_clause(clause, sentence, message)
+def _items_under(told: list[Line], place: int) -> list[Line]:
+    """The items of the list that a line opens, if it opens one."""
+    if told[place].item and not told[place].text.endswith(":"):
+        return []
+    if not _OPENS_LIST.search(told[place].text):
+        return []
+    end = place + 1
+    while end < len(told) and told[end].item:
+        end += 1
+    return told[place + 1 : end]
 
 
-def _read_clause(clause: str, sentence: _Sentence, message: _Message) -> None:
-    """Find out what kind of clause it is, and hand it on."""
-    joined = bool(re.match(r"(?:and|or)\b(?! (?:then|please))", clause))
-    before, sentence.mood = sentence.mood, ""
-    if grammar.AGREED.fullmatch(clause.replace(",", "")):
-        message.agreed = True
-    body = grammar.FILLERS.sub("", clause)
-    polite = grammar.POLITE.search(clause.removesuffix(body))
-    if not body:
-        message.notice = True
-    elif grammar.TRANSFER.search(clause) and not (
-        sentence.guard or sentence.waits or sentence.is_question or grammar.NOT_YET.search(clause)
-    ):
-        message.transferred = True
-    elif grammar.OFFER.match(body):
-        message.questions += _questions(body) or ["proceed" if "proceed" in body else "offer"]
-    elif grammar.ELSE.match(body):
-        sentence.waits = True
-    elif grammar.CONDITION.match(body):
-        _read_condition(body, sentence, message)
-    elif grammar.ASIDE.match(body) and not (sentence.is_question and _questions(body)):
-        _remember_topic(body, message, first=True)
-        message.notice = True
-    elif asks := grammar.ASKS.match(body):
-        _read_request(body, asks.end(), sentence, message)
-    elif grammar.HEADING.match(body):
-        _read_heading(body, message)
-    elif _starts_with_base_verb(body):
-        if joined and before in ("negated", "told"):
-            sentence.mood = before
-        else:
-            _read_request(body, 0, sentence, message)
-    elif joined and before == "told" and grammar.TOOL.match(body):
-        message.notice = True  # "I used check_status_bar and toggle_data"
-    elif polite or (joined and before == "request" and VERB_WORDS.match(body)):
-        _read_request(body, 0, sentence, message)
-    elif grammar.QUESTION.match(body) or (sentence.is_question and not grammar.SUBJECT.match(body)):
-        _read_question(body, message)
-    else:
-        _read_statement(body, sentence, message)
-
-
-def _read_condition(body: str, sentence: _Sentence, message: _Message) -> None:
-    end = grammar.CONDITION_END.search(body)
-    condition = body[: end.end("end")] if end else body
-    sentence.guard = guard_of(condition, message.topic)
-    sentence.waits = sentence.guard is None
-    _remember_topic(condition, message)
-    message.notice = True
-    if end:
-        _read_clause(body[end.end() :], sentence, message)
-
-
-def _starts_with_base_verb(body: str) -> bool:
-    verb = VERB_WORDS.match(body)
-    return bool(verb) and not verb.group().split()[0].endswith("ing")
-
-
-def _read_request(body: str, start: int, sentence: _Sentence, message: _Message) -> None:
-    marker, rest = body[:start], body[start:]
-    while True:  # "could you please try to ..."
-        rest = grammar.FILLERS.sub("", rest)
-        again = grammar.ASKS.match(rest)
-        if not again:
-            break
-        marker, rest = marker + rest[: again.end()], rest[again.end() :]
-    for_agent = grammar.FOR_AGENT.search(rest) and re.search(r"\b(?:we|i|let)\b", marker)
-    if for_agent or grammar.TOLD.match(rest):
-        message.notice = True  # "we can enable roaming for you", "please note that ..."
-        return
-    questions = _questions(body)
-    decision = grammar.DECISION.search(marker)
-    if decision and questions:
-        message.questions += questions
-        return
-    if _negated(rest):
-        sentence.mood = "negated"
+def _read_block(head: Line, items: list[Line], message: Message) -> None:
+    """Read a line, and the list under it in the mood of its last sentence."""
+    if head.done and not items:
         message.notice = True
         return
-    sentence.mood = "request"
-    message.listing = message.listing or bool(grammar.LISTING.search(rest))
-    if "sure" in marker and re.match(r"(?:have|are|'ve)\b", rest):
-        rest = f"ensure {rest}"
-    found = asked_for(rest, message.topic)
-    _remember_topic(rest, message)
-    if found is None and not questions:
-        if sentence.is_question and (asked := check_requests(rest, message.topic, detail=True)):
-            found = asked
-        elif not grammar.COURTESY.search(rest):
-            message.unclear.append(body)
-            return
-    message.notice = True
-    message.questions += questions
-    _add(found or [], sentence, message)
+    sentences = [part.strip() for part in grammar.SENTENCES.split(in_plain_words(head.text))]
+    sentences = [part for part in sentences if part]
+    if items and sentences and all(_names_only(item) for item in items):
+        named = " and ".join(item.text.strip(" .;,") for item in items)
+        sentences[-1] = in_plain_words(f"{sentences[-1].rstrip(':. ')} {named}")
+        items = []
+    state = Sentence()
+    for sentence in sentences:
+        state = read_sentence(sentence, message, Sentence())
+    mute = bool(items) and not _asks_for_items(sentences[-1] if sentences else "", state)
+    for item in items:
+        under = state.for_items()
+        under.mute = under.mute or mute
+        for sentence in filter(str.strip, grammar.SENTENCES.split(in_plain_words(item.text))):
+            under.mute = under.mute or item.done
+            read_sentence(sentence.strip(), message, under.for_items())
+            under.waits = under.waits or state.waits
 
 
-def _add(requests: list[Request], sentence: _Sentence, message: _Message) -> None:
-    """Keep requests under the condition of their sentence."""
-    for request in [] if sentence.waits else requests:
-        message.requests.append(request.under(sentence.guard) if sentence.guard else request)
-
-
-def _read_heading(body: str, message: _Message) -> None:
-    """ "To turn off Wi-Fi calling" before a list of steps through the settings."""
-    message.headings += asked_for(body[3:], message.topic) or []
-    _remember_topic(body, message)
-    message.notice = True
-
-
-def _read_question(body: str, message: _Message) -> None:
-    questions = _questions(body)
-    message.questions += questions
-    found = [] if questions else check_requests(body, message.topic, detail=True)
-    _remember_topic(body, message)
-    message.requests += found
-    if not (found or questions):
-        message.unclear.append(body)
-
-
-def _read_statement(body: str, sentence: _Sentence, message: _Message) -> None:
-    if (grammar.NEEDS_ANSWER.match(body) or message.listing) and (questions := _questions(body)):
-        message.questions += questions
-        return
-    if grammar.WANTS_TO_KNOW.match(body) and not grammar.FOR_AGENT.search(body):
-        _add(check_requests(body, message.topic, detail=True), sentence, message)
-    if _negated(body):
-        sentence.mood = "negated"
-    elif grammar.SUBJECT.match(body):
-        sentence.mood = "told"
-    else:
-        if tools := tool_requests(body):
-            _add(tools, sentence, message)
-            return
-        if needs := grammar.NEEDS.search(body):
-            done = needed(body[: needs.start()], needs["state"], message.topic)
-            _remember_topic(body, message)
-            message.notice = True
-            _add(done, sentence, message)
-            return
-    if grammar.NOTICE.match(body) or things_in(body):
-        message.notice = True
-        _remember_topic(body, message, first=True)
-    elif not message.agreed:
-        message.unclear.append(body)
-
-
-def _questions(body: str) -> list[str]:
-    return [name for name, pattern in QUESTIONS.items() if pattern.search(body)]
-
-
-def _negated(body: str) -> bool:
-    """Whether the action of a request clause is denied: a negation before its verb."""
-    plain = grammar.HARMLESS_NOT.sub(lambda found: "_" * len(found.group()), body)
-    negation = grammar.NEGATION.search(plain)
-    if not negation:
+def _asks_for_items(head: str, state: Sentence) -> bool:
+    """Whether the sentence over a list wants its items done; a report of what was done does not."""
+    if grammar.PAST.search(head):
         return False
-    verbs = [verb for verb in VERB_WORDS.finditer(plain) if verb.lastgroup != "nav"]
-    return not verbs or negation.start() < verbs[0].end()
+    return state.mood == "request" or bool(grammar.STEPS.search(head))
 
 
-def _remember_topic(body: str, message: _Message, first: bool = False) -> None:
-    topics = [thing.topic for thing in things_in(body) if thing.topic not in ("phone", "plan")]
-    if topics:
-        message.topic = topics[0 if first else -1]
+def _names_only(item: Line) -> bool:
+    """Whether an item is the object of the sentence above: "Storage", "Airplane mode is off"."""
+    text = grammar.FILLERS.sub("", in_plain_words(item.text))
+    starts = VERB_WORDS.match(text) or grammar.TOOL.search(text) or grammar.ASKS.match(text)
+    return not starts and "?" not in text and not grammar.CONDITION.match(text) and len(text) < 60
+
+
+# --- The message as a whole ---
+def _read_options(whole: str, message: Message) -> None:
+    """Of two things offered the user names one, and presses neither."""
+    message.questions += [name for name in questions_in(whole) if name in ("refuel", "plan")]
+    writes = [request for request in message.requests if not request.reads]
+    if len({request.topic for request in writes}) > 1 and grammar.OR.search(whole):
+        message.requests[:] = [request for request in message.requests if request.reads]
+        message.unclear.append(whole)
+
+
+def _drop_half_pairs(whole: str, message: Message) -> None:
+    """A switch that is thrown to be thrown back is left alone if one half was not understood."""
+    kept = []
+    for request in message.requests:
+        harmful = request.want is (request.topic == "airplane") and request.topic in (
+            "airplane",
+            "mobile_data",
+            "data",
+        )
+        back = any(
+            r.tool == request.tool and r.want is (not request.want) for r in message.requests
+        )
+        if not request.tool or (
+            harmful and not back and (request.tool in message.unclear or grammar.BACK.search(whole))
+        ):
+            message.unclear.append(whole)
+        else:
+            kept.append(request)
+    wanted = {request.tool for request in kept if request.want is not None}
+    message.requests[:] = [r for r in kept if r.want is not None or r.tool not in wanted]

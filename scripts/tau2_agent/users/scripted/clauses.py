@@ -1,0 +1,293 @@
+"""One sentence of an agent's: what each of its clauses is, and what it adds to the message.
+
+A clause is a request, a question, an offer, a condition, an aside or a statement. Conditions stand
+before or after what they govern; a question, a denial, a report or another time than now holds for
+the clauses joined to it. `Message` is what is gathered.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tau2_agent.users.scripted import certainty, grammar
+from tau2_agent.users.scripted.actions import asked_for, check_requests, needed, tool_requests
+from tau2_agent.users.scripted.conditions import guard_of
+from tau2_agent.users.scripted.lexicon import VERB_WORDS
+from tau2_agent.users.scripted.message import (
+    Clause,
+    Message,
+    Sentence,
+    aimed,
+    clauses_of,
+    negated,
+    questions_in,
+    remember_position,
+    remember_topic,
+)
+from tau2_agent.users.scripted.request import Request
+from tau2_agent.users.scripted.things import things_in
+
+
+def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
+    """Read a sentence into the message; returns its state, which a list under it inherits."""
+    if certainty.RETRACTED.search(text) and not re.search(r"\bif\b", text):
+        message.requests.clear()
+    before = len(message.requests)
+    clauses = clauses_of(text)
+    for clause in clauses:
+        sentence.is_question = text.endswith("?") and clause.last
+        sentence.added.append([])
+        _read_clause(clause, sentence, message)
+        _keep(clause, text, sentence, message)
+    if not sentence.added or not any(sentence.added):
+        return sentence
+    message.announced = False
+    asked = message.requests[before:]
+    message.requests[before:] = [aimed(request, text, message) for request in asked]
+    return sentence
+
+
+def _keep(clause: Clause, text: str, sentence: Sentence, message: Message) -> None:
+    """Put the requests of a clause into the message, in the order in which they are to be done."""
+    found = sentence.added[-1]
+    if not found:
+        sentence.first = bool(grammar.FIRST.search(clause.text))  # "but before that, ..."
+        return
+    if re.match(r"or\b", clause.text) and any(not r.reads for r in found + message.requests):
+        for request in (r for r in list(message.requests) if not r.reads):
+            message.requests.remove(request)
+        found[:] = [request for request in found if request.reads]
+        message.unclear.append(text)  # one or the other: nobody knows which
+    if (sentence.first or grammar.FIRST.search(clause.text)) and message.requests:
+        message.requests[:0] = found
+    else:
+        message.requests += found
+
+
+def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
+    """Find out what kind of clause it is, and hand it on."""
+    text = clause.text
+    joined = bool(re.match(r"(?:and|or|then)\b(?! please)", text))
+    before, sentence.mood = sentence.mood, ""
+    if grammar.AGREED.fullmatch(text.replace(",", "")):
+        message.agreed = True
+    body = grammar.FILLERS.sub("", text)
+    prefix = text.removesuffix(body)
+    polite = grammar.POLITE.search(prefix)
+    if message.announced and not message.requests and grammar.AFTERWARDS.search(prefix):
+        sentence.presses_wait = True
+    if found := certainty.later(text):
+        sentence.waits = sentence.waits or found.start() <= len(prefix)
+        if found.start() <= len(prefix) and _trails(clause, sentence) and len(text.split()) < 6:
+            for request in next(added for added in reversed(sentence.added) if added):
+                _replace(message, request, None)
+        if sentence.waits or not grammar.QUESTION.match(body):
+            sentence.mood = "negated"
+            message.notice = True
+            return
+    if joined and before == "riddle":
+        sentence.presses_wait = True  # "cancel the plan to turn it off and restart your phone"
+    if not body:
+        message.notice = True
+    elif grammar.TRANSFER.search(text) and not (
+        sentence.guard or sentence.waits or sentence.is_question or grammar.NOT_YET.search(text)
+    ):
+        message.transferred = True
+    elif certainty.REPORTED.match(body) and not sentence.is_question:
+        sentence.mute, sentence.mood = True, "told"
+        message.notice = True
+        remember_topic(body, message, first=True)
+    elif grammar.OFFER.match(body):
+        message.questions += questions_in(body) or ["proceed" if "proceed" in body else "offer"]
+        sentence.mood = "asked"
+    elif grammar.ELSE.match(body):
+        sentence.waits = True
+    elif grammar.CONDITION.match(body):
+        _read_condition(body, clause, sentence, message)
+    elif grammar.ASIDE.match(body) and not (sentence.is_question and questions_in(body)):
+        _read_aside(body, clause, sentence, message)
+    elif asks := grammar.ASKS.match(body):
+        _read_request(body, asks.end(), sentence, message)
+    elif grammar.HEADING.match(body):
+        _read_heading(body, message)
+    elif _starts_with_base_verb(body):
+        if (joined and before in ("negated", "told")) or before == "asked":
+            sentence.mood = before
+        else:
+            _read_request(body, 0, sentence, message)
+    elif joined and before == "told" and grammar.TOOL.match(body):
+        message.notice = True  # "I used check_status_bar and toggle_data"
+    elif polite or (joined and before == "request" and VERB_WORDS.match(body)):
+        _read_request(body, 0, sentence, message)
+    elif grammar.QUESTION.match(body) or (sentence.is_question and not grammar.SUBJECT.match(body)):
+        sentence.mood = "asked"
+        _read_question(body, sentence, message)
+    else:
+        _read_statement(body, sentence, message)
+
+
+def _trails(clause: Clause, sentence: Sentence) -> bool:
+    """Whether a condition or time stands after what it governs."""
+    if not any(sentence.added) or re.match(r"(?:and|but|then|or)\b", clause.text):
+        return False
+    return clause.last or not re.search(r"[,:-]", clause.joint)
+
+
+def _governed_by(fact: str, sentence: Sentence, message: Message) -> list[Request]:
+    """The requests before a condition that it is about: the last clause's, or all of them."""
+    last = next(clause for clause in reversed(sentence.added) if clause)
+    about_last = not fact or any(fact in (r.fact, f"{r.fact}_ok") for r in last)
+    return last if about_last else [request for clause in sentence.added for request in clause]
+
+
+def _read_condition(body: str, clause: Clause, sentence: Sentence, message: Message) -> None:
+    end = grammar.CONDITION_END.search(body)
+    condition = body[: end.end("end")] if end else body
+    guard = guard_of(condition, message.topic)
+    message.notice = True
+    if _trails(clause, sentence) and not end:
+        for request in _governed_by(guard[0] if guard else "", sentence, message):
+            under = request.under(guard) if guard else None
+            _replace(message, request, under)
+        sentence.presses_wait = sentence.presses_wait or guard is None
+        return
+    sentence.guard = guard
+    sentence.waits = sentence.guard is None
+    remember_topic(condition, message)
+    if end:
+        _read_clause(Clause(body[end.end() :], " ", clause.last), sentence, message)
+
+
+def _replace(message: Message, request: Request, by: Request | None) -> None:
+    """Put another request in its place, or none."""
+    for place, one in enumerate(message.requests):
+        if one is request:
+            message.requests[place : place + 1] = [by] if by else []
+            return
+
+
+def _read_aside(body: str, clause: Clause, sentence: Sentence, message: Message) -> None:
+    message.notice = True
+    trails = _trails(clause, sentence)
+    own = next((c for c in reversed(sentence.added) if c), []) if trails else []
+    asked_before = len(message.requests) > len(own)
+    waits = certainty.aside_waits(body, asked_before)
+    if trails and waits:
+        for request in [r for r in own if waits == "all" or not r.reads]:
+            _replace(message, request, None)
+        message.unclear.append(body)
+        return
+    sentence.waits = sentence.waits or waits == "all"
+    sentence.presses_wait = sentence.presses_wait or waits == "press"
+    remember_topic(body, message, first=True)
+
+
+def _starts_with_base_verb(body: str) -> bool:
+    verb = VERB_WORDS.match(body)
+    return bool(verb) and not verb.group().split()[0].endswith("ing")
+
+
+def _read_request(body: str, start: int, sentence: Sentence, message: Message) -> None:
+    marker, rest = body[:start], body[start:]
+    while True:  # "could you please try to ..."
+        rest = grammar.FILLERS.sub("", rest)
+        again = grammar.ASKS.match(rest)
+        if not again:
+            break
+        marker, rest = marker + rest[: again.end()], rest[again.end() :]
+    for_agent = grammar.FOR_AGENT.search(rest) and re.search(r"\b(?:we|i|let)\b", marker)
+    if for_agent or grammar.TOLD.match(rest):
+        message.notice = True  # "we can enable roaming for you", "please note that ..."
+        sentence.mood = "told"
+        return
+    questions = questions_in(body)
+    decision = grammar.DECISION.search(marker)
+    if decision and questions:
+        message.questions += questions
+        return
+    if negated(rest):
+        sentence.mood = "negated"
+        message.notice = True
+        return
+    sentence.mood = "request"
+    message.listing = message.listing or bool(grammar.LISTING.search(rest))
+    if "sure" in marker and re.match(r"'?(?:have|are|ve|re)\b", rest):
+        rest = f"ensure {rest}"
+    found = asked_for(rest, message.topic)
+    if found is None and message.permissions and re.match(r"grant|allow|enabl|add|giv", rest):
+        names = " and ".join(message.permissions)
+        found = asked_for(grammar.PRONOUN.sub(f"the {names} permission", rest, count=1), "")
+    remember_topic(rest, message)
+    if found is None and not questions:
+        if sentence.is_question and (asked := check_requests(rest, message.topic, detail=True)):
+            found = asked
+        elif not grammar.COURTESY.search(rest):
+            if any(verb.lastgroup != "nav" for verb in VERB_WORDS.finditer(rest)):
+                sentence.mood = "riddle"
+            message.unclear.append(body)
+            return
+    message.notice = True
+    message.questions += questions
+    _add(found or [], sentence, message)
+
+
+def _add(requests: list[Request], sentence: Sentence, message: Message) -> None:
+    """Keep requests under the condition of their sentence."""
+    if sentence.waits or sentence.mute:
+        return
+    for request in requests:
+        under = request.under(sentence.guard) if sentence.guard else request
+        if under is None or (sentence.presses_wait and not under.reads):
+            message.unclear.append(request.tool)
+        else:
+            sentence.added[-1].append(under)
+
+
+def _read_heading(body: str, message: Message) -> None:
+    """ "To turn off Wi-Fi calling" before a list of steps through the settings."""
+    message.headings += asked_for(body[3:], message.topic) or []
+    remember_topic(body, message)
+    message.notice = True
+
+
+def _read_question(body: str, sentence: Sentence, message: Message) -> None:
+    questions = questions_in(body)
+    message.questions += questions
+    found = [] if questions else check_requests(body, message.topic, detail=True)
+    remember_topic(body, message)
+    if not sentence.mute:
+        sentence.added[-1] += found
+    if not (found or questions):
+        message.unclear.append(body)
+
+
+def _read_statement(body: str, sentence: Sentence, message: Message) -> None:
+    if (
+        grammar.NEEDS_ANSWER.match(body) or grammar.BARE_QUESTION.match(body) or message.listing
+    ) and (questions := questions_in(body)):
+        message.questions += questions
+        return
+    if grammar.WANTS_TO_KNOW.match(body) and not grammar.FOR_AGENT.search(body):
+        _add(check_requests(body, message.topic, detail=True), sentence, message)
+    if negated(body):
+        sentence.mood = "negated"
+    elif grammar.SUBJECT.match(body):
+        sentence.mood = "told"
+        message.announced = bool(grammar.ANNOUNCED.match(body)) or message.announced
+    else:
+        if (tools := tool_requests(body)) and certainty.certain_call(body):
+            _add(tools, sentence, message)
+            return
+        if needs := grammar.NEEDS.search(body):
+            done = needed(body[: needs.start()], needs["state"], message.topic)
+            remember_topic(body, message)
+            message.notice = True
+            _add(done, sentence, message)
+            return
+        sentence.mood = "told" if things_in(body) else ""
+    remember_position(body, message)
+    if grammar.NOTICE.match(body) or things_in(body):
+        message.notice = True
+        remember_topic(body, message, first=True)
+    elif not message.agreed:
+        message.unclear.append(body)

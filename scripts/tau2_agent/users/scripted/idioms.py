@@ -1,0 +1,102 @@
+"""Idioms that no single verb stands for, and the plain words for each.
+
+Data and the one function that applies it; all of it expects the lower-case text of `typography.py`.
+"""
+
+from __future__ import annotations
+
+import re
+
+_PHONE = r"(?:(?:your|the) )?(?:phone|device)"
+_IDIOMS = tuple(
+    (re.compile(pattern), plain)
+    for pattern, plain in (
+        (
+            r"(?:tak|remov|pop|eject|pull|get)(?:e|p?ing)? (?:out )?(?:the |your )?(?:physical"
+            r" )?sim(?:[ -]?card)?(?: out)?"
+            r"(?: of (?:the|your|its) \w+)?,? (?:and |then )+(?:(?:put|plac|re-?insert|slid|push"
+            r"|pop|insert)(?:e|t?p?ing)?"
+            r" (?:it|the card) ?(?:back)?(?: (?:in(?:to)?(?!to| case| the event)|again)\b)?)(?:"
+            r" (?:the|its) (?:tray|slot)| place)?",
+            "reseat your sim card",
+        ),
+        (r",? (?:as well as|along with|together with|plus|&|\+) ", " and "),
+        (
+            rf"(?:turn|switch|power)(?:ing)? (?:{_PHONE} off"
+            rf"|off {_PHONE})\b[^.?!\n]{{0,60}}?\b(?:back on|on again|(?:turn|switch|power) (?:it"
+            rf"|{_PHONE}) (?:back )?on)(?: again)?",
+            "restart your phone",
+        ),
+        (rf"put(?:ting)? {_PHONE} (?:in|into|on)(?: to)? (?=air|aero|flight)", "turn on "),
+        (
+            rf"(?:tak|get|bring|mov|switch)(?:e|t?ing)? {_PHONE} (?:back )?out of (?=air|aero"
+            rf"|flight)",
+            "turn off ",
+        ),
+        (
+            r"(?:exit|leav|quit|com)(?:e|ing)? (?:out of )?(?=(?:the )?(?:airplane|flight))",
+            "turn off ",
+        ),
+        (  # "... airplane mode, then take it back out"
+            rf"(\b(?:airplane|aeroplane|flight)(?:[ -]?mode)?\b[^?!]{{0,80}}?)"
+            rf"(?:tak|get|bring|mov|switch|pull|com)(?:e|t?ing)? (?:(?:it|{_PHONE}|yourself) )?"
+            r"(?:back |right )?out(?: again)?(?: of (?:it|there|that))?\b(?! of)(?!.*\bsim\b)",
+            r"\1turn off airplane mode",
+        ),
+        (r"\bbefore (?=\w+ing (?:it|them|(?:\w+ ){1,3})(?:back|again|on\b|off\b))", "then "),
+        (
+            r"(?:perform|do|carry out) a (?:\w+ )?(?:restart|reboot)(?: (?:of|on|for)(?= your|"
+            r" the))?",
+            "restart",
+        ),
+        (
+            rf"(?:giv|do)(?:e|ing)? (?:it|{_PHONE}) (?:a|another|one more) (?:\w+ )?"
+            r"(?:restart|reboot|power cycle)\b",
+            "restart your phone",
+        ),
+        (rf"(?:get|have) {_PHONE} (?:restarted|rebooted)", "restart your phone"),
+        (
+            r"(?:get|have) ((?:your |the )?[\w -]{2,20}?) (?:turned|switched) (on|off)\b",
+            r"turn \2 \1",
+        ),
+        # conditions in one form
+        (
+            r"(?:,?(?: (?:and|but))?,? |^(?:(?:and|but) )?)(?:only|just) (?:if|when|in case|once"
+            r" it is clear that)\b",
+            " if",
+        ),
+        (
+            r"\b(?:provided|assuming|supposing|granted)(?: that)?\b|\b(?:as|so) long as\b"
+            r"|\bin the (?:event|case)(?: that)?\b|\bon (?:the )?condition that\b|\bin case\b",
+            "if",
+        ),
+        (
+            r"\b(?:where|when|as|if)(?:ever)? (?:needed|necessary|required|applicable"
+            r"|appropriate)\b",
+            "if needed",
+        ),
+        (
+            r"(?:press and )?hold (?:down )?(?:the |your )?power button[^.?!\n]*?(?:restart"
+            r"|reboot)\w*",
+            "restart your phone",
+        ),
+        (
+            r"cycl(?:e|ing) (?=(?:your )?(?:air|flight|mobile|data))(.*? mode|.*? data)",
+            r"toggle \1 on and off",
+        ),
+        (r"remov(?:e|ing) and (?=re-?(?:insert|seat))", ""),
+        (
+            r"(?:disable|(?:turn|switch|toggle) off) and (?:then )?"
+            r"(?:re-?enable|(?:turn|switch|toggle) (?:back )?on)( [\w -]+)",
+            r"toggle\1 off and on",
+        ),
+        (r"\bwi[- ]fi\b", "wifi"),
+    )
+)
+
+
+def in_plain_words(text: str) -> str:
+    """The text with its idioms said plainly: "give your phone a restart", "restart your phone"."""
+    for pattern, plain in _IDIOMS:
+        text = pattern.sub(plain, text)
+    return text

@@ -1,0 +1,116 @@
+"""What is gathered while a message is read: `Message`, and `Sentence` for one sentence of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import NamedTuple
+
+from tau2_agent.users.scripted import certainty, grammar
+from tau2_agent.users.scripted.actions import check_requests
+from tau2_agent.users.scripted.conditions import Guard
+from tau2_agent.users.scripted.lexicon import PERMISSIONS, QUESTIONS, TOGGLES, VERB_WORDS
+from tau2_agent.users.scripted.request import Request
+from tau2_agent.users.scripted.things import state, things_in
+
+
+@dataclass
+class Message:
+    """What was understood so far; see `utterances.Utterance`."""
+
+    topic: str
+    requests: list[Request] = field(default_factory=list)
+    headings: list[Request] = field(default_factory=list)  # "to turn X off, open the settings"
+    questions: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    transferred: bool = False
+    agreed: bool = False
+    notice: bool = False
+    listing: bool = False  # "please provide the following information"
+    permissions: tuple[str, ...] = ()  # that were spoken of last
+    announced: bool = False  # the agent goes to do something itself: "I will resume your line"
+    told: dict[str, bool] = field(default_factory=dict)  # positions of switches, as the agent says
+
+
+@dataclass
+class Sentence:
+    """Working state while one sentence is read, or the items of a list under it.
+
+    mute: nothing in it is asked for, since it asks whether it was done, denies or reports it.
+    """
+
+    is_question: bool = False
+    guard: Guard | None = None
+    waits: bool = False  # for an outcome that nobody knows yet: "if that does not help"
+    presses_wait: bool = False  # for something that only a look can do without
+    mute: bool = False
+    first: bool = False  # what follows is to be done before what was asked for
+    mood: str = ""  # of the clause before: "request", "negated", "told", "asked", "riddle" or ""
+    added: list[list[Request]] = field(default_factory=list)  # of each clause
+
+    def for_items(self) -> Sentence:
+        """The state in which the items of a list under this sentence are read."""
+        mute = self.mute or self.mood in ("negated", "told", "asked")
+        return Sentence(False, self.guard, self.waits, self.presses_wait, mute)
+
+
+class Clause(NamedTuple):
+    text: str
+    joint: str  # what stands before it
+    last: bool
+
+
+def clauses_of(text: str) -> list[Clause]:
+    cuts = [(0, 0), *(cut.span() for cut in grammar.CLAUSES.finditer(text)), (len(text),) * 2]
+    parts = [
+        (text[end:start].strip(".!?,:; "), text[begin:end])
+        for (begin, end), (start, _) in pairwise(cuts)
+    ]
+    parts = [part for part in parts if part[0]]
+    return [Clause(*part, last=part is parts[-1]) for part in parts]
+
+
+def aimed(request: Request, text: str, message: Message) -> Request:
+    """The request with the position that the sentence, or one before it, wants of a switch."""
+    if request.tool not in TOGGLES.values() or request.want is not None or request.guard:
+        return request
+    want = certainty.goal(text)
+    if want == "unsure":
+        return replace(request, tool="")
+    if want is None and request.fact in message.told:
+        want = not message.told[request.fact]
+    return replace(request, want=want)
+
+
+def remember_position(body: str, message: Message) -> None:
+    """ "Data saver is on": what a bare "toggle it" then is for; "it should be off" is the aim."""
+    switches = [r for r in check_requests(body, message.topic, detail=True) if r.topic in TOGGLES]
+    if len(switches) == 1 and (seen := state(body)) is not None:
+        aim = re.search(r"\b(?:should|must|ought|needs?)\b", body)
+        message.told[switches[0].fact] = not seen if aim else seen
+
+
+def questions_in(body: str) -> list[str]:
+    """Names of the questions about the user that a clause asks."""
+    return [name for name, pattern in QUESTIONS.items() if pattern.search(body)]
+
+
+def negated(body: str) -> bool:
+    """Whether the action of a request clause is denied: a negation before its verb."""
+    plain = grammar.HARMLESS_NOT.sub(lambda found: "_" * len(found.group()), body)
+    negation = grammar.NEGATION.search(plain)
+    if not negation:
+        return False
+    verbs = [verb for verb in VERB_WORDS.finditer(plain) if verb.lastgroup != "nav"]
+    return not verbs or negation.start() < verbs[0].end()
+
+
+def remember_topic(body: str, message: Message, first: bool = False) -> None:
+    said = grammar.NOT_THAT.sub("", body)
+    if "permission" in said or "access" in said:
+        named = tuple(name for name, words in PERMISSIONS.items() if re.search(words, said))
+        message.permissions = named or message.permissions
+    topics = [thing.topic for thing in things_in(said) if thing.topic not in ("phone", "plan")]
+    if topics:
+        message.topic = topics[0 if first else -1]
