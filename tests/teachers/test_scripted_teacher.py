@@ -13,7 +13,8 @@ from tau2.data_model.message import AssistantMessage, UserMessage
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.trajectory import EndReason
-from tau2_agent.teachers.scripted import TRANSFER_TEXT, ScriptedTeacher, _issue_of
+from tau2_agent.teachers import answers
+from tau2_agent.teachers.scripted import TRANSFER_TEXT, ScriptedTeacher
 from tau2_agent.users.scripted.utterances import parse
 
 NEEDS_TRANSFER = re.compile(r"lock_sim_card_pin|contract_end_suspension")
@@ -129,7 +130,51 @@ def test_repairs_only_what_is_broken(episodes):
     ],
 )
 def test_issue(reason, issue):
-    assert _issue_of(reason) == issue
+    assert answers.issue_of(reason) == issue
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "555-123-2002",
+        "555 123 2002.",
+        "(555) 123-2002",
+        "5551232002",
+        "+1 555.123.2002",
+        "555\u2011123\u20112002",
+    ],
+)
+def test_phone_number_however_it_is_written(text):
+    assert answers.phone_number(f"Sure, it is {text}") == "555-123-2002"
+    assert answers.phone_number("My account is 12345678901234.") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "abroad"),
+    [("I am currently abroad in France.", True), ("Yes, I'm travelling in France", True),
+     ("I am at home in the United States.", False), ("No, I am not abroad.", False),
+     ("I\u2019m not travelling.", False), ("I am not sure about that.", False)],
+)  # fmt: skip
+def test_abroad(text, abroad):
+    assert answers.is_abroad(text) is abroad
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("Yes, please refuel 2.0 GB of data.", 2.0), ("2gb please", 2.0), ("two gigabytes", 2.0),
+     ("I want 1.5 gigs.", 1.5), ("No, I do not want to refuel data.", None)],
+)  # fmt: skip
+def test_amount_of_data(text, amount):
+    assert answers.gigabytes(text) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "agreed"),
+    [("Yes, please.", True), ("sure, go ahead", True), ("That is fine.", True), ("No.", False),
+     ("I do not agree.", False), ("That's not okay.", False), ("Hm.", False)],
+)  # fmt: skip
+def test_agreement(text, agreed):
+    assert answers.agrees(text) is agreed
 
 
 async def test_a_customer_who_never_answers_is_transferred_in_the_end():

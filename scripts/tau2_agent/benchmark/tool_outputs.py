@@ -1,73 +1,145 @@
 """What a text says about the phone: facts read off the results of the user's tools.
 
-Tool results reach the agent verbatim in the user's words, so the user (memory of the own
-phone) and the teacher (diagnosis) read them with the same patterns. Texts in other words yield no
-facts; nothing is guessed.
+The scripted user repeats tool results as they are; a language model says them in its own layout
+and words. So values are read, not lines: a label, whatever links it to its value, the value.
+Order, line ends, full stops, bold, quotes and case do not matter. Texts that say nothing of a fact
+yield none; nothing is guessed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-_ON = frozenset({"on", "yes"})
-
-
-def _switch(text: str) -> bool:
-    return text.lower() in _ON
-
-
-def _sim(text: str) -> str:
-    text = text.lower()
-    if text.startswith("locked"):
-        return "locked"
-    return "missing" if text.startswith("no sim") else text.split()[0]
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text)
-
-
-# Fact, pattern with one group, and how the group becomes a value. Later patterns win.
-_PATTERNS: tuple[tuple[str, re.Pattern[str], Any], ...] = tuple(
-    (fact, re.compile(pattern, re.IGNORECASE), value)
-    for fact, pattern, value in (
-        ("airplane", r"Airplane Mode(?::| is now) (ON|OFF)", _switch),
-        ("sim", r"SIM Card Status: (active|missing|locked)", _sim),
-        ("sim", r"SIM card is (active|locked)", _sim),
-        ("sim", r"(No SIM card) detected", _sim),
-        ("connected", r"Cellular Connection: (\w+)", lambda text: text.lower() == "connected"),
-        ("network_type", r"Cellular Network Type: (\w+)", str.upper),
-        ("mobile_data", r"Mobile Data(?: Enabled:| is now) (ON|OFF|Yes|No)\b", _switch),
-        ("roaming", r"Data Roaming(?: Enabled:| is now) (ON|OFF|Yes|No)\b", _switch),
-        ("data_saver", r"Data Saver mode is (?:now )?(ON|OFF)", _switch),
-        ("wifi", r"Wi-Fi(?: Radio:| is(?: now| turned)?) (ON|OFF)", _switch),
-        ("wifi_calling", r"Wi-Fi Calling is (?:now|currently turned) (ON|OFF)", _switch),
-        ("vpn", r"VPN is (?:turned )?(ON and|OFF)", lambda text: text.lower() != "off"),
-        ("vpn", r"(VPN (?:already )?connected|VPN disconnected|No active VPN)", str.lower),
-        ("vpn_slow", r"'server_performance': .*?'(\w+)'", lambda text: text == "poor"),
-        ("apn", r"Current APN Name: ([^\n]+)", lambda text: text.strip().lower()),
-        ("mmsc", r"MMSC URL[^:\n]*: ([^\n]+)", lambda text: text.strip().lower() != "not set"),
-        ("network_mode", r"Network Mode(?: Preference:| set to:) (\w+)", str.lower),
-        ("permissions", r"permission for: ([^.]+)\.", lambda text: frozenset(text.split(", "))),
-        ("permissions", r"(no permissions granted|Permissions: None)", lambda _: frozenset()),
-        (
-            "permissions",
-            r"Permissions Granted:((?:\n\s+- \w+)+)",
-            lambda text: frozenset(_words(text)),
-        ),
-        ("speed", r"Speed Test Result: [\d.]+ Mbps \(([^)]+)\)", str.lower),
-        ("speed", r"Speed test failed: ([^.\n]+)", str.lower),
-        ("mms", r"messaging app (can|cannot) send MMS", lambda text: text.lower() == "can"),
-        ("payment_request", r"payment request for bill (\w+)", str),
-        ("payment_request", r"(No payment request|do not have a payment request)", lambda _: None),
-        ("paid", r"Payment of [\d.]+ USD has been made for bill (\w+)", str),
-    )
+# What may stand between a label and its value: "Airplane Mode: OFF", "airplane mode is currently
+# turned off", '"airplane_mode": "OFF"'.
+_LINK = (
+    r"(?:[\s:=|>,-]|\([^()]*\)|(?:is|are|was|it's|it is|its|i see|shows?|showing|says?|reads?|that"
+    r"|appears|seems|to|be|now|currently|already|turned|switched|set|still|also|both|as|has|have"
+    r"|been"
+    r"|just|at|the moment|right now|status|state|mode|setting|settings|value|field|radio|option"
+    r"|feature|listed|marked|displayed|labelled|labeled|a|an|the|successfully"
+    r"|enabled(?=(?: is)?\s*[:=?|-]?\s*(?:yes|no|on|off|true|false)\b))\b)*?"
 )
-_STATUS_BAR = re.compile(r"Status Bar: ([^\n]+)")
+_POSITION = (
+    r"(?P<denied>not |isn't |no longer |never )?(?:been |currently |turned |switched |set to )*"
+    r"(?P<value>on|off|yes|no|true|false|active|inactive|activated|deactivated|disabled"
+    r"|enabled(?!(?: is)?\s*[:=?|-]?\s*(?:yes|no|on|off|true|false)\b))\b"
+)
+_ON = frozenset({"on", "yes", "true", "active", "activated", "enabled"})
+_MODES = (
+    ("4g_5g_preferred", r"4g ?[/ ,&-]?(?: ?(?:and|or) )?5g"),
+    ("4g_only", r"4g|lte"),
+    ("3g_only", r"3g"),
+    ("2g_only", r"2g"),
+)
+_SPEED = r"(?P<value>very poor|poor|fair|good|excellent|no connection)\b"
+_NO = r"(?:no|not|don't|do not|doesn't|haven't|hasn't|isn't|without|lacks?|missing|never|nor)"
+
+_LABELS = {
+    "airplane": r"(?:airplane|aeroplane|flight) mode",
+    "mobile_data": r"(?:mobile|cellular) data",
+    "roaming": r"(?:data |international )?roaming",
+    "data_saver": r"data saver(?: mode)?",
+    "wifi_calling": r"wi-?fi calling",
+    "wifi": r"wi-?fi(?! calling)(?! connected)(?! network)",
+}
+
+
+def _switch(found: re.Match[str]) -> bool:
+    return (found["value"] in _ON) != bool(found["denied"])
+
+
+def _sim(found: re.Match[str]) -> str:
+    word = found["value"]
+    if "lock" in word or "pin" in word or "puk" in word:
+        return "locked"
+    return "active" if word in ("active", "working", "fine", "detected") else "missing"
+
+
+def _mode(found: re.Match[str]) -> str:
+    return next(name for name, words in _MODES if re.match(words, found["value"]))
+
+
+def _is(*words: str) -> Callable[[re.Match[str]], bool]:
+    return lambda found: found["value"] in words
+
+
+def _word(found: re.Match[str]) -> str:
+    return found["value"].strip(" .,;")
+
+
+# Fact, pattern whose group `value` holds it, and how that becomes the fact. Later ones win.
+_PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ...] = tuple(
+    (fact, re.compile(pattern), value)
+    for fact, pattern, value in (
+        *((fact, rf"\b{label}{_LINK}{_POSITION}", _switch) for fact, label in _LABELS.items()),
+        *(
+            (fact, rf"\b(?P<denied>)(?:turned|switched) (?P<value>on|off) (?:the |my"
+                   rf" )?{label}", _switch)
+            for fact, label in _LABELS.items()
+        ),
+        ("sim", rf"\be?sim(?: card)?{_LINK}(?P<value>active|working|fine|missing|(?:pin|puk)?"
+         r"[ -]?locked|not (?:detected|inserted|found|recogni[sz]ed|present)|detected)\b", _sim),
+        ("sim", r"\b(?P<value>no) e?sim(?: card)?\b(?! (?:card )?status)", _sim),
+        ("sim", r"\be?sim(?: card)?\b[^.;]{0,30}?\b(?P<value>locked|pin|puk)\b", _sim),
+        ("connected", rf"\bcellular connection{_LINK}(?P<value>connected|not connected|disconnected"
+         r"|no service|none|searching|emergency|lost|down)\b", _is("connected")),
+        ("network_type", rf"\bnetwork type{_LINK}(?P<value>[2-5]g|lte|none|no)\b",
+         lambda found: found["value"].upper()),
+        ("vpn", rf"\bvpn{_LINK}(?P<denied>not |isn't )?(?P<value>on|off|connected|disconnected"
+                rf"|active"
+         r"|inactive|enabled|disabled)\b(?! in settings)",
+         lambda found: (found["value"] in ("on", "connected", "active", "enabled"))
+         != bool(found["denied"])),
+        ("vpn", rf"\b(?P<value>{_NO})\b[^.;|]{{0,24}}\bvpn\b(?!{_LINK}(?:on|off|connected)\b)",
+         lambda _: False),
+        ("vpn", r"\bvpn\b[^.;|]{0,40}\b(?P<value>not connected|disconnected)\b", lambda _: False),
+        ("vpn_slow", r"\bperformance\b.{0,40}?\b(?P<value>poor|slow|bad|fair|good|excellent"
+                     r"|fast)\b",
+         _is("poor", "slow", "bad")),
+        ("apn", r"(?<!re)\bapn(?: name)?[\s:=|-]*(?:(?:is|shows?|says|reads|currently|set to|as"
+                r"|named"
+         r"|called|the|name)\b[\s:=|-]*)*(?<=[\s:=|])(?P<value>(?!settings?\b|will\b|name\b"
+         r"|mms\b|is\b"
+         r"|should\b|needs?\b|looks?\b|seems\b|and\b|but\b|broken please\b|(?:to|at|on|in|has"
+         r"|was)\b)"
+         r"[\w.-]+)", _word),
+        ("mmsc", rf"\b(?P<value>{_NO})(?: an?| the| any)? mmsc\b", lambda _: False),
+        ("mmsc", rf"\bmmsc(?: url| uri| address)?{_LINK}(?P<value>not\b|isn't\b|unset|missing"
+                 rf"|empty|blank"
+         r"|none|n/a|null|nothing|https?:|mms\.|www\.|configured|there\b|filled)",
+         lambda found: found["value"] in ("http:", "https:", "mms.", "www.", "configured", "there",
+                                          "filled")),
+        ("network_mode", rf"\bnetwork mode(?: preference)?{_LINK}(?:preference{_LINK})?"
+         rf"(?P<value>{'|'.join(words for _, words in _MODES)})\b", _mode),
+        ("speed", rf"\d\s*mbps\W{{0,4}}(?:(?:which|that|is|it|rated|as|and|says|considered|so|very"
+         rf"(?! poor)|described|the|result|speed)\W+)*{_SPEED}", _word),
+        ("speed", rf"\bspeed(?: test)?(?: result)?{_LINK}{_SPEED}", _word),
+        ("speed", r"\bspeed test failed\W+(?P<value>[^.;]+)", _word),
+        ("mms", r"\b(?P<value>can|cannot|can't|can not|could not|couldn't|unable to|not able to"
+                r"|able to"
+         r"|failed to) (?:now |still |not )?send (?:an? |any |my )?(?:mms|picture|multimedia)",
+         _is("can", "able to")),
+        ("paid", r"(?<!\bno )\b(?:payment\b(?! request)[^.;]{0,40}?\b(?P<value>made"
+                 r"|successful\w*|completed|processed|went"
+         r" through|accepted)|(?:i|i've|have|has been|is|was) (?:just |now )?paid)\b(?! yet)",
+         lambda found: found["value"] or "paid"),
+    )
+)  # fmt: skip
+_STATUS_BAR = re.compile(r"status bar\W*(.{0,200}?)(?:🔋|battery|;|$)")
+_SIGNAL = re.compile(
+    rf"(?<!cellular )(?<!wi-fi )(?<!wifi )\bsignal(?: strength| bars?)?{_LINK}"
+    r"(?P<value>none|no signal|excellent|good|fair|poor|strong|full|weak|back)\b"
+    r"|\b(?P<before>excellent|good|fair|poor|strong|full|weak|no) (?:cellular |[2-5]g )*"
+    r"(?:signal|service)\b"
+)
+_PERMISSION = re.compile(r"\b(sms|storage|phone|network|texts?|files?)\b(?! app)")
+_BILL = re.compile(r"\bb\d{5,}\b")
 
 
 @lru_cache(maxsize=4096)
@@ -79,17 +151,74 @@ def read(text: str) -> Mapping[str, Any]:
     missing, locked), `connected`, `network_type`, `vpn_slow`, `apn`, `mmsc` (is set),
     `network_mode`, `permissions`, `speed`, `mms` (can send), `payment_request`, `paid`.
     """
-    facts: dict[str, Any] = {}
-    for bar in _STATUS_BAR.findall(text):
-        facts["airplane"] = "Airplane Mode" in bar
-        facts["vpn"] = "VPN Connected" in bar
-        facts["signal"] = not facts["airplane"] and "No Signal" not in bar and "📶" in bar
-        if "Data Enabled" in bar:
-            facts["mobile_data"] = True
-            facts["data_saver"] = "Data Saver" in bar
+    plain = _plain(text)
+    facts = _status_bar(plain)
     for fact, pattern, value in _PATTERNS:
-        for found in pattern.findall(text):
+        for found in pattern.finditer(plain):
             facts[fact] = value(found)
-    if isinstance(facts.get("vpn"), str):
-        facts["vpn"] = facts["vpn"].endswith("vpn connected") or "already" in facts["vpn"]
+    if (granted := _permissions(plain)) is not None:
+        facts["permissions"] = granted
+    if "payment request" in plain:
+        bill = _BILL.search(plain)
+        denied = re.search(rf"\b{_NO}\b[^.;]{{0,30}}payment request", plain)
+        facts["payment_request"] = None if denied else bill.group().upper() if bill else True
     return MappingProxyType(facts)
+
+
+def _plain(text: str) -> str:
+    """Lower case without emphasis and quotes; line ends become ";"."""
+    text = unicodedata.normalize("NFKC", text).lower()
+    text = text.translate(str.maketrans("\u2019\u2018\u2011\u2010\u2013\u2014", "''----"))
+    text = re.sub(r"[*`\"\u201c\u201d{}<>#\u2022]|(?<!\w)'|'(?!\w)", " ", text)
+    text = re.sub(r"\s*\n\s*(?:[-+]\s+|\d[.)]\s+)?", " ; ", text).replace("_", " ")
+    return re.sub(r"[^\S\n]+", " ", text)
+
+
+def _status_bar(plain: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for bar in _STATUS_BAR.findall(plain):
+        verbatim = "|" in bar or bar.startswith(("✈", "📵", "📶"))
+        dark = re.search(r"\bno (?:signal|service|bars)\b", bar)
+        bright = re.search(r"📶|\b(?:excellent|good|fair|poor|strong|full|bars)\b", bar)
+        airplane = re.search(r"(?<!no )airplane mode(?! (?:is )?(?:now )?off)", bar)
+        if verbatim or airplane or bright:
+            facts["airplane"] = bool(airplane)
+        if verbatim:
+            facts["vpn"] = "vpn connected" in bar
+        if verbatim or dark or bright or airplane:
+            facts["signal"] = bool(bright and not dark and not airplane)
+        if "data enabled" in bar:
+            facts["mobile_data"] = True
+            facts["data_saver"] = "data saver" in bar
+    if (
+        not {"signal"} & facts.keys()
+        and "cellular connection" not in plain
+        and (found := _SIGNAL.search(plain))
+    ):
+        facts["signal"] = (found["value"] or found["before"]) not in ("none", "no signal", "no")
+    return facts
+
+
+def _permissions(plain: str) -> frozenset[str] | None:
+    """Permissions that an app has, as the text lists them; None if it does not speak of that."""
+    if not re.search(r"\bpermissions?\b|\baccess\b", plain) or "granted to app" in plain:
+        return None
+    if re.search(r"\bno permissions\b|\bpermissions?\b\W*(?:granted\W*)?none\b", plain):
+        return frozenset()
+    names = list(_PERMISSION.finditer(plain))
+    granted = set()
+    for name in names:
+        before = re.split(r"[.;]", plain[: name.start()])[-1]
+        after = re.split(r"[.;,]", plain[name.end() :])[0]
+        denied = re.search(
+            rf"\b{_NO}\b(?: (?:the|have|has|an?|any|for|granted|allowed|include|permission|and|or"
+            r"|sms|storage|phone|network|to|access))* ?(?:: )?$",
+            before,
+        ) or re.match(
+            rf"(?: permission| access)?{_LINK}(?:off|no|not|denied|missing|false|disabled|isn't)\b",
+            after,
+        )
+        word = {"text": "sms", "texts": "sms", "file": "storage", "files": "storage"}
+        if not denied:
+            granted.add(word.get(name.group(), name.group()))
+    return frozenset(granted) if names else None

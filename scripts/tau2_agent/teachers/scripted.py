@@ -1,6 +1,6 @@
 """The scripted teacher: solves telecom tasks by the book, in few and constant sentences.
 
-It sees the customer's text and the results of its own tools, never the task or the database. The
+It sees the user's text and the results of its own tools, never the task or the database. The
 script below follows main_policy.md and tech_support_manual.md: identify the customer, look at the
 line, look at the phone, repair one thing at a time, look again; transfer only a locked SIM, an
 ended contract, or what is left when everything was tried.
@@ -13,7 +13,6 @@ variety, small talk, plan changes.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Generator
 from typing import Any
 
@@ -21,6 +20,7 @@ from tau2.data_model.message import AssistantMessage, Message, ToolCall
 
 from tau2_agent.benchmark import tool_outputs as handset
 from tau2_agent.rollout.trajectory import TokenRecord
+from tau2_agent.teachers import answers
 
 TODAY = "2025-02-25"  # main_policy.md: "The current time is 2025-02-25 12:08:00 EST."
 MOST_GB = 2.0  # main_policy.md: the most that can be refuelled
@@ -51,7 +51,7 @@ class ScriptedTeacher:
 
     # --- The script ---
     def _support(self, reason: str) -> Step:
-        helpless = yield from self._solve(_issue_of(reason))
+        helpless = yield from self._solve(answers.issue_of(reason))
         yield from self._call("transfer_to_human_agents", summary=helpless)
         while True:
             yield _say(TRANSFER_TEXT)
@@ -81,12 +81,10 @@ class ScriptedTeacher:
     def _identify(self) -> Step:
         for _ in range(TRIES):
             answer = yield _say("What is your phone number?")
-            if number := re.search(r"\d{3}-\d{3}-\d{4}", answer):
-                customer = yield from self._call(
-                    "get_customer_by_phone", phone_number=number.group()
-                )
+            if number := answers.phone_number(answer):
+                customer = yield from self._call("get_customer_by_phone", phone_number=number)
                 if isinstance(customer, dict):
-                    return customer | {"given_number": number.group()}
+                    return customer | {"given_number": number}
         return {}
 
     def _line_of(self, customer: dict[str, Any]) -> Step:
@@ -124,7 +122,7 @@ class ScriptedTeacher:
         """Roaming and data volume of the line. Returns whether the customer is abroad."""
         ids = {"customer_id": customer["customer_id"], "line_id": line["line_id"]}
         answer = yield _say("Are you currently abroad?")
-        abroad = "abroad" in answer and not re.search(r"\bno\b|\bnot\b|n't", answer.lower())
+        abroad = answers.is_abroad(answer)
         if abroad and not line["roaming_enabled"]:
             yield from self._call("enable_roaming", **ids)
         usage = yield from self._call("get_data_usage", **ids)
@@ -133,12 +131,12 @@ class ScriptedTeacher:
         )
         if used >= limit + added:
             answer = yield _say("You have used all your data. How much data do you want to refuel?")
-            if wanted := re.search(r"([\d.]+) ?GB", answer):
-                amount = min(float(wanted[1]), MOST_GB)
+            if wanted := answers.gigabytes(answer):
+                amount = min(wanted, MOST_GB)
                 plan = yield from self._call("get_details_by_id", id=line["plan_id"])
                 price = amount * plan["data_refueling_price_per_gb"]
                 answer = yield _say(f"{amount} GB of data cost {price} USD. Do you agree?")
-                if re.match(r"yes", answer, re.IGNORECASE):
+                if answers.agrees(answer):
                     yield from self._call("refuel_data", **ids, gb_amount=amount)
         return abroad
 
@@ -210,7 +208,7 @@ class ScriptedTeacher:
             seen = handset.read(answer)
             if fact in seen:
                 break
-            worried = "photos" in answer
+            worried = answers.worries_about_photos(answer)
             text = f"No, you will not lose your photos. {sentence}" if worried else sentence
         return seen
 
@@ -225,13 +223,6 @@ class ScriptedTeacher:
             return json.loads(result)
         except ValueError:
             return result
-
-
-def _issue_of(reason: str) -> str:
-    """What the customer complains about: "service", "mms" or "data"."""
-    if re.search(r"\bMMS\b|picture message", reason, re.IGNORECASE):
-        return "mms"
-    return "service" if re.search(r"\bservice\b|\bsignal\b", reason, re.IGNORECASE) else "data"
 
 
 def _say(text: str) -> AssistantMessage:

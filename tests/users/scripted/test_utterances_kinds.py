@@ -25,8 +25,16 @@ SWITCHES = {  # as an agent names them, and the tool
     "Wi-Fi Calling": "toggle_wifi_calling",
     "your Wi-Fi": "toggle_wifi",
 }
-THROWS = [("turn on", True), ("switch on", True), ("enable", True), ("activate", True),
-          ("turn off", False), ("switch off", False), ("disable", False), ("deactivate", False)]  # fmt: skip
+THROWS = [
+    ("turn on", True),
+    ("switch on", True),
+    ("enable", True),
+    ("activate", True),
+    ("turn off", False),
+    ("switch off", False),
+    ("disable", False),
+    ("deactivate", False),
+]
 REPAIRS = {
     "restart your phone": "reboot_device",
     "reboot the device": "reboot_device",
@@ -235,10 +243,21 @@ def test_a_word_that_nobody_knows_makes_a_request_uncertain(words, riddle):
 THERE = ["Turn on airplane mode", "Put your phone in airplane mode", "Enable Airplane Mode",
          "Try putting your phone into flight mode", "Please switch airplane mode on"]  # fmt: skip
 WAITS = ["", " for ten seconds", " for a moment"]
-BACK = [" and turn it off again", ", then take it back out", ", then disable it", ", then switch it off",
-        " and then turn it back off", ", wait, and turn it off", ", then taking it back out",
-        ", count to ten, and switch it off", " before turning it back off", " and undo that",
-        ", then return to normal", " and revert it afterwards", ", then get back online"]  # fmt: skip
+BACK = [
+    " and turn it off again",
+    ", then take it back out",
+    ", then disable it",
+    ", then switch it off",
+    " and then turn it back off",
+    ", wait, and turn it off",
+    ", then taking it back out",
+    ", count to ten, and switch it off",
+    " before turning it back off",
+    " and undo that",
+    ", then return to normal",
+    " and revert it afterwards",
+    ", then get back online",
+]
 
 
 def test_a_pair_is_done_whole_or_not_at_all():
@@ -261,8 +280,17 @@ HEADS = {
     "You have already completed these steps:": False, "You don't need to:": False,
     "Next time, try this:": False, "What we tried so far:": False,
 }  # fmt: skip
-MARKS = ["\n- {}\n- {}", "\n1. {}\n2. {}", "\n1) {}\n2) {}", " 1. {} 2. {}", "\n• {}\n• {}",
-         "\n- [ ] {}\n- [ ] {}", "\n☐ {}\n☐ {}", "\n* **{}**\n* **{}**", " (1) {} (2) {}"]  # fmt: skip
+MARKS = [
+    "\n- {}\n- {}",
+    "\n1. {}\n2. {}",
+    "\n1) {}\n2) {}",
+    " 1. {} 2. {}",
+    "\n• {}\n• {}",
+    "\n- [ ] {}\n- [ ] {}",
+    "\n☐ {}\n☐ {}",
+    "\n* **{}**\n* **{}**",
+    " (1) {} (2) {}",
+]
 
 
 @pytest.mark.parametrize(("head", "asks"), HEADS.items())
@@ -339,12 +367,23 @@ def test_struck_text_is_not_there():
         ("Am I talking to Mr. Smith?", [], {"name"}),
         ("List all of the apps.", ["check_installed_apps"], set()),
         ("Please list all the apps on your phone.", ["check_installed_apps"], set()),
-        ("Check your payment requests and, if you agree, pay.",
-         ["check_payment_request", "make_payment ?agrees=True"], set()),
-        ("You have two options: refuel 2 GB or change your plan. Which one do you want?", [], {"refuel", "plan"}),
-        ("Your options are:\n1. Refuel 2 GB of data\n2. Switch to a bigger plan", [], {"refuel", "plan"}),
+        (
+            "Check your payment requests and, if you agree, pay.",
+            ["check_payment_request", "make_payment ?agrees=True"],
+            set(),
+        ),
+        (
+            "You have two options: refuel 2 GB or change your plan. Which one do you want?",
+            [],
+            {"refuel", "plan"},
+        ),
+        (
+            "Your options are:\n1. Refuel 2 GB of data\n2. Switch to a bigger plan",
+            [],
+            {"refuel", "plan"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_plain_sentences(text, tools, questions):
     heard = parse(text)
     assert [brief(request) for request in heard.requests] == tools

@@ -1,0 +1,69 @@
+"""What a user's answer to the scripted teacher says: read by what is in it, not by its wording."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(
+    r"(?<!\d)(?:\+?1[ .-]?)?\(?(\d{3})\)?[ .\u2011-]*(\d{3})[ .\u2011-]*(\d{4})(?!\d)"
+)
+_WORDS = ("one", "two", "three")
+_HOME = re.compile(
+    r"\b(?:at home|home country|domestic|in the (?:us|usa|u\.s\.|united states|states))\b"
+)
+_AWAY = re.compile(
+    r"\babroad\b|\btravell?ing\b|\boverseas\b|\bforeign\b|\bout(?:side)? of the country\b"
+    r"|\bfrance\b"
+)
+_YES = re.compile(
+    r"\b(?:yes|yeah|yep|yup|sure|ok|okay|agreed?|go ahead|please do|sounds (?:good|fine)|fine"
+    r"|correct)\b"
+)
+_NO = re.compile(r"\bno\b(?! problem)|\bnot\b|n't\b|\bnever\b")
+_MMS = re.compile(
+    r"\bmms\b|(?:picture|photo|multimedia)\w* (?:message|text)"
+    r"|\bsend\w*\b.*\b(?:photo|picture|image)"
+)
+_NO_CALLS = re.compile(r"\bservice\b|\bsignal\b|\breception\b|\bcalls?\b.*\btexts?\b")
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("\u2019", "'")
+
+
+def issue_of(reason: str) -> str:
+    """What the user complains about: "service", "mms" or "data"."""
+    if _MMS.search(_plain(reason)):
+        return "mms"
+    return "service" if _NO_CALLS.search(_plain(reason)) else "data"
+
+
+def phone_number(answer: str) -> str | None:
+    """The phone number in an answer as the database writes it, whatever is between its digits."""
+    found = _NUMBER.search(answer)
+    return "-".join(found.groups()) if found else None
+
+
+def is_abroad(answer: str) -> bool:
+    """Whether the user is outside the country, by what is said of the place."""
+    text = _plain(answer)
+    return bool(_AWAY.search(text)) and not _HOME.search(text) and not _NO.search(text)
+
+
+def gigabytes(answer: str) -> float | None:
+    """The amount of data in an answer, in GB."""
+    unit = r"(?:gb|gigs?|gigabytes?)\b"
+    if found := re.search(rf"(\d+(?:\.\d+)?) ?{unit}", _plain(answer)):
+        return float(found[1])
+    found = re.search(rf"\b({'|'.join(_WORDS)}) {unit}", _plain(answer))
+    return _WORDS.index(found[1]) + 1.0 if found else None
+
+
+def agrees(answer: str) -> bool:
+    """Whether an answer is a yes."""
+    return bool(_YES.search(_plain(answer))) and not _NO.search(_plain(answer))
+
+
+def worries_about_photos(answer: str) -> bool:
+    """Whether the user asks what becomes of photos."""
+    return bool(re.search(r"\b(?:photo|picture)s?\b.*\?", _plain(answer), re.DOTALL))
