@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 
 import pytest
 from tiny_model import tiny_qwen3
@@ -91,6 +92,63 @@ def test_a_session_draws_the_same_whatever_else_is_in_the_batch(model):
         return dict(zip(names, (turn.token_ids for turn in turns), strict=True))
 
     assert asyncio.run(run([0, 1, 2, 3]))[2] == asyncio.run(run([2]))[2]
+
+
+def test_a_session_that_misses_batches_goes_on_as_if_it_had_not(model):
+    """Its random stream must not begin again: the same draws would be made twice."""
+    sampling = Sampling(temperature=1.0, max_new_tokens=8)
+
+    async def talk(policy, name, absences):
+        prompt, said = [9, 10, 11], []
+        for turn in range(5):
+            if turn in absences:  # others play on; its place in the cache is lost
+                for i in range(2):
+                    await policy.generate([12 + i, 13], sampling, f"other {turn} {i}")
+            answer = await policy.generate(prompt, sampling, name)
+            said.append(answer.token_ids)
+            prompt = prompt + answer.token_ids + [14]
+        return said
+
+    def run(absences, seed=5):
+        return asyncio.run(talk(local_policy(model, (STOP,), seed=seed), "s", absences))
+
+    always = run(())
+    for absences in [(1,), (2, 3), (1, 2, 3, 4)]:
+        assert run(absences) == always
+    assert run((), seed=6) != always
+    assert len({tuple(turn) for turn in always}) == 5  # no turn repeats another's draws
+
+
+def test_batches_do_not_depend_on_how_long_an_episode_takes(model):
+    """What is computed together decides the last digits, so only the order of things may."""
+    sampling = Sampling(temperature=1.0, max_new_tokens=3)
+
+    async def talk(policy, name, pause):
+        prompt = [9, 10, len(name) + 11]
+        for _ in range(4):
+            prompt = prompt + (await policy.generate(prompt, sampling, name)).token_ids + [14]
+            for _ in name:  # some need more passes of the loop than others …
+                await asyncio.sleep(0)
+                time.sleep(pause)  # … and a slow machine more time for each
+
+    def batches(pause):
+        policy = local_policy(model, (STOP,), seed=5)
+        sizes, generate = [], policy._generate
+
+        def seen(batch):
+            sizes.append([request.session for request in batch])
+            return generate(batch)
+
+        policy._generate = seen
+
+        async def run():
+            await asyncio.gather(*(talk(policy, "s" * (i + 1), pause) for i in range(6)))
+
+        asyncio.run(run())
+        return sizes
+
+    assert batches(0.0) == batches(0.02)
+    assert {len(batch) for batch in batches(0.0)} == {6}
 
 
 def test_sampling_follows_the_distribution(model):

@@ -19,8 +19,10 @@ from transformers import DynamicCache, PreTrainedModel
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import PolicyFailure, Turn
 
-# Long enough for every episode of the batch to take its step, short beside one model step.
-_GATHER_S = 0.003
+# Passes of the event loop without a new request before a batch begins: more than an episode needs
+# for its step. Counted, not timed: batches, and with them the last digits of every log prob, must
+# not depend on how fast the machine is.
+_GATHER_PASSES = 50
 
 
 @dataclass
@@ -36,15 +38,14 @@ class _Row:
     """One session's place in the batch: the ids whose keys and values the cache holds."""
 
     ids: list[int] = field(default_factory=list)
-    generator: torch.Generator | None = None
 
 
 class LocalPolicy:
     """Batched generation with a key-value cache per session.
 
-    Sampling is reproducible: each session draws from a generator seeded by `seed` and its name,
-    whatever else is in the batch. Sessions absent from a batch are dropped from the cache and
-    computed anew when they come back.
+    Sampling is reproducible: each turn draws from a generator of its own, seeded by `seed`, the
+    session's name and the length of the prompt, whatever else is in the batch. Sessions absent from
+    a batch are dropped from the cache and computed anew when they come back.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class LocalPolicy:
         self.seed = seed
         self.max_batch = max_batch
         self._waiting: list[_Request] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._passes: int | None = None  # without a new request; None: nobody counts
         self._running = False
         self._rows: dict[str, _Row] = {}
         self._order: list[str] = []
@@ -75,12 +76,21 @@ class LocalPolicy:
         return await request.answer
 
     def _schedule(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self._start)
+        counting = self._passes is not None
+        self._passes = 0
+        if not counting:
+            asyncio.get_running_loop().call_soon(self._pass)
+
+    def _pass(self) -> None:
+        assert self._passes is not None
+        self._passes += 1
+        if self._passes < _GATHER_PASSES:
+            asyncio.get_running_loop().call_soon(self._pass)
+            return
+        self._passes = None
+        self._start()
 
     def _start(self) -> None:
-        self._timer = None
         self._waiting = [r for r in self._waiting if not r.answer.done()]  # cancelled meanwhile
         if self._running or not self._waiting:
             return
@@ -118,10 +128,11 @@ class LocalPolicy:
             ids[i, width - len(delta) :] = torch.tensor(delta)
             new[i, width - len(delta) :] = 1
         turns = [Turn([], [], "length") for _ in batch]
+        draws = [self._generator(request) for request in batch]
         active = list(range(len(batch)))
         logits = self._forward(cache, ids, new, active)
         while True:
-            tokens = self._sample(batch, turns, active, logits)
+            tokens = self._sample(batch, turns, draws, active, logits)
             active = [i for i, token in zip(active, tokens, strict=True) if token is not None]
             if not active:
                 break
@@ -139,7 +150,7 @@ class LocalPolicy:
         for request in batch:
             row = self._rows.get(request.session)
             if row is None:
-                row = _Row(generator=self._generator(request.session))
+                row = _Row()
             known = len(row.ids)
             if request.session in self._order and request.prompt[:known] == row.ids:
                 sources.append(self._order.index(request.session))
@@ -197,7 +208,12 @@ class LocalPolicy:
         return output.logits[:, -1].float()
 
     def _sample(
-        self, batch: list[_Request], turns: list[Turn], active: list[int], logits: torch.Tensor
+        self,
+        batch: list[_Request],
+        turns: list[Turn],
+        draws: list[torch.Generator],
+        active: list[int],
+        logits: torch.Tensor,
     ) -> list[int | None]:
         """Draw a token for each active row; None where the turn ends with it."""
         scale = torch.tensor([batch[i].sampling.temperature or 1.0 for i in active])[:, None]
@@ -207,7 +223,7 @@ class LocalPolicy:
         for place, i in enumerate(active):
             request, turn = batch[i], turns[i]
             greedy = request.sampling.temperature == 0
-            token = best[place] if greedy else self._draw(log_probs[place], request)
+            token = best[place] if greedy else self._draw(log_probs[place], request, draws[i])
             turn.token_ids.append(token)
             turn.log_probs.append(float(log_probs[place, token]))
             if token in self.stop_ids:
@@ -216,14 +232,14 @@ class LocalPolicy:
             tokens.append(None if done else token)
         return tokens
 
-    def _draw(self, log_probs: torch.Tensor, request: _Request) -> int:
+    def _draw(self, log_probs: torch.Tensor, request: _Request, generator: torch.Generator) -> int:
         if request.sampling.top_p < 1.0 or request.sampling.top_k > 0:
             raise PolicyFailure("the local policy samples from the whole distribution only")
-        generator = self._rows[request.session].generator
         return int(torch.multinomial(log_probs.exp(), 1, generator=generator))
 
-    def _generator(self, session: str) -> torch.Generator:
-        digest = hashlib.sha256(f"{self.seed}:{session}".encode()).digest()
+    def _generator(self, request: _Request) -> torch.Generator:
+        name = f"{self.seed}:{request.session}:{len(request.prompt)}"
+        digest = hashlib.sha256(name.encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
