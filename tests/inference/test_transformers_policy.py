@@ -142,7 +142,7 @@ def test_batches_do_not_depend_on_how_long_an_episode_takes(model):
         policy._generate = seen
 
         async def run():
-            await asyncio.gather(*(talk(policy, "s" * (i + 1), pause) for i in range(6)))
+            await asyncio.gather(*(talk(policy, "s" * (3 * i + 1), pause) for i in range(6)))
 
         asyncio.run(run())
         return sizes
