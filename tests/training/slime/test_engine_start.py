@@ -48,7 +48,10 @@ def test_the_second_waits_until_the_first_is_over(name, capsys) -> None:
 def test_kill_9_ends_a_turn(tmp_path) -> None:
     name = f"tau2-test-{os.getpid()}"  # an argument cannot hold the 0
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, name], cwd=SCRIPTS, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, name, "train_grpo_slime.py"],
+        cwd=SCRIPTS,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout.readline() == "held\n"
     asked = []
@@ -59,6 +62,27 @@ def test_kill_9_ends_a_turn(tmp_path) -> None:
     holder.communicate()
     second.wait(lambda: pytest.fail("it is free"))
     second.over()
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_stranger_who_holds_the_name_blocks_nobody(tmp_path, capsys, listening) -> None:
+    name = f"tau2-test-stranger-{os.getpid()}"
+    code = (
+        "import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind('\\0' + sys.argv[1]); "
+    )
+    code += ("s.listen(1); " if listening else "") + "print('held', flush=True); time.sleep(600)"
+    stranger = subprocess.Popen(
+        [sys.executable, "-c", code, name], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert stranger.stdout.readline() == "held\n"
+        began = time.monotonic()
+        EngineStart(f"\0{name}").wait(bool, limit=30)
+        assert time.monotonic() - began < 15
+        assert "is no training of this project" in capsys.readouterr().out
+    finally:
+        stranger.kill()
+        stranger.communicate()
 
 
 def test_who_waits_can_give_up_and_does_not_wait_for_ever(name, capsys) -> None:
