@@ -28,6 +28,7 @@ from tau2_agent.config.layers import (
     file_layers,
 )
 from tau2_agent.config.settings import SPLITS
+from tau2_agent.rollout.template_files import template_file
 from tau2_agent.config.sweeps import PLAIN, Run, resolve_runs
 
 # --- where jobs run ------------------------------------------------------------------------------

@@ -2,9 +2,16 @@
 DEMO_MODEL = config["model"]["source"] == "demo"
 
 
+def chat_template_file():
+    """What takes the place of the model's own chat template: when its text changes, so does it."""
+    wanted = config["model"]["chat_template"]
+    return os.path.relpath(template_file(wanted)) if wanted else []
+
+
 rule base_model:
     input:
         traces=TRACES if DEMO_MODEL else [],
+        template=chat_template_file(),
     output:
         directory(CHECKPOINTS["base"]),
     log:
@@ -17,10 +24,12 @@ rule base_model:
                 source="demo",
                 traces=TRACES,
                 seed=config["seed"],
-                **only("model", "layers hidden_size heads vocab_size context_length"),
+                **only(
+                    "model", "layers hidden_size heads vocab_size context_length chat_template"
+                ),
             )
             if DEMO_MODEL
-            else flags(only("model", "source revision"))
+            else flags(only("model", "source revision chat_template max_positions"))
         ),
         code=code,
     message:

@@ -6,13 +6,17 @@ Qwen3-4B-Instruct-2507. Its tokenizer splits text at sentence marks and new line
 phrase can become one token: an episode is then some 600 tokens instead of 9,000, which is what
 makes minutes on a CPU possible, and which no real model's tokenizer does.
 
-Any other source is a hub id (with `--revision`, a commit hash or tag) or a local folder.
+Any other source is a hub id (with `--revision`, a commit hash or tag) or a local folder. Its chat
+template, or the one of `--chat-template`, is tried before anything is trained: see
+`tau2_agent/rollout/template_trial.py`. What passed is written into the folder, thinking switched
+off where the template can do that, so that all stages, and servers, read the same.
 
 The output folder is whole or absent.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from importlib.resources import files
@@ -21,6 +25,8 @@ from pathlib import Path
 from tau2_agent import cli
 from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl
+from tau2_agent.rollout.model_folder import prepare_chat, widen_positions
+from tau2_agent.rollout.template_files import shipped_templates, template_file
 from tau2_agent.weights import require_readable
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -63,8 +69,6 @@ def demo_tokenizer(texts: list[str], vocab_size: int):
 
 def training_texts(traces: Path, prompt_text: str) -> list[str]:
     """What the demo tokenizer is trained on: the traces' messages and the system prompt."""
-    import json
-
     texts = [prompt_text]
     for row in read_jsonl(traces):
         for message in row["messages"]:
@@ -138,23 +142,14 @@ def fetch(folder: Path, source: str, revision: str | None) -> None:
     shutil.rmtree(folder / ".cache", ignore_errors=True)
 
 
-def check(folder: Path, source: str, trained: bool = True) -> None:
-    """A folder that later stages can load: configuration, weights, tokenizer, chat template.
-
-    trained: False for a model that is only served, whose template may do as it likes.
-    """
-    from transformers import AutoTokenizer
-
-    from tau2_agent.rollout.chat_template import ChatCodec
-
+def check(folder: Path, source: str) -> None:
+    """The files that every later stage needs are there. Raises InputError, WeightsError."""
     missing = [
         name for name in ("config.json", "tokenizer_config.json") if not (folder / name).exists()
     ]
     if missing:
         raise InputError(f"{source} lacks {', '.join(missing)}: not a Hugging Face model")
     require_readable(folder)
-    if trained:
-        ChatCodec(AutoTokenizer.from_pretrained(folder))
 
 
 def main() -> int:
@@ -164,6 +159,16 @@ def main() -> int:
     parser.add_argument("--revision", help="of a hub id: commit hash or tag")
     parser.add_argument(
         "--only-served", action="store_true", help="not to be trained: any chat template will do"
+    )
+    parser.add_argument(
+        "--chat-template",
+        metavar="FILE_OR_NAME",
+        help=f"in place of the model's own: a file, or one of {', '.join(shipped_templates())}",
+    )
+    parser.add_argument(
+        "--max-positions",
+        type=int,
+        help="tokens that the model can read, more than it was made for",
     )
     demo = parser.add_argument_group("the demo model")
     demo.add_argument("--traces", type=Path, help="teacher traces to train the tokenizer on")
@@ -181,6 +186,9 @@ def main() -> int:
             "--hidden-size must be a multiple of twice --heads (rotary embeddings are pairs)"
         )
 
+    if args.chat_template is not None:
+        template_file(args.chat_template)  # a wrong name is said before anything is downloaded
+
     partial = args.output.with_name(args.output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -188,7 +196,11 @@ def main() -> int:
         make_demo(partial, args)
     else:
         fetch(partial, args.source, args.revision)
-    check(partial, args.source, trained=not args.only_served)
+    check(partial, args.source)
+    if args.max_positions is not None:
+        widen_positions(partial, args.source, args.max_positions)
+    if not args.only_served:
+        prepare_chat(partial, args.source, args.chat_template)
     if args.output.is_dir():
         shutil.rmtree(args.output)
     os.rename(partial, args.output)

@@ -199,6 +199,8 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
         ),
         ({"model": {"hidden_size": 100, "heads": 3}}, ["no multiple of twice model.heads 3"]),
         ({"model": {"source": "Qwen/Qwen3-0.6B"}}, ["pin model.revision"]),
+        ({"model": {"chat_template": "hermse"}}, ["hermse is no template file", "hermes, llama3"]),
+        ({"model": {"max_positions": 9000}}, ["as many positions as model.context_length"]),
         (
             {"reward": {"weights": {"action": 0, "communicate": 0, "assertion": 0}}},
             ["reward.weights are all 0"],

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import hashlib
 import json
 from importlib.resources import files
 
@@ -10,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tau2.data_model.message import AssistantMessage, ToolMessage, UserMessage
 
+from tau2_agent.benchmark.environment import assistant_tools
+from tau2_agent.rollout.call_formats import FORMATS, argument_types
 from tau2_agent.rollout.chat_template import ChatCodec, TemplateError
 from tau2_agent.rollout.model_agent import ModelAgent
 from tau2_agent.rollout.policy import Sampling
@@ -67,6 +70,63 @@ def test_parse(codec, text, content, calls):
         ]
 
 
+XML = "<tool_call>\n<function=refuel_data>\n{}</function>\n</tool_call>"
+LLAMA = '{"name": "f", "parameters": {"a": 1}}'
+
+
+def xml(**arguments):
+    lines = [f"<parameter={k}>\n{v}\n</parameter>\n" for k, v in arguments.items()]
+    return XML.format("".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "content", "calls"),
+    [
+        # the schema says what is text and what is a number
+        ("xml", xml(line_id="12", gb_amount="12"), "", [{"line_id": "12", "gb_amount": 12}]),
+        ("xml", xml(gb_amount="two"), "", [{"gb_amount": "two"}]),
+        ("xml", xml(customer_id=" C1\n\nC2 "), "", [{"customer_id": " C1\n\nC2 "}]),
+        ("xml", xml(), "", [{}]),
+        ("xml", "So. " + xml() + "\n" + xml(line_id="L"), "So.", [{}, {"line_id": "L"}]),
+        ("xml", xml().replace("</function>", ""), ..., None),
+        ("llama", LLAMA, "", [{"a": 1}]),
+        ("llama", f"So. <|python_tag|>{LLAMA}; {LLAMA}", "So.", [{"a": 1}] * 2),
+        ("llama", f"{LLAMA}; {LLAMA}", "", [{"a": 1}] * 2),
+        ("llama", '<|python_tag|>{"name": "f"}', "", [{}]),
+        ("llama", f"<|python_tag|>{LLAMA}; {{", "", [{"a": 1}]),
+        # text is text, also when it begins like a call
+        ("llama", '{"name": "f"}', ..., None),
+        ("llama", f"{LLAMA} is what I would call.", ..., None),
+        ("llama", f"I would call {LLAMA}", ..., None),
+        ("llama", "<|python_tag|>[1]", ..., None),
+        ("llama", "", ..., None),
+    ],
+)
+def test_other_formats_of_calls(form, text, content, calls):
+    form = next(one for one in FORMATS if one.name == form)
+    reading = form.read(text, argument_types(assistant_tools()))
+    if content is ...:
+        assert reading is None
+        return
+    assert reading[0].strip() == content
+    assert [arguments for _, arguments in reading[1]] == calls
+
+
+def test_reasoning_is_nobodys_to_read_and_stays_in_the_stream(codec):
+    def read(codec, text):
+        return codec.parse(codec.encode(text), first_call=0)
+
+    assert read(codec, "<think>\nHm.\n</think>\n\nHello").content == "Hello"
+    assert read(codec, "<think>Hm.</think>" + CALL).tool_calls[0].name == "toggle_data"
+    assert read(codec, "<think>" + CALL).tool_calls is None  # a thought of a call is none
+    assert read(codec, "<think>\nHm.").content == ""
+    assert read(codec, "A </think> b").content == "A </think> b"
+    opened = copy.deepcopy(codec)
+    opened._opened += "<think>\n"  # by the prompt
+    assert read(opened, "Hm.\n</think>\n\nHello").content == "Hello"
+    assert read(opened, "Hm.").content == ""
+
+
 @given(st.text(max_size=80))
 @settings(max_examples=200, deadline=None)
 def test_no_text_breaks_the_parser(codec, text):
@@ -76,6 +136,7 @@ def test_no_text_breaks_the_parser(codec, text):
 # --- conversations
 
 
+GOLDEN = ["7f344c92ef9518d7", "41dbbb961c4b76f8"]
 texts = st.text(alphabet="ab .!?\n{}é", max_size=12).map(lambda text: text.strip() or "x")
 
 
@@ -273,6 +334,66 @@ def test_a_template_that_rewrites_history_is_refused(tokenizer):
     other.chat_template = None
     with pytest.raises(TemplateError, match="no chat template"):
         ChatCodec(other)
+
+
+def test_tokens_are_those_of_checkpoints_made_before(codec):
+    """Of this conversation, as tokenised when the demo's first checkpoints were made."""
+    call = {"name": "refuel_data", "arguments": '{"customer_id": "C1", "gb_amount": 2.0}'}
+    talk = [
+        {"role": "system", "content": "You are a telecom support agent."},
+        {"role": "assistant", "content": "Hi! How can I help you today?"},
+        {"role": "user", "content": " My data is slow.\n"},
+        {"role": "assistant", "content": "Wait.", "tool_calls": [{"function": call}] * 2},
+        {"role": "tool", "content": '{"a": "é"}', "tool_call_id": "0"},
+        {"role": "tool", "content": "Error: \\ no", "tool_call_id": "1"},
+        {"role": "assistant", "content": "", "tool_calls": [{"function": call}]},
+        {"role": "tool", "content": "", "tool_call_id": "0"},
+        {"role": "assistant", "content": "Please check the status bar."},
+        {"role": "user", "content": "Thank you."},
+        {"role": "assistant", "content": "Bye."},
+    ]
+    schema = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    digests = []
+    for tools in ([], [schema]):
+        record = codec.trace(talk, tools)
+        content = json.dumps([record.ids, record.loss_mask, record.prompt_length])
+        digests.append(hashlib.sha256(content.encode()).hexdigest()[:16])
+    assert digests == GOLDEN
+
+
+# --- speed: what is the same is rendered and tokenised once
+
+
+def test_the_head_of_a_prompt_is_made_once(tokenizer, monkeypatch):
+    codec = ChatCodec(tokenizer)
+    schema = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+    def talk(text, system="s"):
+        return [
+            {"role": "system", "content": system},
+            {"role": "assistant", "content": "Hi! How can I help you today?"},
+            {"role": "user", "content": text},
+        ]
+
+    def expected(messages, tools):
+        text = tokenizer.apply_chat_template(
+            messages, tools=tools or None, tokenize=False, add_generation_prompt=True
+        )
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    assert codec.prompt(talk("a"), [schema]) == expected(talk("a"), [schema])
+    with monkeypatch.context() as patch:
+        patch.setattr(codec, "render", None)  # no more of it
+        second = codec.prompt(talk("b\n"), copy.deepcopy([schema]))
+        assert codec.increment_text([{"role": "user", "content": "c"}]).count("c<") == 1
+    assert second == expected(talk("b\n"), [schema])
+    # whatever changes in the head, it is made anew
+    for messages, tools in ((talk("a", "t"), [schema]), (talk("a", "t"), []), (talk("a"), [])):
+        assert codec.prompt(messages, tools) == expected(messages, tools)
+        codec.prompt(messages, tools).append(-1)  # a caller's list is his own
+        assert codec.prompt(messages, tools) == expected(messages, tools)
+    without = talk("a")[::2]
+    assert codec.prompt(without, [schema]) == expected(without, [schema])
 
 
 def test_arguments_survive_a_trace(codec):

@@ -12,6 +12,8 @@ from typing import Any
 
 from tau2_agent.config import user_options as user_config
 from tau2_agent.config.mistakes import Fault
+from tau2_agent.rollout.rendering import TemplateError
+from tau2_agent.rollout.template_files import template_file
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -19,6 +21,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _length_of_training(config)
     yield from _token_budgets(config)
     yield from _teacher(config)
+    yield from _chat_template(config["model"])
     yield from (Fault(*fault) for fault in user_config.faults(config))
     if sum(config["reward"]["weights"].values()) == 0:
         yield Fault("reward.weights", "reward.weights are all 0; at least one check must count")
@@ -82,6 +85,12 @@ def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _demo_model(config: Mapping[str, Any]) -> Iterator[Fault]:
     model = config["model"]
+    if model["max_positions"] is not None:
+        yield Fault(
+            "model.max_positions",
+            "model.max_positions is for models that were made elsewhere; a demo model has as many "
+            "positions as model.context_length says",
+        )
     hidden, heads, room = model["hidden_size"], model["heads"], model["context_length"]
     if hidden % (2 * heads):
         yield Fault(
@@ -108,6 +117,14 @@ def _pinned_model(model: Mapping[str, Any]) -> Iterator[Fault]:
             f"model.source {model['source']} is no folder here, so it is a hub id; pin "
             "model.revision to a commit hash, so that two runs train the same model",
         )
+
+
+def _chat_template(model: Mapping[str, Any]) -> Iterator[Fault]:
+    if model["chat_template"] is not None:
+        try:
+            template_file(model["chat_template"])
+        except TemplateError as error:
+            yield Fault("model.chat_template", f"model.chat_template: {error}")
 
 
 def _cpu_backend(config: Mapping[str, Any]) -> Iterator[Fault]:

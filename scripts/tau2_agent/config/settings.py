@@ -47,6 +47,13 @@ class Model(Section):
     )
     source: Text = Field(description="demo: made here | a hub id | a local Hugging Face folder")
     revision: Optional[Text] = Field(None, description="of a hub id, required: commit hash or tag")
+    chat_template: Optional[Text] = Field(
+        None,
+        description="in place of its own: a file, or hermes | llama3 | qwen3_nothink",
+    )
+    max_positions: Optional[Count] = Field(
+        None, description="tokens that it can read, if more than it was made for; null: its own"
+    )
     layers: Count = Field(2, description="of a demo model, as the next four")
     hidden_size: Count = Field(128, description="of each layer")
     heads: Count = Field(4, description="attention heads")

@@ -319,5 +319,5 @@ def _model_shape(needs: Requirements, config: dict[str, Any]) -> Iterator[Findin
             "failure",
             "model",
             f"a context of {needs.context_length} tokens is asked for, the model has {longest}; "
-            "lower the section's context_length (or sft.max_length)",
+            "lower the section's context_length (or sft.max_length), or raise model.max_positions",
         )

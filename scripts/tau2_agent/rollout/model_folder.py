@@ -1,0 +1,108 @@
+"""Makes the folder of a fetched model ready for episodes: chat template, stop tokens, positions.
+
+All of it is written into the folder, in the files where Hugging Face's libraries and servers look.
+What was changed is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tau2_agent.errors import InputError
+from tau2_agent.rollout.chat_template import ChatCodec
+from tau2_agent.rollout.rendering import TemplateError
+from tau2_agent.rollout.template_choice import choose_template
+
+
+def prepare_chat(folder: Path, source: str, wanted: str | None) -> None:
+    """Try the chat template, or the one that is wanted, and leave in the folder what passed.
+
+    Raises InputError with what failed in the trial and what to do.
+    """
+    tokenizer = _tokenizer(folder, source)
+    try:
+        chosen = choose_template(tokenizer, wanted)
+    except TemplateError as error:
+        raise InputError(f"{source} cannot be trained on tool calls: {error}") from error
+    if wanted is not None:
+        print(f"chat template: {wanted}, not the model's own")
+    for switch in chosen.switches:
+        print(f"chat template: written with {switch}; as it is, it would rewrite earlier turns")
+    if chosen.text != tokenizer.chat_template:
+        write_template(folder, chosen.text)
+        ChatCodec(_tokenizer(folder, source))  # what later stages will read
+    if add_stop(folder, chosen.codec.stop_id):
+        print(f"generation_config.json: {chosen.codec.stop_text} ends an answer, too")
+
+
+def _tokenizer(folder: Path, source: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except Exception as error:  # whatever its files bring up in the libraries that read them
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{source}: its tokenizer cannot be loaded: {reason}") from error
+
+
+def write_template(folder: Path, text: str) -> None:
+    """Make `text` the only chat template of a model folder."""
+    shutil.rmtree(folder / "additional_chat_templates", ignore_errors=True)
+    (folder / "chat_template.json").unlink(missing_ok=True)
+    (folder / "chat_template.jinja").write_text(text, encoding="utf-8")
+    _edit(folder / "tokenizer_config.json", chat_template=None)
+
+
+def add_stop(folder: Path, stop_id: int) -> bool:
+    """Let the model's generation stop where its template does; tell whether that was new.
+
+    Base models that got a chat template know only the end of a document.
+    """
+    file = folder / "generation_config.json"
+    if not file.exists():
+        file.write_text("{}", encoding="utf-8")
+    known = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+    if known is None:
+        known = json.loads((folder / "config.json").read_text("utf-8")).get("eos_token_id") or []
+    known = known if isinstance(known, list) else [known]
+    if stop_id in known:
+        return False
+    _edit(file, eos_token_id=[stop_id, *known])
+    return True
+
+
+def widen_positions(folder: Path, source: str, positions: int) -> None:
+    """Let the model read longer texts than it was made for. Raises InputError.
+
+    Rotary positions go on beyond what a model has seen, and it learns them in training; positions
+    that are scaled, or looked up in a table, do not.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    own = config.get("max_position_embeddings")
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    scaling = rope.get("rope_type", rope.get("type", "default"))
+    if not isinstance(own, int) or not (config.get("rope_theta") or rope.get("rope_theta")):
+        raise InputError(f"{source} has no rotary positions; model.max_positions must be null")
+    if scaling != "default":
+        raise InputError(
+            f"{source} scales its rotary positions ({scaling}); model.max_positions must be null"
+        )
+    if positions < own:
+        raise InputError(
+            f"{source} has {own} positions; model.max_positions {positions} would take some away: "
+            "set it to null, and bound texts by context_length"
+        )
+    _edit(folder / "config.json", max_position_embeddings=positions)
+    _edit(folder / "tokenizer_config.json", model_max_length=positions)
+    print(f"positions: {positions} instead of {own}; it has not seen the ones beyond")
+
+
+def _edit(file: Path, **values: Any) -> None:
+    """Set values of a JSON file; None takes a key away."""
+    content = json.loads(file.read_text(encoding="utf-8")) | values
+    content = {key: value for key, value in content.items() if values.get(key, value) is not None}
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
