@@ -23,6 +23,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from tau2_agent import cli
+from tau2_agent.config.program_options import add
 from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl
 from tau2_agent.rollout.model_folder import prepare_chat, widen_positions
@@ -172,12 +173,11 @@ def main() -> int:
     )
     demo = parser.add_argument_group("the demo model")
     demo.add_argument("--traces", type=Path, help="teacher traces to train the tokenizer on")
-    demo.add_argument("--seed", type=int, default=0, help="of the random weights")
-    demo.add_argument("--layers", type=int, default=2)
-    demo.add_argument("--hidden-size", type=int, default=128)
-    demo.add_argument("--heads", type=int, default=4)
-    demo.add_argument("--vocab-size", type=int, default=3000, help="upper bound, in tokens")
-    demo.add_argument("--context-length", type=int, default=4096, help="in tokens")
+    add(
+        demo,
+        "seed model.layers model.hidden_size model.heads model.vocab_size model.context_length",
+        "cpu",
+    )
     args = parser.parse_args()
     if args.source == "demo" and args.traces is None:
         parser.error("--source demo needs --traces, the text for its tokenizer")

@@ -24,8 +24,9 @@ from typing import Any
 from tau2_agent import cli
 from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.config.program_options import add_user
 from tau2_agent.errors import InputError
-from tau2_agent.evaluation.model_evaluation import add_flags, evaluate
+from tau2_agent.evaluation.model_evaluation import EPISODE_TIMEOUT_S, add_flags, evaluate
 from tau2_agent.evaluation.playing import PLAYING, SCORING, play_each
 from tau2_agent.evaluation.results import read_summary
 from tau2_agent.evaluation.statistics import figure
@@ -71,7 +72,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     add_flags(parser)
     parser.set_defaults(task_split="extra_dev")
     for side in SIDES:
-        users.add_flags(parser, f"user-{side}")
+        add_user(parser, f"user-{side}")
     return parser.parse_args(argv)
 
 
@@ -110,7 +111,7 @@ def play_agent(
     tasks = load_tasks(options.task_split)
     if options.num_tasks >= 0:
         tasks = tasks[: options.num_tasks]
-    limits = Limits(max_steps=options.max_steps, timeout_s=options.episode_timeout)
+    limits = Limits(max_steps=options.max_steps, timeout_s=EPISODE_TIMEOUT_S)
     decides = {
         "agent": options.agent,
         "user": simulators.simulator,

@@ -29,14 +29,12 @@ def main() -> int:
     )
     parser.add_argument("--source", help="hub id of the model, to find slime's script for it")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs that share the layers")
-    parser.add_argument("--slime-home", help="slime's source folder, if it is not found")
-    parser.add_argument("--megatron-home", help="Megatron-LM's source folder, if it is not found")
     parser.add_argument("--extra-args", default="", help="further arguments for slime's tool")
     args = parser.parse_args()
     if args.to == "hf" and args.model is None:
         parser.error("--to hf needs --model, the Hugging Face folder of the same architecture")
 
-    install = find_install(args.slime_home, args.megatron_home)
+    install = find_install()
     if args.to == "hf":
         to_huggingface(install, args.input, args.output, args.model)
     else:

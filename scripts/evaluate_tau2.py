@@ -17,8 +17,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tau2_agent import cli
+from tau2_agent.config.program_options import add_user
 from tau2_agent.evaluation.model_evaluation import add_flags, evaluate
-from tau2_agent.users import registry as users
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         "--compare", type=Path, nargs="*", default=[], help="results to show beside"
     )
     add_flags(parser)
-    users.add_flags(parser)
+    add_user(parser)
     args = parser.parse_args()
 
     from tau2_agent.evaluation.results import read_summary

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent import cli
-from tau2_agent.benchmark.environment import PROMPTS
+from tau2_agent.config.program_options import add
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_json, write_jsonl
 from tau2_agent.teachers.trace_checks import RejectedTrace, TraceRules, checked
@@ -33,21 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--teacher", default="file", choices=["file", "hub"], help="what it is")
     parser.add_argument("--revision", help="of a data set: commit hash or tag")
     parser.add_argument("--output", type=Path, required=True, help="trace file to write")
-    parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    parser.add_argument(
-        "--replace-prompt",
-        action="store_true",
-        help="put the system prompt, tool schemas and greeting in place of the traces' own",
-    )
-    parser.add_argument("--no-replace-prompt", action="store_false", dest="replace_prompt")
+    add(parser, "prompt traces.replace_prompt traces.max_length traces.max_rejected_share", "slime")
     parser.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
-    parser.add_argument("--max-length", type=int, help="longest trace in tokens; needs --tokenizer")
-    parser.add_argument(
-        "--max-rejected-share",
-        type=float,
-        default=0.1,
-        help="of the conversations; more is an error",
-    )
     args = parser.parse_args(argv)
 
     rules = trace_rules(args)

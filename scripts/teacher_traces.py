@@ -14,13 +14,13 @@ Such a teacher gets several attempts a task; its first good one is kept.
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
 from tau2_agent import cli
-from tau2_agent.benchmark.environment import PROMPTS, prompt_tools, system_prompt
+from tau2_agent.benchmark.environment import prompt_tools, system_prompt
 from tau2_agent.benchmark.tasks import get_task, read_task_file
+from tau2_agent.config.program_options import add, add_user
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
 from tau2_agent.reward.scoring import score
@@ -63,37 +63,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument("--output", type=Path, required=True, help="trace file to write")
     parser.add_argument("--teacher", default="scripted", help="who plays the agent; llm: a model")
-    parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    parser.add_argument("--seed", type=int, default=0, help="of who plays the user, in a mixture")
-    llm = parser.add_argument_group("a teacher that is a language model")
-    llm.add_argument("--teacher-model", help="as litellm names it: PROVIDER/MODEL")
-    llm.add_argument("--teacher-api-base", help="address of an OpenAI-compatible server")
-    llm.add_argument("--teacher-temperature", type=float, default=0.7)
-    llm.add_argument("--teacher-max-tokens", type=int, help="of an answer")
-    llm.add_argument(
-        "--teacher-options", type=json.loads, default={}, help="further options of litellm, JSON"
+    add(parser, "prompt seed", "slime")
+    llm = parser.add_argument_group("a teacher or a user that is a language model")
+    add(
+        llm,
+        "traces.model traces.api_base traces.temperature traces.max_tokens traces.options"
+        " traces.timeout_s traces.price traces.budget_usd traces.budget_tokens",
+        "slime",
+        prefix="teacher-",
     )
-    llm.add_argument("--teacher-timeout-s", type=float, default=120.0, help="of one call")
-    llm.add_argument(
-        "--teacher-price",
-        type=float,
-        nargs=2,
-        metavar=("INPUT", "OUTPUT"),
-        help="dollars per million tokens, for a model that litellm has no price of",
-    )
-    llm.add_argument("--teacher-budget-usd", type=float, help="of this output, in all")
-    llm.add_argument("--teacher-budget-tokens", type=int, help="of this output, in all")
-    llm.add_argument("--attempts", type=int, default=4, help="a task; the first good one is kept")
-    llm.add_argument("--concurrency", type=int, default=16, help="episodes at once")
-    llm.add_argument("--max-steps", type=int, default=200, help="of an episode, as tau2 counts")
+    add(llm, "traces.attempts traces.concurrency traces.max_length", "slime")
     llm.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
-    llm.add_argument("--max-length", type=int, help="longest trace in tokens; needs --tokenizer")
-    users.add_flags(parser)
+    add_user(parser)
     args = parser.parse_args(argv)
     if args.teacher == "llm" and not args.teacher_model:
         parser.error("--teacher llm needs --teacher-model")
-    if not isinstance(args.teacher_options, dict):
-        parser.error("--teacher-options must be a JSON object, such as '{\"top_p\": 0.9}'")
     if (args.tokenizer is None) != (args.max_length is None):
         parser.error("--tokenizer and --max-length go together: tokens are the model's")
 

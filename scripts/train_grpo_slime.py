@@ -20,7 +20,7 @@ import yaml
 
 from tau2_agent import cli
 from tau2_agent.benchmark.data_files import data_sha256
-from tau2_agent.benchmark.environment import PROMPTS
+from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_text
 from tau2_agent.preflight import checks as preflight
@@ -39,6 +39,9 @@ from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
+ADAM_BETA2 = 0.98
+EPISODE_TIMEOUT_S = 900.0
+MAX_DROPPED_GROUPS = 16  # a round; then any group is taken
 
 
 def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -48,11 +51,11 @@ def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "tau2_users": users.to_settings(users.from_options(options, options.seed)),
         "tau2_user_calls": str(folder / USER_CALLS),
         "tau2_alpha": options.alpha,
-        "tau2_partial_weights": options.weights,
+        "tau2_partial_weights": ",".join(map(str, options.weights)),
         "tau2_max_new_tokens": options.max_new_tokens,
         "tau2_max_steps": options.max_steps,
-        "tau2_episode_timeout_s": options.episode_timeout,
-        "tau2_max_dropped_groups": options.max_dropped_groups,
+        "tau2_episode_timeout_s": EPISODE_TIMEOUT_S,
+        "tau2_max_dropped_groups": MAX_DROPPED_GROUPS,
         "tau2_max_silent_groups": 2 * options.prompts_per_rollout,
         "tau2_rollouts_path": str(folder / ROLLOUTS),
     }
@@ -98,7 +101,6 @@ def slime_arguments(
         *("--advantage-estimator", "grpo"),
         *("--eps-clip", str(options.clip_low)),
         *("--eps-clip-high", str(options.clip_high)),
-        *("--entropy-coef", str(options.entropy)),
         # sampling on the same GPUs
         "--colocate",
         *("--rollout-num-gpus-per-engine", str(options.gpus_per_engine)),
@@ -110,7 +112,7 @@ def slime_arguments(
             schedule=options.lr_schedule,
             warmup=0.0,
             weight_decay=options.weight_decay,
-            beta2=options.adam_beta2,
+            beta2=ADAM_BETA2,
         ),
         *slime_command.parallel_arguments(options, config),
     ]
@@ -132,74 +134,30 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sft", type=Path, required=True, help="checkpoint to start from")
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
-    parser.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    parser.add_argument("--seed", type=int, default=0)
-    rollout = parser.add_argument_group("rollouts")
-    rollout.add_argument("--rollouts", type=int, default=74, help="rounds of playing and training")
-    rollout.add_argument("--prompts-per-rollout", type=int, default=8, help="tasks a round")
-    rollout.add_argument("--samples-per-prompt", type=int, default=4, help="episodes a task")
-    rollout.add_argument("--temperature", type=float, default=0.7)
-    rollout.add_argument(
-        "--response-length", type=int, default=4096, help="tokens after the first prompt"
-    )
-    rollout.add_argument("--max-new-tokens", type=int, default=1024, help="tokens a turn")
-    rollout.add_argument("--context-length", type=int, default=16384, help="tokens an episode")
-    rollout.add_argument("--max-steps", type=int, default=200, help="as tau2 counts them")
-    rollout.add_argument("--episode-timeout", type=float, default=900.0, help="seconds")
-    rollout.add_argument(
-        "--dynamic-sampling",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="drop groups whose episodes all got the same reward",
-    )
-    rollout.add_argument(
-        "--max-dropped-groups", type=int, default=16, help="a round; then any group is taken"
+    settings.add(parser, "prompt seed grpo.save_rollouts", "slime")
+    settings.add(
+        parser.add_argument_group("rollouts"),
+        "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.temperature"
+        " grpo.response_length grpo.max_new_tokens grpo.context_length grpo.max_steps"
+        " grpo.dynamic_sampling",
+        "slime",
     )
     reward = parser.add_argument_group("reward")
-    reward.add_argument("--alpha", type=float, default=0.5, help="weight of the partial score")
-    reward.add_argument("--weights", default="0.7,0.1,0.2", help="action,communicate,assertion")
-    reward.add_argument(
-        "--scale-by-group-std",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="divide advantages by the group's deviation",
+    settings.add(reward, "reward.alpha grpo.scale_by_group_std", "slime")
+    settings.add_partial_weights(reward)
+    settings.add(
+        parser.add_argument_group("optimisation"),
+        "grpo.lr grpo.lr_schedule grpo.weight_decay grpo.updates_per_rollout grpo.clip_low"
+        " grpo.clip_high grpo.kl_coef",
+        "slime",
     )
-    optimisation = parser.add_argument_group("optimisation")
-    optimisation.add_argument("--lr", type=float, default=1e-6)
-    optimisation.add_argument(
-        "--lr-schedule",
-        choices=["constant", "linear", "cosine"],
-        default="constant",
-        help="linear and cosine end at 0 with the last rollout",
+    settings.add(
+        parser.add_argument_group("sampling"),
+        "slime.gpus_per_engine slime.sglang_mem_fraction slime.router_policy",
+        "slime",
     )
-    optimisation.add_argument("--weight-decay", type=float, default=0.1)
-    optimisation.add_argument("--adam-beta2", type=float, default=0.98)
-    optimisation.add_argument(
-        "--updates-per-rollout",
-        type=int,
-        default=1,
-        help="optimizer steps a round, on parts of its episodes",
-    )
-    optimisation.add_argument(
-        "--clip-low", type=float, default=0.2, help="lower bound of the ratio"
-    )
-    optimisation.add_argument("--clip-high", type=float, default=0.28, help="its upper bound")
-    optimisation.add_argument(
-        "--kl-coef", type=float, default=0.0, help="weight of KL to the SFT model"
-    )
-    optimisation.add_argument("--entropy", type=float, default=0.0, help="weight of the entropy")
-    parser.add_argument("--save-rollouts", type=int, default=10, help="between checkpoints")
-    server = parser.add_argument_group("sampling")
-    server.add_argument("--gpus-per-engine", type=int, default=1, help="GPUs that share one server")
-    server.add_argument(
-        "--sglang-mem-fraction", type=float, default=0.7, help="of a GPU, while sampling"
-    )
-    server.add_argument(
-        "--router-policy", default="consistent_hashing", help="manual for the router of PyPI"
-    )
-    users.add_flags(parser)
-    slime_command.add_machine_flags(parser)
-    slime_command.add_tracking_flags(parser)
+    settings.add_user(parser)
+    settings.add_slime_machine(parser)
     return parser.parse_args(arguments)
 
 
@@ -264,9 +222,9 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     """All options that decide the weights."""
     names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
-        "max_new_tokens context_length max_steps dynamic_sampling max_dropped_groups alpha weights "
-        "scale_by_group_std lr lr_schedule weight_decay adam_beta2 updates_per_rollout clip_low "
-        "clip_high kl_coef entropy"
+        "max_new_tokens context_length max_steps dynamic_sampling alpha weights "
+        "scale_by_group_std lr lr_schedule weight_decay updates_per_rollout clip_low "
+        "clip_high kl_coef"
     )
     if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
         names += " rollouts"
@@ -280,7 +238,7 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     options = parse()
-    install = find_install(options.slime_home, options.megatron_home)
+    install = find_install()
     mark = fingerprint(
         {"sft": options.sft, "tasks": options.tasks},
         {"data": data_sha256(), **fingerprint_fields(options)},

@@ -25,6 +25,7 @@ from typing import Any
 
 from tau2_agent import cli
 from tau2_agent.benchmark.data_files import data_sha256
+from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
@@ -32,10 +33,11 @@ from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
+EPISODE_TIMEOUT_S = 300.0
 # Options that do not decide what is trained: the paths' content is in the fingerprint by itself.
 NOT_DECISIVE = {
     *("model", "tasks", "output", "rollouts"),
-    *("save_rollouts", "keep_checkpoints", "episode_timeout"),
+    *("save_rollouts", "keep_checkpoints"),
 }
 
 
@@ -47,18 +49,17 @@ class Rollouts:
         from tau2_agent.rollout.model_rollout import EpisodeSettings
         from tau2_agent.rollout.policy import Sampling
         from tau2_agent.users.failure_limit import FEWEST
-        from tau2_reward_shaping import PartialWeights
 
         self.args = args
         self.codec = codec
         self.path = folder / ROLLOUTS
-        self.weights = PartialWeights(*args.weights)
+        self.weights = args.weights
         self.settings = EpisodeSettings(
             prompt=args.prompt,
             users=users.from_options(args, args.seed),
             sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
             context_length=args.context_length,
-            limits=Limits(max_steps=args.max_steps, timeout_s=args.episode_timeout),
+            limits=Limits(max_steps=args.max_steps, timeout_s=EPISODE_TIMEOUT_S),
         )
         self.settings.users.open(folder / USER_CALLS)
         self.settings.users.failures.window = max(FEWEST, 4 * batch_size(args))
@@ -265,60 +266,29 @@ def train(args, stage: Stage) -> None:
         )
 
 
-def three_weights(text: str) -> tuple[float, float, float]:
-    """Parse "action,communicate,assertion"."""
-    action, communicate, assertion = (float(part) for part in text.split(","))
-    return action, communicate, assertion
-
-
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="SFT checkpoint to start from")
     parser.add_argument("--tasks", type=Path, required=True, help="task file to draw prompts from")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
-    parser.add_argument("--seed", type=int, default=0)
-    rollout = parser.add_argument_group("rollouts")
-    rollout.add_argument("--rollouts", type=int, default=30, help="each is one optimizer step")
-    rollout.add_argument("--prompts-per-rollout", type=int, default=8)
-    rollout.add_argument("--samples-per-prompt", type=int, default=4, help="size of a group")
-    rollout.add_argument("--micro-batch-size", type=int, default=8, help="episodes a backward pass")
-    episode = parser.add_argument_group("episodes")
-    episode.add_argument("--prompt", default="tau2", help="system prompt: tau2 or short")
-    episode.add_argument("--temperature", type=float, default=1.0)
-    episode.add_argument("--context-length", type=int, default=2048, help="tokens, in all")
-    episode.add_argument("--max-new-tokens", type=int, default=128, help="tokens a turn")
-    episode.add_argument("--max-steps", type=int, default=200, help="as tau2 counts")
-    episode.add_argument("--episode-timeout", type=float, default=300.0, help="seconds")
+    settings.add(parser, "prompt seed", "cpu")
+    settings.add(
+        parser.add_argument_group("rollouts"),
+        "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.micro_batch_size"
+        " grpo.temperature grpo.context_length grpo.max_new_tokens grpo.max_steps",
+        "cpu",
+    )
     reward = parser.add_argument_group("reward")
-    reward.add_argument("--alpha", type=float, default=0.5, help="weight of the partial score")
-    reward.add_argument(
-        "--weights",
-        type=three_weights,
-        default=(0.7, 0.1, 0.2),
-        help="of action, communicate and assertion checks in the partial score",
+    settings.add(reward, "reward.alpha grpo.scale_by_group_std", "cpu")
+    settings.add_partial_weights(reward)
+    settings.add(
+        parser.add_argument_group("optimisation"),
+        "grpo.lr grpo.lr_schedule grpo.kl_coef grpo.clip_low grpo.clip_high",
+        "cpu",
     )
-    reward.add_argument(
-        "--scale-by-group-std",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="divide by the group's deviation",
-    )
-    optimisation = parser.add_argument_group("optimisation")
-    optimisation.add_argument("--lr", type=float, default=2e-4)
-    optimisation.add_argument(
-        "--lr-schedule",
-        choices=["constant", "linear", "cosine"],
-        default="constant",
-        help="linear and cosine end at 0 with the last rollout",
-    )
-    optimisation.add_argument("--kl-coef", type=float, default=0.0, help="weight of the KL penalty")
-    optimisation.add_argument("--clip-low", type=float, default=0.2)
-    optimisation.add_argument("--clip-high", type=float, default=0.28)
-    parser.add_argument(
-        "--save-rollouts", type=int, default=10, help="rollouts between checkpoints"
-    )
-    parser.add_argument("--keep-checkpoints", type=int, default=2, help="the last ones stay")
-    users.add_flags(parser)
+    records = parser.add_argument_group("records")
+    settings.add(records, "grpo.save_rollouts resources.keep_checkpoints", "cpu")
+    settings.add_user(parser)
     return parser.parse_args(arguments)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent import cli
+from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
 from tau2_agent.preflight import checks as preflight
@@ -94,24 +95,19 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--base", type=Path, required=True, help="the same model in torch_dist")
     parser.add_argument("--traces", type=Path, required=True, help="teacher traces")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
-    parser.add_argument("--prompt", default="tau2", help="system prompt that the traces must have")
-    parser.add_argument("--max-length", type=int, default=16384, help="longest trace, in tokens")
-    parser.add_argument("--seed", type=int, default=0)
+    settings.add(parser, "prompt sft.max_length seed sft.save_steps", "slime")
     optimisation = parser.add_argument_group("optimisation")
-    optimisation.add_argument("--lr", type=float, default=2e-5, help="peak learning rate")
+    settings.add(
+        optimisation,
+        "sft.lr sft.batch_size sft.warmup_ratio sft.weight_decay sft.adam_beta2",
+        "slime",
+    )
     length = optimisation.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int, help="49 unless --epochs is given")
-    length.add_argument("--epochs", type=int, help="passes over the traces, instead of --steps")
-    optimisation.add_argument("--batch-size", type=int, default=8, help="traces a step")
-    optimisation.add_argument("--warmup-ratio", type=float, default=0.1, help="of all steps")
-    optimisation.add_argument("--weight-decay", type=float, default=0.01)
-    optimisation.add_argument("--adam-beta2", type=float, default=0.98)
-    optimisation.add_argument("--save-steps", type=int, default=10, help="between checkpoints")
-    slime_command.add_machine_flags(parser)
-    slime_command.add_tracking_flags(parser)
+    settings.add(length, "sft.steps sft.epochs", "slime")
+    settings.add_slime_machine(parser)
     options = parser.parse_args(arguments)
-    if options.steps is None and options.epochs is None:
-        options.steps = 49
+    if options.epochs is not None:
+        options.steps = None
     return options
 
 
@@ -179,7 +175,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 
 def main() -> int:
     options = parse()
-    install = find_install(options.slime_home, options.megatron_home)
+    install = find_install()
     mark = fingerprint(
         {"model": options.model, "base": options.base, "traces": options.traces},
         {

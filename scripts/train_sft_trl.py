@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from tau2_agent import cli
+from tau2_agent.config import program_options as settings
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
 
@@ -99,19 +100,14 @@ def main() -> int:
     )
     parser.add_argument("--traces", type=Path, required=True, help="teacher traces")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
-    parser.add_argument("--prompt", default="tau2", help="system prompt that the traces must have")
-    parser.add_argument("--max-length", type=int, default=2048, help="longest trace, in tokens")
-    parser.add_argument("--seed", type=int, default=0)
-    optimisation = parser.add_argument_group("optimisation")
-    optimisation.add_argument("--lr", type=float, default=3e-3, help="peak learning rate")
-    optimisation.add_argument("--epochs", type=int, default=20)
-    optimisation.add_argument("--batch-size", type=int, default=4, help="traces a step")
-    optimisation.add_argument("--warmup-ratio", type=float, default=0.1, help="of all steps")
-    optimisation.add_argument("--weight-decay", type=float, default=0.1)
-    optimisation.add_argument("--adam-beta2", type=float, default=0.98)
+    settings.add(parser, "prompt sft.max_length seed", "cpu")
+    settings.add(
+        parser.add_argument_group("optimisation"),
+        "sft.lr sft.epochs sft.batch_size sft.warmup_ratio sft.weight_decay sft.adam_beta2",
+        "cpu",
+    )
     records = parser.add_argument_group("records")
-    records.add_argument("--save-steps", type=int, default=100)
-    records.add_argument("--keep-checkpoints", type=int, default=2, help="the last ones stay")
+    settings.add(records, "sft.save_steps resources.keep_checkpoints", "cpu")
     records.add_argument("--logging-steps", type=int, default=10)
     args = parser.parse_args()
 

@@ -89,8 +89,6 @@ def main() -> int:
     parser.add_argument("--name", default="user", help="what the server calls the model")
     parser.add_argument("--gpus", type=int, default=1, help="of the server")
     parser.add_argument("--log", type=Path, default=Path("logs/user_model.log"))
-    parser.add_argument("--context-length", type=int, help="tokens; none: the model's own")
-    parser.add_argument("--memory-share", type=float, default=0.85, help="of each of its GPUs")
     parser.add_argument("--server-args", default="", help="further SGLang arguments, one string")
     parser.add_argument("--restarts", type=int, default=2, help="of a server that died")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="after --")
@@ -104,8 +102,6 @@ def main() -> int:
     options = ServerOptions(
         args.model,
         tensor_parallel=args.gpus,
-        context_length=args.context_length,
-        memory_share=args.memory_share,
         extra=tuple(extra),
     )
     server = SGLangServer(

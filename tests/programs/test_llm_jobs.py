@@ -59,7 +59,7 @@ def run(monkeypatch, tmp_path, capfd):
 def user(server, *more):
     return [
         *("--user", "llm", "--user-model", "openai/stand-in", "--user-api-base", server.url),
-        *("--user-concurrency", "8", "--user-timeout", "20", *more),
+        *("--user-concurrency", "8", "--user-timeout-s", "20", *more),
     ]
 
 

@@ -480,7 +480,7 @@ def test_a_user_that_only_fails_stops_the_job(tmp_path, monkeypatch) -> None:
     ("options", "part"),
     [
         (["--teacher", "llm"], "--teacher llm needs --teacher-model"),
-        (["--teacher-options", "[1]"], "--teacher-options must be a JSON object"),
+        (["--teacher-options", "[1]"], "--teacher-options: '[1]' must be a JSON object"),
         (["--max-length", "10"], "--tokenizer and --max-length go together"),
     ],
 )

@@ -7,6 +7,8 @@ is that of the preset of its backend.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -45,34 +47,115 @@ def default(key: str, backend: str) -> Any:
     return value
 
 
-def add(parser: argparse.ArgumentParser | argparse._ArgumentGroup, keys: str, backend: str) -> None:
+def add(parser: argparse._ActionsContainer, keys: str, backend: str, prefix: str = "") -> None:
     """Add an option for each of the dotted keys (one text, with blanks between).
 
-    grpo.max_steps becomes --max-steps. A key without any default is a required option.
+    grpo.max_steps becomes --max-steps; prefix: before the key's name. backend: whose default preset
+    gives the defaults. A key without any default is a required option. Options of litellm are JSON,
+    a price is two numbers.
     """
     for key in keys.split():
         field = find(Settings, key.split("."))
-        name = "--" + key.rsplit(".", 1)[-1].replace("_", "-")
-        value = default(key, backend)
-        common: dict[str, Any] = {"help": (field.description or "").replace("%", "%%")}
-        if isinstance(value, bool):
-            parser.add_argument(
-                name, action=argparse.BooleanOptionalAction, default=value, **common
-            )
+        name = f"--{prefix}{key.rsplit('.', 1)[-1].replace('_', '-')}"
+        common: dict[str, Any] = {
+            "default": default(key, backend),
+            "help": (field.description or "").replace("%", "%%"),
+        }
+        if isinstance(common["default"], bool):
+            parser.add_argument(name, action=argparse.BooleanOptionalAction, **common)
             continue
-        common["type"] = _reader(key)
+        if key.endswith(".price"):
+            common |= {"nargs": 2, "metavar": ("INPUT", "OUTPUT"), "type": _reader(f"{key}.input")}
+        else:
+            common |= {"type": _reader(key)}
         if choices_of(field):
             common["choices"] = choices_of(field)
-        required = value is None and field.is_required()
-        parser.add_argument(name, default=value, required=required, **common)
+        if common["default"] is None and field.is_required():
+            common["required"] = True
+        parser.add_argument(name, **common)
+
+
+def add_user(parser: argparse.ArgumentParser, name: str = "user") -> None:
+    """Add the options that `users.registry.from_options` reads, as --NAME and --NAME-…"""
+    group = parser.add_argument_group("the user" if name == "user" else f"the user {name}")
+    group.add_argument(
+        f"--{name}",
+        type=_reader("user.simulator"),
+        default=find(Settings, ["user", "simulator"]).default,
+        help="scripted, llm, or a mixture: scripted=0.5,llm=0.5",
+    )
+    add(
+        group,
+        "user.model user.temperature user.max_tokens user.options user.api_base user.concurrency"
+        " user.timeout_s user.retries user.budget_usd user.budget_tokens user.price"
+        " user.max_failure_share",
+        "slime",
+        prefix=f"{name}-",
+    )
+
+
+def add_partial_weights(parser: argparse._ActionsContainer) -> None:
+    """Add --weights, the reward's weights as one text: action,communicate,assertion."""
+    from tau2_reward_shaping import PartialWeights
+
+    def read(text: str) -> PartialWeights:
+        try:
+            return PartialWeights.read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    parser.add_argument(
+        "--weights",
+        type=read,
+        default=PartialWeights(**find(Settings, ["reward", "weights"]).default.model_dump()),
+        help="of action, communicate and assertion checks in the partial score",
+    )
+
+
+def add_slime_machine(parser: argparse.ArgumentParser) -> None:
+    """Add what slime's trainings are told of the machine; none of it decides what is learnt."""
+    machine = parser.add_argument_group("the machine")
+    add(
+        machine,
+        "resources.gpus resources.nodes slime.tensor_parallel slime.pipeline_parallel"
+        " slime.context_parallel slime.expert_parallel slime.max_tokens_per_gpu slime.recompute"
+        " slime.optimizer_offload slime.attention_backend slime.extra_args"
+        " resources.keep_checkpoints",
+        "slime",
+    )
+    machine.add_argument(
+        "--dynamic-batches",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="pack samples by tokens; else one sample a micro batch",
+    )
+    machine.add_argument(
+        "--ray-address", default="", help="of a running Ray: auto, host:port, http://…; empty: own"
+    )
+    tracking = parser.add_argument_group("tracking")
+    tool, project = (find(Settings, ["tracking", key]) for key in ("tool", "project"))
+    tracking.add_argument(
+        "--tracking", choices=choices_of(tool), default=tool.default, help=tool.description
+    )
+    tracking.add_argument("--wandb-project", default=project.default, help=project.description)
+    tracking.add_argument("--wandb-mode", choices=("online", "offline"), default="online")
 
 
 def _reader(key: str) -> Callable[[str], Any]:
+    """How a text on the command line becomes a value of that key."""
     adapter = TypeAdapter(find(Settings, key.split(".")).rebuild_annotation())
 
     def read(text: str) -> Any:
+        value: Any = text
+        if key.endswith(".options"):
+            with contextlib.suppress(ValueError):
+                value = json.loads(text)
+            if not isinstance(value, dict):
+                raise argparse.ArgumentTypeError(
+                    f'{text!r} must be a JSON object, such as {{"top_p": 0.9}}'
+                )
         try:
-            return adapter.validate_python(text)
+            return adapter.validate_python(value)
         except ValidationError as error:
             fault = reworded({**error.errors(include_url=False)[0], "loc": tuple(key.split("."))})
             raise argparse.ArgumentTypeError(fault.text) from None

@@ -56,9 +56,8 @@ def simulator_of(config: Mapping[str, Any], stage: str) -> Simulator:
         "user_max_tokens": user["max_tokens"],
         "user_options": json.dumps(user["options"]) if user["options"] else None,
     }
-    names = "api_base concurrency retries budget_usd budget_tokens max_failure_share"
+    names = "api_base concurrency timeout_s retries budget_usd budget_tokens max_failure_share"
     untracked = {f"user_{name}": user[name] for name in names.split()}
-    untracked["user_timeout"] = user["timeout_s"]
     price = user["price"]
     untracked["user_price"] = price and [price["input"], price["output"]]
     return Simulator(simulator, flags, untracked, user["serve"])

@@ -16,13 +16,14 @@ from dataclasses import asdict
 from typing import Any
 
 from tau2_agent.benchmark.data_files import data_sha256
-from tau2_agent.benchmark.environment import PROMPTS
+from tau2_agent.config.program_options import add, add_partial_weights
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.playing import PLAYING, SCORING
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import fingerprint
 from tau2_agent.users import registry as users
-from tau2_reward_shaping import PartialWeights
+
+EPISODE_TIMEOUT_S = 1800.0
 
 
 async def play_all(jobs, policy, codec, settings, args, write) -> None:
@@ -84,7 +85,6 @@ def server_options(args) -> Any:
         args.checkpoint,
         tensor_parallel=args.tensor_parallel,
         context_length=min(filter(None, [args.context_length, longest])),
-        memory_share=args.memory_share,
         seed=args.seed,
         extra=tuple(shlex.split(args.server_args)),
     )
@@ -112,7 +112,7 @@ def make_settings(args) -> Any:
         users=users.from_options(args, args.seed),
         sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
         context_length=args.context_length,
-        limits=Limits(max_steps=args.max_steps, timeout_s=args.episode_timeout),
+        limits=Limits(max_steps=args.max_steps, timeout_s=EPISODE_TIMEOUT_S),
     )
 
 
@@ -199,27 +199,17 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     which = parser.add_argument_group("tasks")
     which.add_argument("--domain", default="telecom", choices=["telecom"])
     which.add_argument("--task-split", default="test", help="a split of tau2 or of tasks.py")
-    which.add_argument("--num-tasks", type=int, default=-1, help="the first N; -1 is all")
-    which.add_argument("--trials", type=int, default=1, help="episodes a task")
+    add(which, "evaluation.num_tasks evaluation.trials", "slime")
     model = parser.add_argument_group("model")
     model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
-    model.add_argument("--sglang-port", type=int, help="of a server that runs already")
-    model.add_argument("--temperature", type=float, default=0.0)
-    model.add_argument("--max-new-tokens", type=int, default=1024, help="tokens a turn")
-    model.add_argument("--context-length", type=int, default=32768, help="tokens, in all")
-    server = parser.add_argument_group("a server of our own")
-    server.add_argument("--tensor-parallel", type=int, default=1, help="GPUs that share the model")
-    server.add_argument("--memory-share", type=float, default=0.85, help="of each GPU")
-    server.add_argument("--server-args", default="", help="further SGLang arguments, one string")
-    episode = parser.add_argument_group("episodes")
-    episode.add_argument("--prompt", default="tau2", choices=PROMPTS, help="the system prompt")
-    episode.add_argument("--max-steps", type=int, default=200, help="as tau2 counts")
-    episode.add_argument("--episode-timeout", type=float, default=1800.0, help="seconds")
-    episode.add_argument("--concurrency", type=int, default=40, help="episodes at once")
-    episode.add_argument("--seed", type=int, default=0)
-    episode.add_argument(
-        "--weights",
-        type=PartialWeights.read,
-        default=PartialWeights(),
-        help="of action, communicate and assertion checks in the partial score",
+    add(
+        model,
+        "evaluation.sglang_port evaluation.temperature evaluation.max_new_tokens"
+        " evaluation.context_length",
+        "slime",
     )
+    server = parser.add_argument_group("a server of our own")
+    add(server, "slime.tensor_parallel slime.server_args", "slime")
+    episode = parser.add_argument_group("episodes")
+    add(episode, "prompt evaluation.max_steps evaluation.concurrency seed", "slime")
+    add_partial_weights(episode)

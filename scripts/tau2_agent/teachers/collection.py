@@ -155,7 +155,7 @@ def player(llm: LLM | None, users: Users, args) -> Player:
         task = get_task(task_id)
         teacher = make_agent(args.teacher) if llm is None else LLMTeacher(llm)
         user = users.make(task, str(number))
-        trajectory = await run_episode(task, teacher, user, limits=Limits(args.max_steps))
+        trajectory = await run_episode(task, teacher, user, limits=Limits())
         row = episode_row(task, trajectory, trial=number, keep_messages=True)
         report = {} if llm is None else teacher.report()
         return Attempt(**dict(row), teacher_report=report)
@@ -199,7 +199,7 @@ def run_mark(users: Users, args) -> str:
         "code": code_digest(*PLAYING),
         "user": users.simulator,
         "user_settings": users.fingerprint_fields(),
-        "max_steps": args.max_steps,
+        "max_steps": Limits().max_steps,
     }
     if "," in users.simulator:  # the seed draws who plays
         decides["seed"] = users.seed

@@ -5,14 +5,14 @@ prompt (`llm_user.py`). A simulator is a class whose instances are `episode.User
 one line in `USERS` and its name in `user_mix.SIMULATORS`.
 
 `Users` serves a job: who plays which episode, one language model for all of them, and how many
-failures are too many. Its options on command lines are `add_flags`.
+failures are too many. Its options on command lines
+are made in config/program_options.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,7 +21,6 @@ from typing import Any
 
 from tau2.data_model.tasks import Task
 
-from tau2_agent.errors import InputError
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.rollout.episode import User
 from tau2_agent.rollout.trajectory import JobStop
@@ -126,45 +125,8 @@ class Users:
         }
 
 
-def add_flags(parser: argparse.ArgumentParser, name: str = "user") -> None:
-    """Add the options that `from_options` reads, as --NAME and --NAME-…"""
-    user = parser.add_argument_group("the user" if name == "user" else f"the user {name}")
-    user.add_argument(
-        f"--{name}", default="scripted", help="scripted, llm, or a mixture: scripted=0.5,llm=0.5"
-    )
-    user.add_argument(f"--{name}-model", default=MODEL, help="litellm's name of a model (llm)")
-    user.add_argument(f"--{name}-temperature", type=float, default=0.0)
-    user.add_argument(f"--{name}-max-tokens", type=int, help="of an answer; none: the model's own")
-    user.add_argument(
-        f"--{name}-options", type=json.loads, default={}, help="further options of litellm, JSON"
-    )
-    user.add_argument(
-        f"--{name}-api-base", help="of an OpenAI-compatible server (model openai/NAME)"
-    )
-    user.add_argument(f"--{name}-concurrency", type=int, default=32, help="calls at once")
-    user.add_argument(f"--{name}-timeout", type=float, default=60.0, help="seconds, of one call")
-    user.add_argument(f"--{name}-retries", type=int, default=5, help="further attempts of a call")
-    user.add_argument(f"--{name}-budget-usd", type=float, help="dollars; then the job stops")
-    user.add_argument(f"--{name}-budget-tokens", type=int, help="tokens; then the job stops")
-    user.add_argument(
-        f"--{name}-price",
-        type=float,
-        nargs=2,
-        metavar=("INPUT", "OUTPUT"),
-        help="dollars per million tokens, for a model that litellm has no price of",
-    )
-    user.add_argument(
-        f"--{name}-max-failure-share",
-        type=float,
-        default=0.1,
-        help="of episodes that fail for the user's sake; above it the job stops",
-    )
-
-
 def from_options(options: argparse.Namespace, seed: int) -> Users:
     """The simulators that were asked for. Raises MixError or InputError."""
-    if not isinstance(options.user_options, dict):
-        raise InputError("--user-options must be a JSON object, such as '{\"top_p\": 0.9}'")
     price = options.user_price
     return Users(
         simulator=mix_text(options.user),
@@ -174,7 +136,7 @@ def from_options(options: argparse.Namespace, seed: int) -> Users:
             api_base=os.environ.get(API_BASE) or options.user_api_base,
             temperature=options.user_temperature,
             max_tokens=options.user_max_tokens,
-            timeout_s=options.user_timeout,
+            timeout_s=options.user_timeout_s,
             retries=options.user_retries,
             concurrency=options.user_concurrency,
             budget_usd=options.user_budget_usd,

@@ -22,7 +22,7 @@ from tau2_agent.errors import InputError
 from tau2_agent.training.megatron.model_args import is_moe
 from tau2_agent.training.slime.install import Install
 
-RECOMPUTE = ("full", "none")
+TRACKING = Path("logs")  # folder of what tensorboard and W&B write
 MACHINE_PREFIXES = (
     "--sglang-",
     "--router-",
@@ -40,61 +40,6 @@ MACHINE_PREFIXES = (
     "--wandb-",
     "--use-wandb",
 )
-
-
-def add_machine_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags about the machine; none of them decides what is learnt."""
-    machine = parser.add_argument_group("the machine")
-    machine.add_argument("--gpus", type=int, default=2, help="GPUs on each node")
-    machine.add_argument(
-        "--nodes", type=int, default=1, help="of the SLURM job, or of --ray-address"
-    )
-    machine.add_argument("--tensor-parallel", type=int, default=2, help="GPUs that share a layer")
-    machine.add_argument("--pipeline-parallel", type=int, default=1, help="GPUs in a row of layers")
-    machine.add_argument("--context-parallel", type=int, default=1, help="GPUs that share a text")
-    machine.add_argument(
-        "--expert-parallel", type=int, default=1, help="GPUs that share a layer's experts"
-    )
-    machine.add_argument(
-        "--max-tokens-per-gpu",
-        type=int,
-        default=12288,
-        help="of one micro batch; less saves memory",
-    )
-    machine.add_argument(
-        "--dynamic-batches",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="pack samples by tokens; else one sample a micro batch",
-    )
-    machine.add_argument(
-        "--recompute", choices=RECOMPUTE, default="full", help="full: less memory, 1/3 more work"
-    )
-    machine.add_argument(
-        "--optimizer-offload",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="Adam's states and step on the CPU: 12 bytes a parameter less on the GPUs, slower",
-    )
-    machine.add_argument("--attention-backend", default="flash", help="Megatron's: flash, fused, …")
-    machine.add_argument("--slime-home", help="slime's source folder, if it is not found")
-    machine.add_argument("--megatron-home", help="Megatron-LM's source folder, if it is not found")
-    machine.add_argument(
-        "--ray-address", default="", help="of a running Ray: auto, host:port, http://…; empty: own"
-    )
-    machine.add_argument("--extra-args", default="", help="further slime arguments, one string")
-    machine.add_argument("--keep-checkpoints", type=int, default=2, help="last ones with optimizer")
-
-
-def add_tracking_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags about where metrics go beside the JSON lines."""
-    tracking = parser.add_argument_group("tracking")
-    tracking.add_argument("--tracking", choices=("none", "tensorboard", "wandb"), default="none")
-    tracking.add_argument(
-        "--tracking-folder", type=Path, default=Path("logs"), help="for its files"
-    )
-    tracking.add_argument("--wandb-project", default="tau2-telecom")
-    tracking.add_argument("--wandb-mode", choices=("online", "offline"), default="online")
 
 
 def data_parallel(options: argparse.Namespace) -> int:
@@ -192,7 +137,7 @@ def tracking_arguments(options: argparse.Namespace, stage: str) -> list[str]:
             *("--wandb-mode", options.wandb_mode),
             *("--wandb-project", options.wandb_project),
             *("--wandb-group", f"{options.output.name}-{stage}"),
-            *("--wandb-dir", str(options.tracking_folder.resolve())),
+            *("--wandb-dir", str(TRACKING.resolve())),
         ]
     return []
 
@@ -215,10 +160,7 @@ def fingerprint_fields(arguments: list[str]) -> list[str]:
 
 def extra_arguments(options: argparse.Namespace) -> list[str]:
     """The user's own arguments, split as a shell would."""
-    try:
-        return shlex.split(options.extra_args)
-    except ValueError as error:
-        raise InputError(f"--extra-args {options.extra_args!r} cannot be split: {error}") from None
+    return shlex.split(options.extra_args)
 
 
 def job_environment(install: Install, options: argparse.Namespace) -> dict[str, str]:
@@ -232,6 +174,6 @@ def job_environment(install: Install, options: argparse.Namespace) -> dict[str, 
         "no_proxy": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("no_proxy")])),
     }
     if options.tracking == "tensorboard":
-        folder = options.tracking_folder.resolve() / "tensorboard" / options.output.name
+        folder = TRACKING.resolve() / "tensorboard" / options.output.name
         variables["TENSORBOARD_DIR"] = str(folder)
     return variables
