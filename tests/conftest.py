@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if groups[id(item)]:
             item.add_marker(pytest.mark.xdist_group(groups[id(item)]))
-        if groups[id(item)] or item.get_closest_marker("slow") or item.get_closest_marker("long"):
+        if groups[id(item)] or item.get_closest_marker("long"):
             item.add_marker(pytest.mark.timeout(SLOW_TEST_S))
     # Of the rest the slow ones come first, or one process would end long after the others.
     items.sort(

@@ -24,6 +24,8 @@ from tau2_agent.processes import free_ports
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import PolicyFailure
 
+pytestmark = pytest.mark.slow
+
 # Answers /health_generate after a while, and requests with one token; a child shares its group.
 STAND_IN = """
 import json, os, subprocess, sys, time

@@ -17,6 +17,8 @@ from program_runs import Program, run_here
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.llm.ledger import Ledger
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-planted-0123456789abcdef"
 TASKS = load_tasks("small")  # 20
 RARE = min(

@@ -270,6 +270,7 @@ def test_a_newer_python3_does_not_hide_one_that_fits(checkout) -> None:
     assert "six-1.0" in checkout.packages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [None, "#!/bin/sh\nexit 2\n"])
 def test_pip_brings_uv_where_there_is_none_or_an_old_one(checkout, server, old) -> None:
     (checkout.folder / "bin/uv").unlink()

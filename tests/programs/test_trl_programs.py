@@ -9,6 +9,8 @@ import pytest
 from program_runs import Program
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.slow
+
 SFT = [
     "--prompt",
     "short",

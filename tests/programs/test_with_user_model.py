@@ -15,6 +15,8 @@ from program_runs import SCRIPTS, Program
 
 from tau2_agent.benchmark.tasks import load_tasks
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 # `python -m sglang.launch_server`: plays the user, or dies when a file says so.
 SERVER = """

@@ -33,6 +33,7 @@ def rerun(project, *config: str) -> set[str]:
 # --- one command, every stage --------------------------------------------------------------------
 
 
+@pytest.mark.check
 def test_every_stage_left_its_file(tiny_project) -> None:
     folder = tiny_project.folder
     for name in (
@@ -50,6 +51,7 @@ def test_every_stage_left_its_file(tiny_project) -> None:
     assert (folder / "checkpoints/demo_rl_telecom").is_symlink()
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("stage", ["base", "sft", "rl"])
 def test_evaluation_of_every_stage(tiny_project, stage: str) -> None:
     path = tiny_project.folder / "results" / ("" if stage == "rl" else stage) / "eval_test.json"

@@ -24,6 +24,8 @@ from tau2_agent.training.slime.job import JobError, marked_processes
 from tau2_agent.training.slime.log import WrongStart
 from tau2_agent.training.slime.trainer import Training, TrainingFailed, last_rollout
 
+pytestmark = pytest.mark.slow
+
 STAND_IN = Path(__file__).parents[2] / "slime_stand_in"
 
 
