@@ -17,7 +17,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
+
+from tau2_agent.config.machine import Resources
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).parent / "uv"
@@ -284,9 +285,9 @@ def test_pip_brings_uv_where_there_is_none_or_an_old_one(checkout, server, old) 
     assert "six-1.0" in checkout.packages
 
 
-def test_a_home_that_cannot_be_written_is_no_obstacle(checkout) -> None:
-    checkout.setup(HOME="/proc/nobody")
-    assert "six-1.0" in checkout.packages
+def test_a_home_that_cannot_be_written_is_told_in_one_line(checkout) -> None:
+    text = checkout.refused(HOME="/proc/nobody")
+    assert len(text.splitlines()) == 1 and "/proc/nobody" in text
 
 
 # --- one list of versions ------------------------------------------------------------------------
@@ -323,6 +324,5 @@ def test_every_package_is_asked_for_at_one_version() -> None:
 
 
 def test_slimes_container_is_pinned() -> None:
-    schema = yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text())
-    image = schema["properties"]["resources"]["properties"]["container"]["default"]
+    image = Resources().container
     assert re.search(r"@sha256:[0-9a-f]{64}$|:nightly-dev-\d{8}[a-z]-cu\d+$", image)
