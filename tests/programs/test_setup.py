@@ -219,6 +219,14 @@ def test_a_torn_setup_is_made_anew(checkout, server) -> None:
     assert not (checkout.folder / ".venv/half").exists()
 
 
+def test_a_linked_environment_is_left_alone(checkout, tmp_path) -> None:
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others/file").touch()
+    (checkout.folder / ".venv").symlink_to(tmp_path / "others")
+    assert f".venv is a link to {tmp_path / 'others'}" in checkout.refused()
+    assert (tmp_path / "others/file").exists()
+
+
 def test_a_failure_is_no_setup(checkout, server) -> None:
     shutil.rmtree(server.folder / "simple/six")
     for _ in range(2):
