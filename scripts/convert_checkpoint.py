@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tau2_agent import cli
+from tau2_agent.gpus import take_gpus
 from tau2_agent.preflight.checks import require
 from tau2_agent.preflight.requirements import Requirements
 from tau2_agent.training.slime.arguments import extra_arguments
@@ -38,6 +39,7 @@ def main() -> int:
     if args.to == "hf":
         to_huggingface(install, args.input, args.output, args.model)
     else:
+        take_gpus(args.gpus)
         require(Requirements("slime", args.gpus, model=args.input, source=args.source), install)
         extra = extra_arguments(args)
         to_megatron(install, args.input, args.output, gpus=args.gpus, name=args.source, extra=extra)

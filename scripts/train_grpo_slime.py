@@ -23,6 +23,7 @@ from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_text
+from tau2_agent.gpus import take_gpus
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
 from tau2_agent.source_code import code_digest
@@ -190,6 +191,8 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
     wanted = training_needs(options, stage.folder, options.tasks, options.context_length)
+    if options.nodes == 1 and not options.ray_address:
+        take_gpus(options.gpus)
     preflight.require(wanted, install)
     tasks = read_task_file(options.tasks)
     check(options, len(tasks))

@@ -20,6 +20,7 @@ from tau2_agent import cli
 from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
+from tau2_agent.gpus import take_gpus
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
 from tau2_agent.source_code import code_digest
@@ -137,6 +138,8 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
     wanted = training_needs(options, stage.folder, options.traces, options.max_length)
+    if options.nodes == 1 and not options.ray_address:
+        take_gpus(options.gpus)
     preflight.require(wanted, install)
     rows = [row.row for row in read_task_file(options.traces)]
     check(options, len(rows))

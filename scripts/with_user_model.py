@@ -19,8 +19,8 @@ import subprocess
 from pathlib import Path
 
 from tau2_agent import cli
-from tau2_agent.config.backend import visible_gpus
 from tau2_agent.errors import InputError
+from tau2_agent.gpus import take_gpus, visible_names
 from tau2_agent.inference.sglang_server import ServerError, ServerOptions, SGLangServer
 from tau2_agent.processes import end_with_parent
 from tau2_agent.users.mixture import API_BASE
@@ -34,16 +34,14 @@ def share_gpus(wanted: int) -> tuple[list[str], list[str]]:
 
     Raises InputError when there are too few.
     """
-    here = visible_gpus()
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = [str(number) for number in range(here)] if listed is None else listed.split(",")
-    names = [name.strip() for name in names][:here]
+    names = visible_names()
     if len(names) < wanted:
         raise InputError(
             f"--gpus {wanted}, but {len(names)} GPU(s) are visible; the user's model needs "
             "GPUs of its own: take user.serve away and name a provider, or use a larger machine"
         )
-    return names[len(names) - wanted :], names[: len(names) - wanted]
+    theirs = take_gpus(wanted)
+    return theirs, [name for name in names if name not in theirs]
 
 
 async def beside(server: SGLangServer, words: list[str], environment: dict[str, str]) -> int:

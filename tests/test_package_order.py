@@ -19,6 +19,7 @@ ORDER = [
     "processes",
     "source_code",
     "weights",
+    "gpus",
     "benchmark",
     "rollout",
     "reward",

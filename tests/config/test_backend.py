@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_visible_gpus(tmp_path: Path, monkeypatch, visible: str | None, expected
 
 def test_no_device_files_mean_no_gpu(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(backend.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert backend.visible_gpus(make_devices(tmp_path, 0)) == 0
 
 

@@ -54,6 +54,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     monkeypatch.setenv("PATH", os.pathsep.join([path[0], os.environ["PATH"]]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # GPUs are taken there
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -93,13 +94,13 @@ TELL = (
 @pytest.mark.parametrize(
     ("visible", "gpus", "server", "command"),
     [
-        (None, 1, "3", "0,1,2"),
-        (None, 2, "2,3", "0,1"),
-        ("5,1,7", 1, "7", "5,1"),
+        (None, 1, "0", "1,2,3"),
+        (None, 2, "0,1", "2,3"),
+        ("5,1,7", 1, "5", "1,7"),
         ("GPU-aa,GPU-bb", 2, "GPU-aa,GPU-bb", ""),
     ],
 )
-def test_the_last_gpus_are_the_servers(here, monkeypatch, visible, gpus, server, command):
+def test_the_server_has_gpus_of_its_own(here, monkeypatch, visible, gpus, server, command):
     if visible:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     status, text = finish(start(sys.executable, "-c", TELL, gpus=gpus))

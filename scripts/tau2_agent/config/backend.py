@@ -7,13 +7,10 @@ heavy is imported and no GPU is touched. Versions are the preflight's business.
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import NamedTuple
 
 from tau2_agent.errors import PipelineError
+from tau2_agent.gpus import visible_gpus
 from tau2_agent.training.slime.install import InstallError, find_install
 
 BACKENDS = ("cpu", "slime")
@@ -28,22 +25,6 @@ class Backend(NamedTuple):
 
     name: str
     reason: str
-
-
-def visible_gpus(devices: Path = Path("/dev")) -> int:
-    """Return how many NVIDIA GPUs a job started from here may use.
-
-    CUDA_VISIBLE_DEVICES counts if it is set: empty or -1 hides all of them.
-    """
-    present = sum(bool(re.fullmatch(r"nvidia\d+", path.name)) for path in devices.glob("nvidia*"))
-    if not present:
-        present = _listed_gpus()  # no device files: Windows' Linux subsystem
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return present
-    names = [name.strip() for name in chosen.split(",")]
-    count = next((n for n, name in enumerate(names) if name in ("", "-1")), len(names))
-    return min(count, present)
 
 
 def choose(
@@ -103,19 +84,3 @@ def _slime_fault() -> str | None:
     except InstallError as error:
         return str(error)
     return None
-
-
-def _listed_gpus() -> int:
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "-L"],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())

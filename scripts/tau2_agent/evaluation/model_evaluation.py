@@ -19,6 +19,7 @@ from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config.program_options import add, add_partial_weights
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.playing import PLAYING, SCORING
+from tau2_agent.gpus import take_gpus
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import fingerprint
 from tau2_agent.users import registry as users
@@ -65,6 +66,7 @@ async def served_model(jobs, codec, settings, args, write) -> None:
             await policy.check()
             await play_all(jobs, ForeignPolicy(policy), codec, settings, args, write)
             return
+        take_gpus(args.tensor_parallel)
         require(Requirements("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
         log = args.output_path.with_suffix(".sglang.log")
         print(f"starting SGLang; its log: {log}", flush=True)
