@@ -1,13 +1,16 @@
 """Compare two user simulators on the same agent and tasks: do they lead to the same results?
 
-    compare_users.py --agent scripted --user-b llm --output users.json
+    compare_users.py --plan
+    compare_users.py --agent llm --agent-model PROVIDER/MODEL --user-b llm --output users.json
     compare_users.py --checkpoint DIR --backend cpu --user-b llm --output users.json
     compare_users.py --results results/a.json results/b.json --output users.json
 
-The options of the user are there twice: --user-a and --user-a-model as --user-b and
---user-b-model, and so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl,
-so a comparison that was stopped goes on where it was. OUTPUT has rewards and their agreement, what
-the simulators did not understand, lengths, ends, failures and cost; how it is computed says
+The first prints how precise a comparison of so many tasks is. An agent that always succeeds with
+one user has no kappa: take one that fails now and then (a language model, a checkpoint). The
+options of the user are there twice: --user-a and --user-a-model as --user-b and --user-b-model, and
+so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl, so a comparison
+that was stopped goes on where it was. OUTPUT has rewards and their agreement, what the simulators
+did not understand, lengths, ends, failures and cost; how it is computed says
 tau2_agent/evaluation/user_agreement.py.
 """
 
@@ -17,6 +20,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,16 +34,28 @@ from tau2_agent.evaluation.model_evaluation import EPISODE_TIMEOUT_S, add_flags,
 from tau2_agent.evaluation.playing import PLAYING, SCORING, play_each
 from tau2_agent.evaluation.results import read_summary
 from tau2_agent.evaluation.statistics import figure
-from tau2_agent.evaluation.user_agreement import Agreement, Side, compare, summarise_side
+from tau2_agent.evaluation.user_agreement import (
+    Agreement,
+    Side,
+    compare,
+    precision,
+    summarise_side,
+)
 from tau2_agent.files import write_json
+from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
 from tau2_agent.records.provenance import project_commit, versions
 from tau2_agent.rollout.episode import Limits, run_episode
+from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.source_code import code_digest
 from tau2_agent.teachers.baselines import AGENTS, make_agent
+from tau2_agent.teachers.llm import LLMTeacher
 from tau2_agent.users import registry as users
 
 SIDES = ("a", "b")
+AGENT_CODE = ("tau2_agent.teachers.baselines", "tau2_agent.teachers.llm")
+# What --plan assumes, and the numbers of tasks it shows: test, train, extra_dev, extra_unseen.
+PLANNED, AGREEMENT, PASS_AT_1 = (20, 40, 74, 171, 300), 0.9, 0.5
 WIDTH = 100  # of the table in a log
 # What may differ between two evaluations that are compared.
 MAY_DIFFER = {"user_simulator", "user_settings", "versions"}
@@ -47,6 +63,9 @@ MAY_DIFFER = {"user_simulator", "user_settings", "versions"}
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
+    if args.plan:
+        show_precision(PLANNED, AGREEMENT, PASS_AT_1)
+        return 0
     if args.results:
         sides = [read_side(path) for path in args.results]
         check_alike(args.results)
@@ -56,24 +75,39 @@ def main(argv: list[str] | None = None) -> int:
     agreement = compare(rows_a, rows_b, {"a": side_a, "b": side_b})
     write_json(args.output, agreement.model_dump(mode="json") | record(args))
     show(agreement)
+    rate, solved = agreement.agreement, agreement.a.pass_at_1
+    if rate is not None and solved is not None and rate < 1:
+        show_precision(PLANNED, rate, solved)
     return 0
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = cli.parser(__doc__)
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--output", type=Path, help="JSON file to write")
     agent = parser.add_mutually_exclusive_group(required=True)
-    agent.add_argument("--agent", choices=sorted(AGENTS), help="an agent that is no model")
+    agent.add_argument("--plan", action="store_true", help="say how precise so many tasks are")
+    agent.add_argument("--agent", choices=[*sorted(AGENTS), "llm"], help="an agent, no checkpoint")
     agent.add_argument("--checkpoint", type=Path, help="Hugging Face folder of a model")
     agent.add_argument(
         "--results", type=Path, nargs=2, metavar=("A", "B"), help="two evaluations instead"
     )
     add_flags(parser)
     parser.set_defaults(task_split="extra_dev")
+    asked = parser.add_argument_group("the agent llm")
+    asked.add_argument("--agent-model", help="litellm's name of a model")
+    asked.add_argument("--agent-api-base", help="of an OpenAI-compatible server")
+    asked.add_argument("--agent-temperature", type=float, default=0.0)
+    asked.add_argument("--agent-budget-usd", type=float, help="dollars for each side")
+    asked.add_argument("--agent-budget-tokens", type=int, help="tokens for each side")
     for side in SIDES:
         add_user(parser, f"user-{side}")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.output is None and not args.plan:
+        parser.error("--output is required")
+    if (args.agent == "llm") != (args.agent_model is not None):
+        parser.error("--agent llm and --agent-model go together")
+    return args
 
 
 def play_side(side: str, args: argparse.Namespace) -> tuple[dict, Side]:
@@ -86,11 +120,11 @@ def play_side(side: str, args: argparse.Namespace) -> tuple[dict, Side]:
         summary = evaluate(options)
         rows = read_rows(options.output_path.with_suffix(".episodes.jsonl"))
         by_key, usage = {(row.task_id, row.trial): row for row in rows}, summary.user_usage
+        spent = None
     else:
-        by_key, usage = play_agent(options, simulators, ledger)
-    return by_key, summarise_side(
-        simulators.simulator, by_key, simulators.fingerprint_fields(), usage
-    )
+        by_key, usage, spent = play_agent(options, simulators, ledger)
+    made = summarise_side(simulators.simulator, by_key, simulators.fingerprint_fields(), usage)
+    return by_key, made.model_copy(update={"agent_usage": spent})
 
 
 def of_side(side: str, args: argparse.Namespace) -> argparse.Namespace:
@@ -106,8 +140,8 @@ def of_side(side: str, args: argparse.Namespace) -> argparse.Namespace:
 
 def play_agent(
     options: argparse.Namespace, simulators: users.Users, ledger: Path
-) -> tuple[dict, dict[str, Any] | None]:
-    """Play an agent that is no model, by the evaluation's own loop."""
+) -> tuple[dict, dict[str, Any] | None, dict[str, Any] | None]:
+    """Play an agent that is no checkpoint, by the evaluation's own loop. Raises JobStop."""
     tasks = load_tasks(options.task_split)
     if options.num_tasks >= 0:
         tasks = tasks[: options.num_tasks]
@@ -120,22 +154,53 @@ def play_agent(
         "limits": asdict(limits),
         "weights": options.weights._asdict(),
         "data": data_sha256(),
-        "code": code_digest(*PLAYING, *SCORING, "tau2_agent.teachers.baselines"),
+        "code": code_digest(*PLAYING, *SCORING, *AGENT_CODE),
     }
+    if options.agent == "llm":
+        decides["agent_settings"] = [options.agent_model, options.agent_temperature]
     run = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     by_id = {task.id: task for task in tasks}
 
+    model = open_agent(options, run)
+
     async def episode(task, session: str, sample: str):
         user = simulators.make(task, sample)
-        return await run_episode(task, make_agent(options.agent), user, limits=limits)
+        agent = make_agent(options.agent) if model is None else LLMTeacher(model)
+        return await run_episode(task, agent, user, limits=limits)
+
+    async def play(log: EpisodeLog, jobs: list) -> None:
+        try:
+            await play_each(jobs, episode, simulators, options, log.append)
+        finally:
+            if model is not None:
+                await model.close()
 
     with EpisodeLog(options.output_path.with_suffix(".episodes.jsonl"), run) as log:
         jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, options.trials)]
         simulators.open(ledger, run)
         simulators.failures.counted(len(by_id) * options.trials - len(jobs))
-        asyncio.run(play_each(jobs, episode, simulators, options, log.append))
+        asyncio.run(play(log, jobs))
         wanted = [(task_id, trial) for task_id in by_id for trial in range(options.trials)]
-        return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, run)
+        spent = model and {"model": options.agent_model, **model.ledger.total()}
+        return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, run), spent
+
+
+def open_agent(options: argparse.Namespace, run: str) -> LLM | None:
+    """The language model that answers; None for an agent that is code. Raises JobStop."""
+    if options.agent != "llm":
+        return None
+    settings = LLMSettings(
+        options.agent_model,
+        api_base=options.agent_api_base,
+        temperature=options.agent_temperature,
+        concurrency=options.concurrency,
+        budget_usd=options.agent_budget_usd,
+        budget_tokens=options.agent_budget_tokens,
+    )
+    try:
+        return LLM(settings, Ledger(options.output_path.with_suffix(".agent_calls.jsonl"), run))
+    except LLMFailure as failure:
+        raise JobStop(f"the agent: {failure.detail}") from None
 
 
 def read_side(path: Path) -> tuple[dict, Side]:
@@ -169,6 +234,8 @@ def record(args: argparse.Namespace) -> dict[str, Any]:
         return {"results": [str(path) for path in args.results]}
     return {
         "agent": args.agent or str(args.checkpoint),
+        "agent_model": args.agent_model,
+        "agent_temperature": args.agent_temperature if args.agent == "llm" else None,
         "split": args.task_split,
         "num_tasks": args.num_tasks,
         "trials": args.trials,
@@ -224,6 +291,19 @@ def show(agreement: Agreement) -> None:
         markup=False,
         highlight=False,
     )
+
+
+def show_precision(counts: Sequence[int], rate: float, solved: float) -> None:
+    """Print how precise a comparison of so many tasks is."""
+    print(f"with agreement {rate:.3g} and pass@1 {solved:.3g}, one trial a task (95 % intervals):")
+    print("tasks    agreement       kappa    b - a of pass@1")
+    for count in counts:
+        made = precision(count, rate, solved)
+        kappa = "   -" if made.kappa_half_width is None else f"±{made.kappa_half_width:.2f}"
+        print(
+            f"{count:5d}    [{made.agreement.low:.2f}, {made.agreement.high:.2f}]    {kappa}    "
+            f"±{made.difference_half_width:.3f}"
+        )
 
 
 if __name__ == "__main__":

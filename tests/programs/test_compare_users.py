@@ -6,14 +6,21 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fake_openai import FakeOpenAI, Simulator, says
+from teacher_behind_api import teacher_answers
 
 import compare_users
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.statistics import wilson
-from tau2_agent.evaluation.user_agreement import cohens_kappa, compare, summarise_side
+from tau2_agent.evaluation.user_agreement import (
+    cohens_kappa,
+    compare,
+    precision,
+    summarise_side,
+)
 from tau2_agent.records.episode_log import read_rows
 from tau2_agent.records.episode_row import EpisodeRow
 from tau2_agent.rollout.trajectory import JobStop, UserFailure
@@ -223,7 +230,7 @@ def test_a_checkpoint_and_two_evaluations(tmp_path, random_model) -> None:
 def test_an_agent_a_checkpoint_or_results(tmp_path, capsys) -> None:
     with pytest.raises(SystemExit):
         run(tmp_path, "--task-split", "test")
-    assert "one of the arguments --agent --checkpoint --results" in capsys.readouterr().err
+    assert "one of the arguments --plan --agent --checkpoint --results" in capsys.readouterr().err
 
 
 def test_help_shows_both_customers(monkeypatch, capsys) -> None:
@@ -232,3 +239,55 @@ def test_help_shows_both_customers(monkeypatch, capsys) -> None:
         compare_users.parse(["--help"])
     text = capsys.readouterr().out
     assert "--user-a-model" in text and "--user-b-budget-usd" in text
+
+
+# --- a language model as the agent, and how many tasks it takes ----------------------------------
+
+
+def test_a_language_model_as_the_agent(tmp_path) -> None:
+    """Both sides are models behind servers; the agent's calls are paid and counted by side."""
+    tasks = load_tasks("small")[:3]
+    options = ("--task-split", "small", "--num-tasks", 3, "--agent", "llm")
+    with FakeOpenAI(teacher_answers) as agent, FakeOpenAI(Simulator(tasks)) as user:
+        model = ("--agent-model", MODEL, "--agent-api-base", agent.url)
+        both = run(tmp_path, *options, *model, *llm_side(user))
+        asked = len(agent.requests)
+        assert run(tmp_path, *options, *model, *llm_side(user)) == both
+        assert len(agent.requests) == asked  # the episodes are kept
+        assert run(tmp_path, *options, *model, "--agent-temperature", 1, *llm_side(user)) != both
+    assert both["solved_by"] == {"both": 3, "a only": 0, "b only": 0, "neither": 0}
+    calls = [both[side]["agent_usage"]["calls"] for side in "ab"]
+    assert sum(calls) == asked and calls[0] == calls[1]
+    assert both["a"]["agent_usage"]["model"] == MODEL and both["a"]["usage"] is None
+
+
+def test_an_agent_without_a_key_stops_before_anything(tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(JobStop, match="the agent: openai/gpt-4o-mini needs OPENAI_API_KEY"):
+        run(tmp_path, "--agent", "llm", "--agent-model", "openai/gpt-4o-mini")
+
+
+@pytest.mark.parametrize("given", [["--agent", "llm"], ["--agent", "vague", "--agent-model", "x"]])
+def test_agent_and_model_go_together(tmp_path, given, capsys) -> None:
+    with pytest.raises(SystemExit):
+        run(tmp_path, *given)
+    assert "--agent llm and --agent-model go together" in capsys.readouterr().err
+
+
+def test_the_plan_needs_nothing(capsys) -> None:
+    assert compare_users.main(["--plan"]) == 0
+    text = capsys.readouterr().out
+    assert "  171    [0.85, 0.94]    ±0.09    ±0.047" in text
+
+
+@pytest.mark.parametrize(("tasks", "rate", "solved"), [(74, 0.9, 0.5), (300, 0.8, 0.3)])
+def test_precision_is_what_comparisons_scatter_by(tasks, rate, solved) -> None:
+    cells = [solved - (1 - rate) / 2, (1 - rate) / 2, (1 - rate) / 2]
+    tables = np.random.default_rng(0).multinomial(tasks, [*cells, 1 - sum(cells)], 4000)
+    made = precision(tasks, rate, solved)
+    kappas = [cohens_kappa(table) for table in tables]
+    assert made.kappa_half_width == pytest.approx(1.96 * np.std(kappas), rel=0.1)
+    differences = (tables[:, 2] - tables[:, 1]) / tasks
+    assert made.difference_half_width == pytest.approx(1.96 * np.std(differences), rel=0.1)
+    assert made.agreement == wilson(round(rate * tasks), tasks)
+    assert precision(tasks, rate, 1.0).kappa_half_width is None

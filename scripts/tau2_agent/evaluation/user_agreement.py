@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import fmean
+from math import isclose, sqrt
+from statistics import NormalDist, fmean
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ from tau2_agent.records.episode_row import EpisodeRow
 from tau2_agent.rollout.trajectory import EndReason
 
 Rows = Mapping[tuple[str, int], EpisodeRow]
+
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 
 # Whether a and b solve a task: the order of the cells in a table of counts.
 OUTCOMES = [(True, True), (True, False), (False, True), (False, False)]
@@ -54,6 +57,7 @@ class Side(BaseModel):
     early_stops: int | None = None  # while agreeing to what the agent had yet to do
     ends: dict[str, int]
     usage: dict[str, Any] | None = None  # of a language model
+    agent_usage: dict[str, Any] | None = None  # of one that is the agent
 
 
 class Agreement(BaseModel):
@@ -105,6 +109,33 @@ def compare(a: Rows, b: Rows, names: Mapping[str, Side]) -> Agreement:
             for name, field in fields.items()
             if pairs
         },
+    )
+
+
+class Precision(BaseModel):
+    """How precise a comparison of so many tasks is, one trial each; half widths at 95 %."""
+
+    tasks: int
+    agreement: Interval
+    kappa_half_width: float | None  # None where chance alone agrees always
+    difference_half_width: float  # of pass@1, b - a
+
+
+def precision(tasks: int, agreement: float, pass_at_1: float) -> Precision:
+    """What can be expected of a comparison before it is made, or of a larger one.
+
+    agreement, pass_at_1: as they are assumed, or were found; both users alike in pass@1. The
+    interval of the agreement is Wilson's; that of the difference of pass@1 follows from the share
+    of tasks that one side alone solves (McNemar 1947), that of kappa from its standard error
+    sqrt(p (1 - p) / n) / (1 - chance) (Cohen 1960).
+    """
+    chance = pass_at_1**2 + (1 - pass_at_1) ** 2
+    error = sqrt(agreement * (1 - agreement) / tasks)
+    return Precision(
+        tasks=tasks,
+        agreement=wilson(round(agreement * tasks), tasks),
+        kappa_half_width=None if isclose(chance, 1) else Z * error / (1 - chance),
+        difference_half_width=Z * sqrt((1 - agreement) / tasks),
     )
 
 
