@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -278,6 +279,21 @@ def test_the_plan_needs_nothing(capsys) -> None:
     assert compare_users.main(["--plan"]) == 0
     text = capsys.readouterr().out
     assert "  171    [0.85, 0.94]    ±0.09    ±0.047" in text
+
+
+def test_the_documented_table_is_the_plan() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "language-models.md"
+    found = re.findall(
+        r"^\| (\d+) \(`\w+`\) \| \[(.*), (.*)\] \| ±(.*) \| ±(.*) \|$",
+        page.read_text(encoding="utf-8"),
+        re.M,
+    )
+    assert [int(row[0]) for row in found] == list(compare_users.PLANNED)
+    for tasks, *figures in found:
+        made = precision(int(tasks), compare_users.AGREEMENT, compare_users.PASS_AT_1)
+        wanted = [made.agreement.low, made.agreement.high, made.kappa_half_width]
+        wanted.append(made.difference_half_width)
+        assert figures == [f"{value:.2f}" for value in wanted]
 
 
 @pytest.mark.parametrize(("tasks", "rate", "solved"), [(74, 0.9, 0.5), (300, 0.8, 0.3)])
