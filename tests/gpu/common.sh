@@ -13,7 +13,7 @@ fresh_copy() {
 # Memory and load of the visible GPUs every two seconds, until the script ends.
 watch_gpus() {
     nvidia-smi ${CUDA_VISIBLE_DEVICES:+-i "$CUDA_VISIBLE_DEVICES"} -l 2 --format=csv,noheader,nounits \
-        --query-gpu=timestamp,index,memory.used,utilization.gpu >"$1" &
+        --query-gpu=timestamp,index,memory.used,utilization.gpu >>"$1" &
     trap "kill $!" EXIT
 }
 

@@ -99,6 +99,8 @@ def main() -> int:
         if store.is_dir():
             show_store(args.folder, store, args.peak)
     for path in sorted((args.folder / "results").rglob("eval_*.json")):
+        if path.suffixes != [".json"]:
+            continue  # the same episodes in another format
         result = json.loads(path.read_text(encoding="utf-8"))
         keep = ("checkpoint", "total_tasks", "successes", "pass_at_1", "avg_partial_score")
         print(f"\n{path}: " + ", ".join(f"{key} {result.get(key)}" for key in keep))

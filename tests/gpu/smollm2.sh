@@ -7,7 +7,7 @@
 model=${3:+$(realpath "$3")}
 [ -d "$1/scripts" ] || fresh_copy "$1"
 cd "$1" || exit 1
-watch_gpus "gpus-$(date +%s).csv"
+watch_gpus gpus.csv
 began=$(date +%s)
 cat >overlay.py <<'P'
 import json, sys, yaml
