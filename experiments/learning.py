@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-SPLITS = {"test": -1, "train": -1, "extra_unseen": 300}  # number of tasks; -1 is all
+SPLITS = {"test": -1, "train": -1, "extra_unseen": -1}  # number of tasks; -1 is all
 STAGES = ("base", "sft", "control", "rl")
 NAMES = {"base": "base model", "sft": "SFT", "control": "SFT, GRPO's CPU time added", "rl": "GRPO"}
 RUNS = ROOT / "runs/learning"

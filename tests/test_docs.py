@@ -1,0 +1,57 @@
+"""README and docs: every file that they name is there, every link leads somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+# Where a path may begin that a page gives in short.
+BASES = (
+    "",
+    "scripts",
+    "scripts/tau2_agent",
+    "scripts/tau2_agent/benchmark",
+    "tests/gpu",
+    "docs/gpu-runs",
+)
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_links_lead_to_a_file_or_a_heading(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        if link.startswith("#"):
+            assert link[1:] in headings, link
+        elif "://" not in link:
+            assert (page.parent / link.split("#")[0]).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = set(
+        re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|sh|yaml|txt|md|smk))`", page.read_text("utf-8"))
+    )
+    named |= set(
+        re.findall(
+            r"`((?:tests|docs|presets|rules|envs|experiments)/[\w/-]*)`", page.read_text("utf-8")
+        )
+    )
+    missing = [name for name in named if not any((ROOT / base / name).exists() for base in BASES)]
+    assert not missing
+
+
+def test_readme_is_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
