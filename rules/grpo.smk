@@ -12,7 +12,7 @@ GRPO = {
         "keys": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
         " max_new_tokens context_length response_length max_steps scale_by_group_std dynamic_sampling clip_low clip_high kl_coef updates_per_rollout"
         " weight_decay",
-        "untracked_keys": "gpus_per_engine sglang_mem_fraction router_policy",
+        "untracked_keys": "gpus_per_engine sglang_mem_fraction",
     },
 }[BACKEND]
 

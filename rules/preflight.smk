@@ -35,7 +35,10 @@ rule preflight:
                         "tensor_parallel pipeline_parallel context_parallel expert_parallel"
                         " max_tokens_per_gpu optimizer_offload",
                     ),
-                    "extra_args": config["slime"]["extra_args"] or None,
+                    **{
+                        key: config["slime"][key] or None
+                        for key in ("extra_args", "convert_args", "server_args")
+                    },
                 }
                 if BACKEND == "slime"
                 else {}

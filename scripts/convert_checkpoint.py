@@ -9,15 +9,16 @@ script for that model, if it has one. The output is whole or absent.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from tau2_agent import cli
 from tau2_agent.gpus import take_gpus
 from tau2_agent.preflight.checks import require
 from tau2_agent.preflight.requirements import Requirements
-from tau2_agent.training.slime.arguments import extra_arguments
 from tau2_agent.training.slime.conversion import to_huggingface, to_megatron
 from tau2_agent.training.slime.install import find_install
+from tau2_agent.training.slime.user_arguments import extra_arguments
 
 
 def main() -> int:
@@ -40,8 +41,9 @@ def main() -> int:
         to_huggingface(install, args.input, args.output, args.model)
     else:
         take_gpus(args.gpus)
-        require(Requirements("slime", args.gpus, model=args.input, source=args.source), install)
         extra = extra_arguments(args)
+        wanted = Requirements("slime", args.gpus, model=args.input, source=args.source)
+        require(replace(wanted, convert_args=tuple(extra)), install)
         to_megatron(install, args.input, args.output, gpus=args.gpus, name=args.source, extra=extra)
     print(f"wrote {args.output}")
     return 0

@@ -21,27 +21,32 @@ import asyncio
 import json
 import logging
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.tasks import get_task
-from tau2_agent.inference.sglang_client import SGLangPolicy
 from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import Limits
 from tau2_agent.rollout.model_rollout import EpisodeSettings, play
-from tau2_agent.rollout.policy import Policy, Sampling
+from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import (
     INFRASTRUCTURE_ENDS,
     EndReason,
     JobStop,
-    PolicyFailure,
     TokenRecord,
     Trajectory,
-    Turn,
+)
+from tau2_agent.training.slime.router import (
+    ANSWERS,
+    Router,
+    Timed,
+    option,
+    rollout_state,
+    routed_experts,
 )
 from tau2_agent.users.registry import Users, from_settings
 from tau2_reward_shaping import ALPHA, PartialWeights, shaped_reward
@@ -56,8 +61,6 @@ USER_WINDOW = 200  # the last episodes, of which too many may not fail for the u
 _policies: dict[tuple[int, str], Router] = {}
 _codecs: dict[int, ChatCodec] = {}
 _users: dict[str, Users] = {}
-# What the server said of each turn of the episode that this task plays.
-_answers: ContextVar[list[dict[str, Any]]] = ContextVar("answers")
 _dropped = 0  # groups dropped in the current rollout
 _silent = 0  # groups in a row without a single finished episode
 
@@ -71,20 +74,20 @@ async def generate(
     try:
         task = get_task(sample.metadata["task_id"])
         policy, codec = _policy(args)
-        timed = _Timed(policy, args)
-        settings = episode_settings(args, sampling_params)
+        timed = Timed(policy)
+        settings = episode_settings(args, sampling_params, sample.index)
         session = sample.session_id or f"{sample.index}"
         for _ in range(USER_ATTEMPTS):
             answers: list[dict[str, Any]] = []
-            _answers.set(answers)
+            ANSWERS.set(answers)
             trajectory = await play(task, timed, codec, settings, session, f"{sample.index}")
             if trajectory.end is not EndReason.USER_ERROR:
                 break
         settings.users.failures.count(trajectory)
         sample.non_generation_time = time.perf_counter() - began - timed.seconds
         if trajectory.end in UNTRAINABLE or not sum(trajectory.tokens.loss_mask):
-            return give_up(sample, trajectory.end, trajectory.detail, trajectory.failure)
-        finish(args, sample, trajectory, task)
+            return give_up(args, sample, trajectory.end, trajectory.detail, trajectory.failure)
+        finish(args, sample, trajectory, task, routed_experts(answers))
         for meta in answers:
             sample.prefix_cache_info.add(meta)
         sample.response = codec.tokenizer.decode(
@@ -96,46 +99,62 @@ async def generate(
         raise
     except Exception as error:
         logger.exception("an episode failed; its sample is aborted")
-        return give_up(sample, EndReason.POLICY_ERROR, f"{type(error).__name__}: {error}")
+        return give_up(args, sample, EndReason.POLICY_ERROR, f"{type(error).__name__}: {error}")
     return sample
 
 
-def episode_settings(args: Any, sampling_params: dict[str, Any]) -> EpisodeSettings:
+def episode_settings(
+    args: Any, sampling_params: dict[str, Any], index: int | None = None
+) -> EpisodeSettings:
     """What an episode is told, from slime's arguments and its sampling parameters.
 
     slime's `max_new_tokens` bounds everything after the first prompt; a single turn is bounded by
-    `tau2_max_new_tokens`.
+    `tau2_max_new_tokens`. With deterministic inference slime seeds the samples of a group alike in
+    every group: `index`, which no other sample of the run has, makes one seed of each.
     """
     response = int(sampling_params["max_new_tokens"])
+    seed = sampling_params.get("sampling_seed")
     return EpisodeSettings(
-        prompt=_option(args, "tau2_prompt", "tau2"),
+        prompt=option(args, "tau2_prompt", "tau2"),
         users=_simulators(args),
         sampling=Sampling(
             temperature=float(sampling_params["temperature"]),
             top_p=float(sampling_params.get("top_p", 1.0)),
             top_k=int(sampling_params.get("top_k", -1)),
-            max_new_tokens=min(int(_option(args, "tau2_max_new_tokens", 1024)), response),
+            max_new_tokens=min(int(option(args, "tau2_max_new_tokens", 1024)), response),
+            seed=None if seed is None else zlib.crc32(f"{seed}/{index}".encode()),
         ),
-        context_length=int(_option(args, "rollout_max_context_len", 32768)),
+        context_length=int(option(args, "rollout_max_context_len", 32768)),
         response_length=response,
         limits=Limits(
-            max_steps=int(_option(args, "tau2_max_steps", 200)),
-            timeout_s=float(_option(args, "tau2_episode_timeout_s", 900.0)),
+            max_steps=int(option(args, "tau2_max_steps", 200)),
+            timeout_s=float(option(args, "tau2_episode_timeout_s", 900.0)),
         ),
     )
 
 
-def finish(args: Any, sample: Any, trajectory: Trajectory, task: Any) -> None:
-    """Put a finished episode into the sample: tokens, mask, log probs, reward, status."""
+def finish(
+    args: Any, sample: Any, trajectory: Trajectory, task: Any, experts: bytes | None = None
+) -> None:
+    """Put a finished episode into the sample: tokens, mask, log probs, reward, status.
+
+    experts: of a mixture of experts, see `routed_experts`.
+    """
     record = trajectory.tokens
     sample.tokens = record.ids[: record.prompt_length]
     for trainable, ids, log_probs in spans(record):
+        # The last span ends with what the policy wrote last, up to where the experts are known.
+        last = len(sample.tokens) + len(ids) == len(record.ids)
         sample.append_response_tokens(
-            args, tokens=ids, log_probs=log_probs if trainable else None, trainable=trainable
+            args,
+            tokens=ids,
+            log_probs=log_probs if trainable else None,
+            trainable=trainable,
+            meta_info={"routed_experts": experts} if last and experts is not None else None,
         )
-    weights = PartialWeights.read(_option(args, "tau2_partial_weights", None))
+    weights = PartialWeights.read(option(args, "tau2_partial_weights", None))
     result = score(trajectory, task, weights)
-    alpha = float(_option(args, "tau2_alpha", ALPHA))
+    alpha = float(option(args, "tau2_alpha", ALPHA))
     sample.reward = {
         "reward": result.reward,
         "partial": result.partial,
@@ -153,13 +172,16 @@ def finish(args: Any, sample: Any, trajectory: Trajectory, task: Any) -> None:
     }
 
 
-def give_up(sample: Any, end: EndReason, detail: str, failure: str = "") -> Any:
+def give_up(args: Any, sample: Any, end: EndReason, detail: str, failure: str = "") -> Any:
     """Make an aborted sample: two filler tokens, no loss, and rewards that every reader can add."""
     _reset(sample)
     sample.tokens = [0, 0]
     sample.response_length = 1
     sample.loss_mask = [0]
     sample.rollout_log_probs = [0.0]
+    if option(args, "use_rollout_routing_replay", False):
+        some = list(range(args.moe_router_topk))  # slime refuses zeros only, and None
+        sample.rollout_routed_experts = [[some] * args.num_layers]
     sample.reward = {"reward": 0.0, "partial": 0.0, "shaped": 0.0}
     sample.status = type(sample).Status.ABORTED
     sample.remove_sample = True
@@ -180,7 +202,7 @@ def keep_group(args: Any, samples: list[Any], **_: Any) -> Any:
     global _dropped, _silent
     finished = [s.get_reward_value(args) for s in samples if s.status.value != "aborted"]
     _silent = 0 if finished else _silent + 1
-    if _silent >= int(_option(args, "tau2_max_silent_groups", 16)):
+    if _silent >= int(option(args, "tau2_max_silent_groups", 16)):
         last = samples[0].metadata
         raise RuntimeError(
             f"{_silent} groups in a row finished no episode; the last one ended with "
@@ -188,7 +210,7 @@ def keep_group(args: Any, samples: list[Any], **_: Any) -> Any:
         )
     if len({round(value, 9) for value in finished}) > 1:
         return DynamicFilterOutput(keep=True)
-    if _dropped >= int(_option(args, "tau2_max_dropped_groups", 16)):
+    if _dropped >= int(option(args, "tau2_max_dropped_groups", 16)):
         return DynamicFilterOutput(keep=True)
     _dropped += 1
     return DynamicFilterOutput(keep=False, reason="equal" if finished else "aborted")
@@ -201,7 +223,7 @@ def log_rollout(
     global _dropped
     dropped, _dropped = _dropped, 0
     rows = [{"rollout": rollout_id, **episode_row(sample)} for sample in samples]
-    path = _option(args, "tau2_rollouts_path", None)
+    path = option(args, "tau2_rollouts_path", None)
     if path:
         with open(Path(path), "a", encoding="utf-8") as stream:
             stream.writelines(json.dumps(row) + "\n" for row in rows)
@@ -250,63 +272,29 @@ def spans(record: TokenRecord) -> Iterator[tuple[bool, list[int], list[float]]]:
         start = end
 
 
-class Router(SGLangPolicy):
-    """slime's router; what it says of each answer is kept for slime's own metrics."""
-
-    def _read(self, answer: dict[str, Any]) -> Turn:
-        turn = super()._read(answer)
-        _answers.get().append(answer["meta_info"])
-        return turn
-
-
-class _Timed:
-    """A policy that stops when slime has enough samples, and measures its own time."""
-
-    def __init__(self, policy: Policy, args: Any) -> None:
-        self.policy = policy
-        self.args = args
-        self.seconds = 0.0
-
-    async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
-        if _state(self.args).aborted:
-            raise PolicyFailure("the rollout is full; the rest of this episode is not needed")
-        began = time.perf_counter()
-        try:
-            return await self.policy.generate(prompt, sampling, session)
-        finally:
-            self.seconds += time.perf_counter() - began
-
-
 def _policy(args: Any) -> tuple[Router, ChatCodec]:
     """The router as a policy, one a loop since connections belong to it, and the codec."""
-    tokenizer = _state(args).tokenizer
+    tokenizer = rollout_state(args).tokenizer
     if id(tokenizer) not in _codecs:
         _codecs[id(tokenizer)] = ChatCodec(tokenizer)
     codec = _codecs[id(tokenizer)]
-    url = f"http://{args.sglang_router_ip}:{args.sglang_router_port}"
-    key = (id(asyncio.get_running_loop()), url)
+    place = f"{args.sglang_router_ip}:{args.sglang_router_port}"
+    key = (id(asyncio.get_running_loop()), place)
     if key not in _policies:
-        _policies[key] = Router(url, codec.stop_ids)
+        _policies[key] = Router(args, codec.stop_ids)
     return _policies[key], codec
 
 
 def _simulators(args: Any) -> Users:
     """User simulators of this process: one language model, one ledger, one failure count."""
-    ledger = _option(args, "tau2_user_calls", None)
+    ledger = option(args, "tau2_user_calls", None)
     if str(ledger) not in _users:
-        settings = _option(args, "tau2_users", None)
+        settings = option(args, "tau2_users", None)
         users = from_settings(settings) if settings else Users()
         users.open(ledger and Path(ledger))
         users.failures.window = USER_WINDOW
         _users[str(ledger)] = users
     return _users[str(ledger)]
-
-
-def _state(args: Any) -> Any:
-    """slime's own state of a rollout process: its tokenizer, and whether it has enough."""
-    from slime.rollout.sglang_rollout import GenerateState
-
-    return GenerateState(args)
 
 
 def _reset(sample: Any) -> None:
@@ -316,12 +304,7 @@ def _reset(sample: Any) -> None:
     sample.response_length = 0
     sample.loss_mask = None
     sample.rollout_log_probs = None
+    sample.rollout_routed_experts = None
     sample.reward = None
     sample.remove_sample = False
     sample.status = type(sample).Status.PENDING
-
-
-def _option(args: Any, name: str, default: Any) -> Any:
-    """slime sets options that were not given to None."""
-    value = getattr(args, name, None)
-    return default if value is None else value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,8 @@ def needs(args) -> Requirements:
         source=args.source,
         context_length=args.context_length,
         sample_length=args.sample_length,
+        convert_args=tuple(shlex.split(args.convert_args)),
+        server_args=tuple(shlex.split(args.server_args)),
         data=tuple(args.data),
         port=args.port,
     )
@@ -118,6 +121,8 @@ def main() -> int:
     hardware.add_argument("--context-length", type=int, default=0, help="longest text, in tokens")
     hardware.add_argument("--sample-length", type=int, default=0, help="longest one trained on")
     hardware.add_argument("--extra-args", default="", help="of both trainings, one string")
+    hardware.add_argument("--convert-args", default="", help="of the conversion, one string")
+    hardware.add_argument("--server-args", default="", help="of SGLang's server, one string")
     args = parser.parse_args()
 
     found = list(findings(needs(args), machine.look()))

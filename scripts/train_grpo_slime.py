@@ -28,14 +28,20 @@ from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.megatron.checkpoints import require_weights
-from tau2_agent.training.megatron.model_args import model_arguments, read_config
+from tau2_agent.training.megatron.model_args import is_moe, model_arguments, read_config
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.slime import arguments as slime_command
+from tau2_agent.training.slime import user_arguments
 from tau2_agent.training.slime.install import Install, find_install
 from tau2_agent.training.slime.job import sweep
 from tau2_agent.training.slime.log import drop_rows_from
 from tau2_agent.training.slime.ray_nodes import require_allocation
 from tau2_agent.training.slime.trainer import Training, last_rollout
+from tau2_agent.training.slime.user_arguments import (
+    extra_arguments,
+    refuse_top_p,
+    without_custom_config,
+)
 from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
@@ -46,8 +52,10 @@ MAX_DROPPED_GROUPS = 16  # a round; then any group is taken
 
 
 def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Return what slime hands to our hooks as attributes of its arguments."""
+    """Return what slime hands to our hooks as attributes of its arguments, and the user's own."""
+    _, users_own = without_custom_config(extra_arguments(options))
     return {
+        **users_own,
         "tau2_prompt": options.prompt,
         "tau2_users": users.to_settings(users.from_options(options, options.seed)),
         "tau2_user_calls": str(folder / USER_CALLS),
@@ -106,8 +114,10 @@ def slime_arguments(
         "--colocate",
         *("--rollout-num-gpus-per-engine", str(options.gpus_per_engine)),
         *("--sglang-mem-fraction-static", str(options.sglang_mem_fraction)),
-        # all turns of an episode go to the engine that has its prefix in the cache
-        *("--router-policy", options.router_policy),
+        # all turns of an episode go to the engine that has its prefix in the cache, new episodes to
+        # the engine with the fewest requests; PyPI's router and slime's fork of it both know this
+        *("--router-policy", "manual"),
+        *("--router-assignment-mode", "min_load"),
         *slime_command.optimizer_arguments(
             lr=options.lr,
             schedule=options.lr_schedule,
@@ -117,6 +127,11 @@ def slime_arguments(
         ),
         *slime_command.parallel_arguments(options, config),
     ]
+    if options.gpus * options.nodes > options.gpus_per_engine:
+        arguments += slime_command.fault_tolerance_arguments()
+    if is_moe(config):
+        # else the trained probabilities would be those of other experts than were sampled with
+        arguments.append("--use-rollout-routing-replay")
     if options.dynamic_sampling:
         arguments += ["--dynamic-sampling-filter-path", "generate_with_tau.keep_group"]
     if options.kl_coef > 0:
@@ -125,8 +140,8 @@ def slime_arguments(
         arguments += ["--kl-loss-type", "low_var_kl"]
     if not options.scale_by_group_std:
         arguments.append("--disable-grpo-std-normalization")
-    arguments += slime_command.tracking_arguments(options, "grpo")
-    return arguments + slime_command.extra_arguments(options)
+    extra, _ = without_custom_config(extra_arguments(options))
+    return [*arguments, *slime_command.tracking_arguments(options, "grpo"), *extra]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -154,7 +169,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     settings.add(
         parser.add_argument_group("sampling"),
-        "slime.gpus_per_engine slime.sglang_mem_fraction slime.router_policy",
+        "slime.gpus_per_engine slime.sglang_mem_fraction",
         "slime",
     )
     settings.add_user(parser)
@@ -176,6 +191,7 @@ def check(options: argparse.Namespace, tasks: int) -> None:
             f"{episodes // options.updates_per_rollout} episodes an update cannot be shared by "
             f"{replicas} replicas (--gpus × --nodes / parallel sizes); change one of them"
         )
+    refuse_top_p(*without_custom_config(extra_arguments(options)))
     if tasks < options.prompts_per_rollout:
         raise InputError(
             f"{options.tasks} has {tasks} tasks, --prompts-per-rollout is "
@@ -231,11 +247,13 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     )
     if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
         names += " rollouts"
+    extra, custom_config = without_custom_config(extra_arguments(options))
     return {
         "backend": "slime",
         **{name: getattr(options, name) for name in names.split()},
         **users.from_options(options, options.seed).fingerprint(),
-        "extra": slime_command.fingerprint_fields(slime_command.extra_arguments(options)),
+        "extra": user_arguments.fingerprint_fields(extra),
+        "custom_config": custom_config,
     }
 
 

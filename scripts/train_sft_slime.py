@@ -33,6 +33,7 @@ from tau2_agent.training.slime.job import sweep
 from tau2_agent.training.slime.ray_nodes import require_allocation
 from tau2_agent.training.slime.sft_rollout import prompt_rows
 from tau2_agent.training.slime.trainer import Training, last_rollout
+from tau2_agent.training.slime.user_arguments import extra_arguments, fingerprint_fields
 
 
 def slime_arguments(
@@ -79,7 +80,7 @@ def slime_arguments(
         ),
         *slime_command.parallel_arguments(options, config),
         *slime_command.tracking_arguments(options, "sft"),
-        *slime_command.extra_arguments(options),
+        *extra_arguments(options),
     ]
 
 
@@ -192,7 +193,7 @@ def main() -> int:
             "warmup_ratio": options.warmup_ratio,
             "weight_decay": options.weight_decay,
             "adam_beta2": options.adam_beta2,
-            "extra": slime_command.fingerprint_fields(slime_command.extra_arguments(options)),
+            "extra": fingerprint_fields(extra_arguments(options)),
         },
         code=code_digest("train_sft_slime"),
     )

@@ -19,8 +19,12 @@ class FakeSGLang:
     "500", "429", "400", "drop", "half", "abort", "nonsense", "no_logprobs", or ("slow", seconds).
     """
 
-    def __init__(self, behaviours: Iterable, model_path: str = "stand-in") -> None:
+    def __init__(
+        self, behaviours: Iterable, model_path: str = "stand-in", warm_up: int = 0
+    ) -> None:
+        """warm_up: how many signs of life are a 503."""
         self.behaviours = list(behaviours)
+        self.warm_up = warm_up
         self.requests: list[dict] = []
         self.headers: list[dict] = []
         self.lock = threading.Lock()
@@ -31,7 +35,11 @@ class FakeSGLang:
                 pass
 
             def do_GET(self) -> None:
-                self.answer(200, {"model_path": model_path, "version": "stand-in"})
+                fake.warm_up -= 1
+                self.answer(
+                    503 if fake.warm_up >= 0 else 200,
+                    {"model_path": model_path, "version": "stand-in"},
+                )
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

@@ -57,9 +57,7 @@ if [ "$batches" ]; then
 fi
 build checkpoints/random-4b_rl_telecom
 if [ "$batches" ]; then
-    by_hand published_rl $grpo --no-dynamic-batches --updates-per-rollout 4 $(python3 -c 'import yaml
-s = yaml.safe_load(open("overlay.yaml"))["slime"]
-print("--router-policy", s.get("router_policy", "consistent_hashing"))')
+    by_hand published_rl $grpo --no-dynamic-batches --updates-per-rollout 4
 fi
 mark end
 cat times.txt

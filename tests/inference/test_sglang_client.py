@@ -14,10 +14,15 @@ from tau2_agent.rollout.trajectory import JobStop, PolicyFailure
 SAMPLING = Sampling(max_new_tokens=8)
 
 
-def ask(fake, *, attempts=3, timeout_s=5.0, sampling=SAMPLING):
+def ask(fake, *, attempts=3, patience_s=0.0, timeout_s=5.0, sampling=SAMPLING):
     async def run():
         policy = SGLangPolicy(
-            fake.url, (7, 8), attempts=attempts, timeout_s=timeout_s, max_wait_s=0.05
+            fake.url,
+            (7, 8),
+            attempts=attempts,
+            patience_s=patience_s,
+            timeout_s=timeout_s,
+            max_wait_s=0.05,
         )
         try:
             return await policy.generate([1, 2, 3], sampling, "session-1")
@@ -84,6 +89,43 @@ def test_no_server_at_all():
     assert time.time() - began < 5
 
 
+def test_a_dead_server_is_waited_for_as_long_as_was_asked():
+    """Few attempts are not the end while an engine may come back."""
+    with FakeSGLang(["500"] * 6 + [[4, 7]]) as fake:
+        assert ask(fake, attempts=2, patience_s=30.0).token_ids == [4, 7]
+    assert len(fake.requests) == 7
+    with FakeSGLang(["500"]) as fake, pytest.raises(PolicyFailure, match=r"\([0-9]+ attempts\)"):
+        ask(fake, attempts=2, patience_s=0.3)
+    assert len(fake.requests) > 2
+
+
+@pytest.mark.parametrize("seed", [None, 12])
+def test_the_seed_of_a_draw_is_the_servers_unless_one_is_given(seed):
+    with FakeSGLang([[4, 7]]) as fake:
+        ask(fake, sampling=Sampling(max_new_tokens=8, seed=seed))
+    assert fake.requests[0]["sampling_params"].get("sampling_seed") == seed
+
+
+def check(fake, **more):
+    async def run():
+        policy = SGLangPolicy(fake.url, (7,))
+        try:
+            return await policy.check(**more)
+        finally:
+            await policy.close()
+
+    return asyncio.run(run())
+
+
+def test_a_server_that_warms_up_is_waited_for(capsys):
+    with FakeSGLang([[7]], warm_up=2) as fake:
+        assert check(fake) is True
+        assert check(fake) is False
+    assert capsys.readouterr().out.count("warming up") == 1
+    with FakeSGLang([[7]], warm_up=100) as fake, pytest.raises(PolicyFailure, match="no SGLang"):
+        check(fake, warm_up_s=0.1)
+
+
 def test_a_proxy_in_the_environment_is_not_asked(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
@@ -120,6 +162,11 @@ def test_a_foreign_server_that_is_gone_ends_the_job_and_says_what_to_do():
         assert ask_foreign(fake).token_ids == [4, 7]
     with pytest.raises(JobStop, match=r"no SGLang server answers .* same command goes on"):
         ask_foreign(fake)
+
+
+def test_a_foreign_server_that_warms_up_again_costs_waiting_only():
+    with FakeSGLang(["500", "500", [4, 7]], warm_up=1) as fake:
+        assert ask_foreign(fake).token_ids == [4, 7]
 
 
 def test_a_foreign_server_that_lives_and_fails_costs_the_episode_only():

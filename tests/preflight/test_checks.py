@@ -174,6 +174,19 @@ def test_experts_that_cannot_be_shared(needs, name, experts, said):
     assert said in failures(replace(needs, expert_parallel=experts))["model"]
 
 
+# --- arguments -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["extra_args", "convert_args", "server_args"])
+def test_arguments_that_slime_would_ignore(needs, monkeypatch, key):
+    for name in ("training", "conversion", "server"):
+        function = f"unknown_{name}_flags"
+        monkeypatch.setattr(preflight.known_flags, function, lambda words, *_: list(words))
+    text = failures(replace(needs, **{key: ("--lrr",)}))["arguments"]
+    assert f"slime.{key}" in text and "--lrr" in text
+    assert "arguments" not in failures(needs)
+
+
 # --- data, in a job ------------------------------------------------------------------------------
 
 

@@ -4,14 +4,17 @@ With SLIME_HOME set, slime's real Sample is used instead of the stand-in.
 """
 
 import asyncio
+import base64
 import json
 import os
+import struct
 import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from fake_openai import FakeOpenAI
 from fake_sglang import FakeSGLang
 
@@ -19,7 +22,8 @@ from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.llm.client import LLMSettings
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import STOP
-from tau2_agent.rollout.trajectory import JobStop, TokenRecord, Turn
+from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Turn
+from tau2_agent.training.slime import router
 from tau2_agent.training.slime.log import JobLog, Start
 from tau2_agent.users.registry import Users, to_settings
 from tau2_reward_shaping import tau2_reward_post_process
@@ -59,6 +63,7 @@ def hooks(slime, tokenizer, monkeypatch):
 
     monkeypatch.setattr(slime.GenerateState, "tokenizer", tokenizer)
     monkeypatch.setattr(slime.GenerateState, "aborted", False)
+    monkeypatch.setattr(router, "PATIENCE_S", 0.0)
     fresh = {"_policies": {}, "_codecs": {}, "_users": {}, "_dropped": 0, "_silent": 0}
     for name, value in fresh.items():
         monkeypatch.setattr(generate_with_tau, name, value)
@@ -198,6 +203,77 @@ def test_a_mistake_in_the_data_never_leaves_the_hook(hooks, slime, metadata):
     assert sample.status is slime.Sample.Status.ABORTED and not fake.requests
 
 
+def test_a_request_waits_as_long_as_slime_takes_to_remove_a_dead_engine(hooks, slime):
+    watched = {"rollout_health_check_interval": 15.0, "rollout_health_check_timeout": 270.0}
+    assert router.Router(arguments(use_fault_tolerance=True, **watched), (1,)).patience_s == 285.0
+    assert router.Router(arguments(), (1,)).patience_s == 0.0  # PATIENCE_S, in these tests
+
+
+@pytest.mark.parametrize("seeds", [(0, 0), (0, 1)])
+def test_seeds_of_deterministic_inference_make_no_group_of_equal_episodes(
+    hooks, slime, codec, seeds
+):
+    """slime gives the n-th sample of every group the same seed."""
+    given = []
+    for index, seed in enumerate(seeds):
+        with FakeSGLang([talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+
+            async def run(fake=fake, index=index, seed=seed):
+                parameters = {**PARAMETERS, "sampling_seed": seed}
+                await hooks.generate(arguments(fake), new_sample(slime, index), parameters)
+
+            asyncio.run(run())
+            asyncio.run(run())  # the same sample again draws the same
+        drawn = {request["sampling_params"]["sampling_seed"] for request in fake.requests}
+        assert len(drawn) == 1 and all(0 <= one < 2**32 for one in drawn)
+        given += drawn
+    assert len(set(given)) == 2
+
+
+LAYERS, EXPERTS = 3, 2
+
+
+def routed(request, ids):
+    """What an engine with experts says: int32, (tokens since the asked one) × layers × experts."""
+    tokens = len(request["input_ids"]) + len(ids)
+    places = range(request["routed_experts_start_len"], tokens - 1)
+    rows = [place % 7 + 1 for place in places for _ in range(LAYERS * EXPERTS)]
+    return base64.b64encode(struct.pack(f"{len(rows)}i", *rows)).decode()
+
+
+def test_experts_that_were_sampled_with_are_replayed(hooks, slime, codec, monkeypatch):
+    plain = FakeSGLang.generated
+
+    def generated(request, ids):
+        answer = plain(request, ids)
+        answer["meta_info"]["routed_experts"] = routed(request, ids)
+        return answer
+
+    monkeypatch.setattr(FakeSGLang, "generated", staticmethod(generated))
+    moe = {"use_rollout_routing_replay": True, "num_layers": LAYERS, "moe_router_topk": EXPERTS}
+    turns = [
+        talk(codec, "Please check the status bar."),
+        talk(codec, TRANSFER),
+        talk(codec, GOODBYE),
+    ]
+    with FakeSGLang(turns) as fake:
+        sample = play(hooks, fake, new_sample(slime), **moe)
+    assert all(request["return_routed_experts"] for request in fake.requests)
+    # each turn only tells what the one before did not
+    lengths = [len(request["input_ids"]) for request in fake.requests]
+    ends = [length + len(turn) - 1 for length, turn in zip(lengths, turns, strict=True)]
+    starts = [request["routed_experts_start_len"] for request in fake.requests]
+    assert starts == [0, *ends[:-1]]
+    experts = torch.as_tensor(sample.rollout_routed_experts)
+    assert tuple(experts.shape) == (len(sample.tokens) - 1, LAYERS, EXPERTS)
+    assert experts[:, 0, 0].tolist() == [i % 7 + 1 for i in range(len(sample.tokens) - 1)]
+    # an aborted sample has a shape that slime's checks take, and no zeros only
+    aborted = hooks.give_up(arguments(**moe), new_sample(slime), EndReason.POLICY_ERROR, "x")
+    some = torch.as_tensor(aborted.rollout_routed_experts)
+    assert tuple(some.shape) == (len(aborted.tokens) - 1, LAYERS, EXPERTS)
+    assert all(torch.count_nonzero(some[:, layer]) for layer in range(LAYERS))
+
+
 def test_a_full_rollout_stops_its_episodes(hooks, slime, codec, monkeypatch):
     monkeypatch.setattr(slime.GenerateState, "aborted", True)
     with FakeSGLang([talk(codec, GOODBYE)]) as fake:
@@ -276,9 +352,7 @@ def finished(slime, shaped, number=0):
 
 
 def given_up(hooks, slime, number=0):
-    from tau2_agent.rollout.trajectory import EndReason
-
-    return hooks.give_up(new_sample(slime, number), EndReason.POLICY_ERROR, "no route")
+    return hooks.give_up(arguments(), new_sample(slime, number), EndReason.POLICY_ERROR, "no route")
 
 
 def test_the_filter_keeps_what_teaches(hooks, slime):
@@ -333,8 +407,6 @@ def test_a_rollout_is_recorded(hooks, slime, codec, tmp_path, caplog):
     first, second = map(json.loads, path.read_text().splitlines())
     assert first["rollout"] == 3 and first["end"] == "user_stop" and first["trained_tokens"] > 0
     assert second["status"] == "aborted" and second["detail"] == "no route"
-    from tau2_agent.training.slime.log import JobLog, Start
-
     log = JobLog(Start("/sft"))
     log.feed(f"x - {caplog.messages[-1]}")
     assert log.last["tau2"]["aborted"] == 1 and log.last["tau2"]["episodes"] == 2

@@ -40,10 +40,6 @@ class Slime(Section):
     sglang_mem_fraction: Annotated[Positive, Field(lt=1)] = Field(
         0.7, description="of a GPU's memory while sampling"
     )
-    router_policy: Text = Field(
-        "consistent_hashing",
-        description="keeps an episode on one engine; PyPI's router: manual",
-    )
     extra_args: Words = Field("", description="further arguments of both trainings; they win")
     convert_args: Words = Field("", description="further arguments of the conversion")
     server_args: Words = Field("", description="further arguments of the evaluation's server")

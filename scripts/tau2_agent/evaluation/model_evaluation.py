@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tau2_agent.benchmark.data_files import data_sha256
@@ -67,10 +67,12 @@ async def served_model(jobs, codec, settings, args, write) -> None:
             await play_all(jobs, ForeignPolicy(policy), codec, settings, args, write)
             return
         take_gpus(args.tensor_parallel)
-        require(Requirements("slime", args.tensor_parallel, model=args.checkpoint, megatron=False))
+        options = server_options(args)
+        wanted = Requirements("slime", args.tensor_parallel, model=args.checkpoint, megatron=False)
+        require(replace(wanted, server_args=options.extra))
         log = args.output_path.with_suffix(".sglang.log")
         print(f"starting SGLang; its log: {log}", flush=True)
-        server = await stack.enter_async_context(SGLangServer(server_options(args), log))
+        server = await stack.enter_async_context(SGLangServer(options, log))
         policy = SGLangPolicy(server.url, codec.stop_ids)
         stack.push_async_callback(policy.close)
         patient = PatientPolicy(policy, server)

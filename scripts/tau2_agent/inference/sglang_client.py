@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Any
 
 import httpx
@@ -9,11 +11,15 @@ from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
     stop_after_attempt,
+    stop_after_delay,
+    stop_all,
     wait_random_exponential,
 )
 
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import PolicyFailure, Turn
+
+WARM_UP_S = 900.0  # kernels are compiled, graphs captured; weights may come over a network
 
 
 class _Retryable(Exception):
@@ -23,8 +29,9 @@ class _Retryable(Exception):
 class SGLangPolicy:
     """An SGLang server or router: token ids in, token ids and log probs out.
 
-    Retries connection errors, time-outs, 429 and 5xx with back-off; anything else, and the last
-    failure, is a `PolicyFailure`. A request that the server aborts is one too.
+    Retries connection errors, time-outs, 429 and 5xx with back-off, `attempts` times and at least
+    for `patience_s`; anything else, and the last failure, is a `PolicyFailure`. A request that the
+    server aborts is one too.
     """
 
     def __init__(
@@ -33,6 +40,7 @@ class SGLangPolicy:
         stop_ids: tuple[int, ...],
         *,
         attempts: int = 5,
+        patience_s: float = 0.0,
         timeout_s: float = 300.0,
         max_wait_s: float = 20.0,
         client: httpx.AsyncClient | None = None,
@@ -40,6 +48,7 @@ class SGLangPolicy:
         self.url = url.rstrip("/")
         self.stop_ids = stop_ids
         self.attempts = attempts
+        self.patience_s = patience_s
         self.max_wait_s = max_wait_s
         # trust_env=False: a proxy from the environment would swallow requests to localhost.
         self.client = client or httpx.AsyncClient(
@@ -49,25 +58,13 @@ class SGLangPolicy:
         )
 
     async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
-        request = {
-            "input_ids": prompt,
-            "sampling_params": {
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "top_k": sampling.top_k,
-                "max_new_tokens": sampling.max_new_tokens,
-                "stop_token_ids": list(self.stop_ids),
-                "skip_special_tokens": False,
-                "spaces_between_special_tokens": False,
-                "no_stop_trim": True,
-            },
-            "return_logprob": True,
-        }
+        """See `Policy.generate`."""
+        request = self._request(prompt, sampling)
         # slime's router keeps a session on one engine by this header, SGLang's by the same.
         headers = {"X-SMG-Routing-Key": session}
         try:
             async for attempt in AsyncRetrying(
-                stop=stop_after_attempt(self.attempts),
+                stop=stop_all(stop_after_attempt(self.attempts), stop_after_delay(self.patience_s)),
                 wait=wait_random_exponential(multiplier=0.5, max=self.max_wait_s),
                 retry=retry_if_exception_type(_Retryable),
                 reraise=True,
@@ -76,15 +73,28 @@ class SGLangPolicy:
                     answer = await self._post(request, headers)
         except _Retryable as failure:
             raise PolicyFailure(
-                f"{self.url}: {failure} ({self.attempts} attempts); is the server still running?"
+                f"{self.url}: {failure} ({attempt.retry_state.attempt_number} attempts); is the "
+                "server still running?"
             ) from failure
         return self._read(answer)
 
-    async def check(self) -> None:
-        """Ask the server for a sign of life, once. Raises `PolicyFailure` with what to do."""
+    async def check(self, warm_up_s: float = WARM_UP_S) -> bool:
+        """Ask the server for a sign of life, and wait while it warms up, which is a 503.
+
+        Returns whether it had to wait. Raises `PolicyFailure` with what to do when no server
+        answers, or it still says 503 after `warm_up_s`.
+        """
+        began, waited = time.monotonic(), False
         try:
-            response = await self.client.get(f"{self.url}/health", timeout=10.0)
-            response.raise_for_status()
+            while True:
+                response = await self.client.get(f"{self.url}/health", timeout=10.0)
+                if response.status_code != 503 or time.monotonic() - began > warm_up_s:
+                    response.raise_for_status()
+                    return waited
+                if not waited:
+                    print(f"{self.url} is warming up; waiting", flush=True)
+                waited = True
+                await asyncio.sleep(min(1.0, warm_up_s))
         except httpx.HTTPError as error:
             raise PolicyFailure(
                 f"no SGLang server answers at {self.url} ({type(error).__name__}); start one with "
@@ -95,6 +105,22 @@ class SGLangPolicy:
     async def close(self) -> None:
         """Close the connections."""
         await self.client.aclose()
+
+    def _request(self, prompt: list[int], sampling: Sampling) -> dict[str, Any]:
+        """What is sent for one turn."""
+        parameters: dict[str, Any] = {
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "top_k": sampling.top_k,
+            "max_new_tokens": sampling.max_new_tokens,
+            "stop_token_ids": list(self.stop_ids),
+            "skip_special_tokens": False,
+            "spaces_between_special_tokens": False,
+            "no_stop_trim": True,
+        }
+        if sampling.seed is not None:
+            parameters["sampling_seed"] = sampling.seed
+        return {"input_ids": prompt, "sampling_params": parameters, "return_logprob": True}
 
     async def _post(self, request: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
         try:

@@ -4,9 +4,9 @@
         policy = PatientPolicy(SGLangPolicy(server.url, stop_ids), server)
         await server.guard(play_all(policy))
 
-A server that dies in the middle costs the episodes that run, no others: it is started again on the
-same port, at most `restarts` times, and requests wait for it meanwhile. The process ends with this
-program, however that ends.
+A server that dies in the middle costs no episode: it is started again on the same port, at most
+`restarts` times, and requests wait for it meanwhile. The process ends with this program, however
+that ends.
 
 Left out on purpose: requests (policy.py), and servers that somebody else started, which need only
 their port.
@@ -77,7 +77,7 @@ def server_command(options: ServerOptions, port: int, python: str = sys.executab
 
 
 class PatientPolicy:
-    """A policy whose requests wait while its server starts anew."""
+    """A policy whose requests wait while its server starts anew, and are then sent once more."""
 
     def __init__(self, policy: Policy, server: SGLangServer) -> None:
         self.policy = policy
@@ -86,13 +86,21 @@ class PatientPolicy:
     async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
         """See `policy.Policy.generate`."""
         await self.server.until_ready()
+        starts = self.server.restarts_done
+        try:
+            return await self.policy.generate(prompt, sampling, session)
+        except PolicyFailure:
+            if not await self.server.restarted_since(starts):
+                raise
+        await self.server.until_ready()
         return await self.policy.generate(prompt, sampling, session)
 
 
 class ForeignPolicy:
     """A policy behind a server that somebody else runs: nobody will start it anew.
 
-    A request that failed is the episode's trouble; a server that is gone ends the job.
+    A server that warms up is waited for. A request that failed is the episode's trouble; a server
+    that is gone ends the job.
     """
 
     def __init__(self, policy: SGLangPolicy) -> None:
@@ -104,10 +112,12 @@ class ForeignPolicy:
             return await self.policy.generate(prompt, sampling, session)
         except PolicyFailure:
             try:
-                await self.policy.check()
+                waited = await self.policy.check()
             except PolicyFailure as gone:
                 raise JobStop(f"{gone}. The same command goes on where it stopped") from None
-            raise
+            if not waited:
+                raise
+        return await self.policy.generate(prompt, sampling, session)
 
 
 class SGLangServer:
@@ -180,6 +190,11 @@ class SGLangServer:
     async def until_ready(self) -> None:
         """Wait while the server starts anew."""
         await self._serving.wait()
+
+    async def restarted_since(self, starts: int) -> bool:
+        """Tell whether the server died after `starts` restarts: it is, or will be, there again."""
+        await asyncio.sleep(2 * self.poll_s)  # the watch takes notice
+        return self.restarts_done > starts or not self._serving.is_set()
 
     def _start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)

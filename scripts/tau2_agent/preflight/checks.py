@@ -21,6 +21,7 @@ from tau2_agent.preflight.host import Machine
 from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
 from tau2_agent.processes import LOCAL, listens
 from tau2_agent.training.megatron.model_args import ModelConfigError, is_moe, model_arguments
+from tau2_agent.training.slime import known_flags
 from tau2_agent.training.slime.install import Install, InstallError, find_install, untested_versions
 from tau2_agent.training.slime.model_scripts import check_against_slime
 from tau2_agent.weights import WeightsError, require_readable
@@ -81,6 +82,7 @@ def findings(
     yield from _gpus(needs, machine)
     yield from _driver(machine)
     yield from _system(needs, machine)
+    yield from _ignored("server_args", known_flags.unknown_server_flags(needs.server_args))
     if needs.megatron:
         yield from _stack(needs, install)
 
@@ -268,6 +270,11 @@ def _stack(needs: Requirements, install: Install | None) -> Iterator[Finding]:
         yield Finding("warning", "versions", difference)
     if not different:
         yield Finding("ok", "versions", "the tested ones")
+    for key, unknown in (
+        ("extra_args", known_flags.unknown_training_flags(needs.extra_args, install)),
+        ("convert_args", known_flags.unknown_conversion_flags(needs.convert_args, install)),
+    ):
+        yield from _ignored(key, unknown)
     config = needs.config()
     if config is None:
         return
@@ -279,6 +286,16 @@ def _stack(needs: Requirements, install: Install | None) -> Iterator[Finding]:
         return
     yield Finding("ok", "model", f"agrees with slime's {script}.sh" if script else "no script")
     yield from _model_shape(needs, config)
+
+
+def _ignored(key: str, unknown: list[str]) -> Iterator[Finding]:
+    if unknown:
+        yield Finding(
+            "failure",
+            "arguments",
+            f"slime.{key} has what slime, Megatron and SGLang do not know, and slime ignores it "
+            f"without a word: {', '.join(unknown)}; correct it, or take it away",
+        )
 
 
 def _model_shape(needs: Requirements, config: dict[str, Any]) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ class Requirements:
     not there yet; source: its hub id. context_length: longest text in tokens; sample_length: of
     those that are trained on. data: JSON-lines files. port: of a server that somebody else started.
     megatron: whether slime's and Megatron's sources are used; an evaluation needs neither.
+    extra_args, convert_args, server_args: the user's own, of trainings, conversion and server.
     """
 
     backend: str
@@ -55,6 +56,9 @@ class Requirements:
     data: tuple[Path, ...] = ()
     port: int | None = None
     megatron: bool = True
+    extra_args: tuple[str, ...] = ()
+    convert_args: tuple[str, ...] = ()
+    server_args: tuple[str, ...] = ()
 
     def config(self) -> dict[str, Any] | None:
         """The model's config.json, None while the model is not there."""
@@ -75,8 +79,12 @@ def hardware(options: argparse.Namespace) -> dict[str, Any]:
         "gpus nodes tensor_parallel pipeline_parallel context_parallel expert_parallel "
         "max_tokens_per_gpu keep_checkpoints optimizer_offload"
     )
-    saves = "--no-save-optim" not in shlex.split(options.extra_args)
-    return {name: getattr(options, name) for name in names.split()} | {"saves_optimizer": saves}
+    extra = tuple(shlex.split(options.extra_args))
+    return {
+        **{name: getattr(options, name) for name in names.split()},
+        "saves_optimizer": "--no-save-optim" not in extra,
+        "extra_args": extra,
+    }
 
 
 def training_needs(

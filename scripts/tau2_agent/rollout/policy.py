@@ -14,12 +14,16 @@ from tau2_agent.rollout.trajectory import Turn
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. Temperature 0 is greedy; `top_k` -1 keeps all tokens."""
+    """How tokens are drawn. Temperature 0 is greedy; `top_k` -1 keeps all tokens.
+
+    seed: of the draws, where the server draws deterministically; None leaves it to the server.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = -1
     max_new_tokens: int = 1024
+    seed: int | None = None
 
 
 class Policy(Protocol):

@@ -12,8 +12,9 @@ from model_configs import config
 import train_grpo_slime
 import train_sft_slime
 from tau2_agent.errors import InputError
-from tau2_agent.training.slime.arguments import fingerprint_fields, job_environment
+from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.install import SCRIPTS, Install
+from tau2_agent.training.slime.user_arguments import fingerprint_fields
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SFT_FILES = ["--model", "/m/hf", "--base", "/m/dist", "--traces", "/d/traces", "--output", "/c/sft"]
@@ -34,6 +35,7 @@ CASES = {
         ["--gpus", "1", "--tensor-parallel", "1", "--sglang-mem-fraction", "0.5"],
     ),
     "grpo_4gpu": ("grpo", ["--gpus", "4"]),
+    "grpo_moe": ("grpo", ["--gpus", "8", "--tensor-parallel", "4", "--expert-parallel", "8"]),
     "grpo_8gpu": ("grpo", ["--gpus", "8"]),
     "grpo_options": (
         "grpo",
@@ -49,23 +51,30 @@ CASES = {
                 "none",
             ),
             *("--context-parallel", "1", "--tracking", "tensorboard", "--save-rollouts", "5"),
-            *("--router-policy", "manual", "--attention-backend", "fused"),
+            *("--attention-backend", "fused"),
             *("--extra-args", "--sglang-disable-cuda-graph --sglang-attention-backend triton"),
         ],
     ),
 }
 
 
-def command(stage, extra):
+MODELS = {"grpo_moe": "Qwen3-30B-A3B"}  # of the golden files; else Qwen3-4B-Instruct-2507
+
+
+def command(stage, extra, model="Qwen3-4B-Instruct-2507"):
     if stage == "sft":
         options = train_sft_slime.parse([*SFT_FILES, *extra])
         steps = train_sft_slime.count_steps(options, 74)
         return train_sft_slime.slime_arguments(
-            options, config=config(), folder=Path("/s"), data=Path("/s/tokens.jsonl"), steps=steps
+            options,
+            config=config(model),
+            folder=Path("/s"),
+            data=Path("/s/tokens.jsonl"),
+            steps=steps,
         )
     options = train_grpo_slime.parse([*GRPO_FILES, *extra])
     return train_grpo_slime.slime_arguments(
-        options, config=config(), folder=Path("/s"), hooks=Path("/s/tau2.yaml")
+        options, config=config(model), folder=Path("/s"), hooks=Path("/s/tau2.yaml")
     )
 
 
@@ -81,7 +90,8 @@ def one_flag_a_line(arguments):
 
 @pytest.mark.parametrize("case", CASES)
 def test_golden_command_lines(case):
-    text = one_flag_a_line(command(*CASES[case])).replace(str(Path.cwd()), "/project")
+    model = MODELS.get(case, "Qwen3-4B-Instruct-2507")
+    text = one_flag_a_line(command(*CASES[case], model)).replace(str(Path.cwd()), "/project")
     path = GOLDEN / f"{case}.txt"
     if os.environ.get("TAU2_WRITE_GOLDEN"):
         path.write_text(text)
@@ -128,6 +138,77 @@ def test_the_filter_sees_what_the_reward_hook_sees():
 def test_extra_arguments_come_last_and_win():
     arguments = command("grpo", ["--extra-args", "--lr 5e-7 --sglang-mem-fraction-static '0.5'"])
     assert arguments[-4:] == ["--lr", "5e-7", "--sglang-mem-fraction-static", "0.5"]
+
+
+def test_engines_are_watched_where_there_are_others():
+    assert "--use-fault-tolerance" in command("grpo", ["--gpus", "2"])
+    alone = ["--gpus", "2", "--gpus-per-engine", "2"]
+    assert "--use-fault-tolerance" not in command("grpo", alone)
+    variables = job_environment(
+        Install(Path("/slime"), Path("/megatron")), train_grpo_slime.parse(GRPO_FILES)
+    )
+    # SGLang's own answer to a check must come before slime stops waiting for it
+    words = command("grpo", [])
+    timeout = float(words[words.index("--rollout-health-check-timeout") + 1])
+    assert timeout > float(variables["SGLANG_HEALTH_CHECK_TIMEOUT"]) > 120
+
+
+# --- the user's own arguments --------------------------------------------------------------------
+
+
+def grpo_options(extra):
+    return train_grpo_slime.parse([*GRPO_FILES, f"--extra-args={extra}"])
+
+
+@pytest.mark.parametrize("form", ["--custom-config-path {}", "--custom-config-path={} --use-tis"])
+def test_a_users_own_configuration_is_merged_into_ours(tmp_path, form):
+    path = tmp_path / "mine.yaml"
+    path.write_text("opsm_delta: 0.1\n")
+    options = grpo_options(form.format(path))
+    settings = train_grpo_slime.hook_settings(options, Path("/s"))
+    assert settings["opsm_delta"] == 0.1 and settings["tau2_alpha"] == 0.5
+    words = command("grpo", ["--extra-args", form.format(path)])
+    given = [word for word in words if word.startswith("--custom-config-path")]
+    assert given == ["--custom-config-path"]  # slime reads one, and it is ours
+    assert words[words.index(given[0]) + 1] == "/s/tau2.yaml"
+    assert ("--use-tis" in words) == ("--use-tis" in form)
+    # another content is another run, another place is not
+    fields = train_grpo_slime.fingerprint_fields(options)
+    path.rename(tmp_path / "moved.yaml")
+    moved = grpo_options(form.format(tmp_path / "moved.yaml"))
+    assert train_grpo_slime.fingerprint_fields(moved) == fields
+    (tmp_path / "moved.yaml").write_text("opsm_delta: 0.2\n")
+    assert train_grpo_slime.fingerprint_fields(moved) != fields
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(None, "cannot be read"), ("[1]", "keys and values"), ("tau2_alpha: 3", "tau2_alpha is set")],
+)
+def test_a_configuration_that_cannot_be_merged(tmp_path, text, said):
+    path = tmp_path / "mine.yaml"
+    if text:
+        path.write_text(text)
+    with pytest.raises(InputError, match=said):
+        train_grpo_slime.hook_settings(grpo_options(f"--custom-config-path {path}"), Path("/s"))
+
+
+@pytest.mark.parametrize(
+    ("extra", "refused"),
+    [
+        ("--rollout-top-p 0.9", True),
+        ("--rollout-top-p=0.9", True),
+        ("--rollout-top-p 0.9 --rollout-top-p 1", False),
+        ("--rollout-top-p 1.0", False),
+        ("--custom-config-path {}", True),
+    ],
+)
+def test_top_p_is_refused(tmp_path, extra, refused):
+    (tmp_path / "mine.yaml").write_text("rollout_top_p: 0.5\n")
+    options = grpo_options(extra.format(tmp_path / "mine.yaml"))
+    with pytest.raises(InputError, match="top-p" if refused else "74 tasks"):
+        options.prompts_per_rollout = 100
+        train_grpo_slime.check(options, 74)
 
 
 def test_what_decides_the_weights_and_what_does_not():

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,24 +21,8 @@ from tau2_agent.errors import InputError
 from tau2_agent.training.megatron.model_args import is_moe
 from tau2_agent.training.slime.install import Install
 
+HEALTH_CHECK_S = 240  # an engine that says nothing for longer hangs
 TRACKING = Path("logs")  # folder of what tensorboard and W&B write
-MACHINE_PREFIXES = (
-    "--sglang-",
-    "--router-",
-    "--attention-backend",
-    "--no-gradient-accumulation-fusion",
-    "--recompute-",
-    "--log-probs-",
-    "--use-fault-tolerance",
-    "--rollout-health-check-",
-    "--train-env-vars",
-    "--save-debug-",
-    "--dump-details",
-    "--use-tensorboard",
-    "--tb-",
-    "--wandb-",
-    "--use-wandb",
-)
 
 
 def data_parallel(options: argparse.Namespace) -> int:
@@ -111,6 +94,19 @@ def parallel_arguments(options: argparse.Namespace, config: Mapping[str, Any]) -
     ]
 
 
+def fault_tolerance_arguments() -> list[str]:
+    """An engine that died or hangs is taken from the router, and started again after the rollout.
+
+    Its episodes go on with the others, which is why a single engine is not watched. A kernel that
+    is compiled keeps an engine silent for two minutes; HEALTH_CHECK_S is SGLang's own limit.
+    """
+    return [
+        "--use-fault-tolerance",
+        *("--rollout-health-check-interval", "15"),
+        *("--rollout-health-check-timeout", str(HEALTH_CHECK_S + 30)),
+    ]
+
+
 def optimizer_arguments(
     *, lr: float, schedule: str, warmup: float, weight_decay: float, beta2: float
 ) -> list[str]:
@@ -142,27 +138,6 @@ def tracking_arguments(options: argparse.Namespace, stage: str) -> list[str]:
     return []
 
 
-def fingerprint_fields(arguments: list[str]) -> list[str]:
-    """Return the extra arguments that may decide what is learnt, for a stage's fingerprint.
-
-    Those about the machine, the server and the records are left out: to lower a memory share after
-    a crash must not begin the training anew.
-    """
-    kept: list[str] = []
-    dropping = False
-    for argument in arguments:
-        if argument.startswith("--"):
-            dropping = argument.startswith(MACHINE_PREFIXES)
-        if not dropping:
-            kept.append(argument)
-    return kept
-
-
-def extra_arguments(options: argparse.Namespace) -> list[str]:
-    """The user's own arguments, split as a shell would."""
-    return shlex.split(options.extra_args)
-
-
 def job_environment(install: Install, options: argparse.Namespace) -> dict[str, str]:
     """Variables of all processes of a job. What the machine has set, such as NCCL's, stays."""
     variables = {
@@ -171,6 +146,7 @@ def job_environment(install: Install, options: argparse.Namespace) -> dict[str, 
         "CUDA_DEVICE_MAX_CONNECTIONS": "1",  # Megatron's overlap of sequence parallelism needs it
         "RAY_DEDUP_LOGS": "0",  # the log is read, so no line may be left out
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "SGLANG_HEALTH_CHECK_TIMEOUT": str(HEALTH_CHECK_S),  # 20 s: shorter than a compilation
         "no_proxy": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("no_proxy")])),
     }
     if options.tracking == "tensorboard":

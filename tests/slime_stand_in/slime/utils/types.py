@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import torch
+
 
 @dataclass
 class PrefixCacheInfo:
@@ -79,3 +81,9 @@ class Sample:
             if self.rollout_log_probs is None:
                 self.rollout_log_probs = [0.0] * before
             self.rollout_log_probs += log_probs
+        if experts := (meta_info or {}).get("routed_experts"):
+            shape = (len(self.tokens) - 1, args.num_layers, args.moe_router_topk)
+            numbers = torch.frombuffer(bytearray(experts), dtype=torch.int32)
+            if numbers.numel() != shape[0] * shape[1] * shape[2]:
+                raise ValueError("experts and tokens differ in length")
+            self.rollout_routed_experts = numbers.reshape(shape)

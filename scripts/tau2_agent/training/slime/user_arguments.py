@@ -1,0 +1,100 @@
+"""The user's own slime arguments (`slime.extra_args`): what they may say, and what they decide.
+
+They go last, and of two equal flags the last one counts. That every flag is one that slime knows is
+for known_flags.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tau2_agent.errors import InputError
+
+CUSTOM_CONFIG = "--custom-config-path"
+MACHINE_PREFIXES = (
+    "--sglang-",
+    "--router-",
+    "--attention-backend",
+    "--no-gradient-accumulation-fusion",
+    "--recompute-",
+    "--log-probs-",
+    "--use-fault-tolerance",
+    "--rollout-health-check-",
+    "--train-env-vars",
+    "--save-debug-",
+    "--dump-details",
+    "--use-tensorboard",
+    "--tb-",
+    "--wandb-",
+    "--use-wandb",
+)
+
+
+def extra_arguments(options: argparse.Namespace) -> list[str]:
+    """The user's own arguments, split as a shell would."""
+    return shlex.split(options.extra_args)
+
+
+def fingerprint_fields(arguments: list[str]) -> list[str]:
+    """Return the extra arguments that may decide what is learnt, for a stage's fingerprint.
+
+    Those about the machine, the server and the records are left out: to lower a memory share after
+    a crash must not begin the training anew.
+    """
+    kept: list[str] = []
+    dropping = False
+    for argument in arguments:
+        if argument.startswith("--"):
+            dropping = argument.startswith(MACHINE_PREFIXES)
+        if not dropping:
+            kept.append(argument)
+    return kept
+
+
+def without_custom_config(words: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """Take `--custom-config-path FILE` out of slime's arguments: (the others, what FILE holds).
+
+    slime reads one such file, and ours must be it. Raises InputError for a file that is no mapping,
+    or has keys of our own hooks.
+    """
+    kept, values, left = [], {}, iter(words)
+    for word in left:
+        flag, _, path = word.partition("=")
+        if flag != CUSTOM_CONFIG:
+            kept.append(word)
+            continue
+        path = path or next(left, "")
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{CUSTOM_CONFIG} {path!r} cannot be read: {error}") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{CUSTOM_CONFIG} {path}: it must hold keys and values")
+        if ours := [key for key in values if str(key).startswith("tau2_")]:
+            raise InputError(f"{CUSTOM_CONFIG} {path}: {ours[0]} is set by this program's options")
+    return kept, values
+
+
+def refuse_top_p(words: list[str], config: Mapping[str, Any]) -> None:
+    """Raise InputError for `--rollout-top-p` below 1.
+
+    Log probs would be those of all tokens, and slime fails on the first rollout: to train on what
+    top-p left it wants the kept tokens of every draw, which SGLang 0.5.15 does not give.
+    """
+    wanted = [config["rollout_top_p"]] if "rollout_top_p" in config else []
+    for word, after in itertools.pairwise([*words, ""]):
+        if word.partition("=")[0] == "--rollout-top-p":
+            wanted.append(word.partition("=")[2] or after)
+    if wanted and float(wanted[-1]) != 1.0:
+        raise InputError(
+            f"--rollout-top-p {wanted[-1]}: training needs the log probs of what was drawn from, "
+            "and the engines do not say which tokens top-p kept; leave it at 1, lower "
+            "grpo.temperature instead"
+        )
