@@ -86,6 +86,7 @@ cli.run(main)
 """
 
 
+@pytest.mark.slow
 def test_programs_read_and_say_the_same_in_any_locale(tmp_path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(scripts=str(ROOT / "scripts")), encoding="utf-8")

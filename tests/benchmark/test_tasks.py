@@ -171,6 +171,7 @@ def test_file_without_a_task_is_an_error(tmp_path):
         tasks.read_task_file(path)
 
 
+@pytest.mark.slow
 def test_importing_tasks_does_not_pull_in_litellm():
     code = "import sys, tau2_agent.benchmark.tasks; sys.exit('litellm' in sys.modules)"
     scripts = Path(tasks.__file__).parents[2]

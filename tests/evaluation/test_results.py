@@ -206,6 +206,7 @@ def test_full_disk_is_an_error_and_costs_one_row(tmp_path, monkeypatch):
         assert list(log.rows) == [("a", 0)]
 
 
+@pytest.mark.slow
 def test_kill_9_loses_no_row_that_was_written(tmp_path):
     path = tmp_path / "rows.jsonl"
     code = f"""
@@ -354,6 +355,7 @@ def test_gain_pairs_the_seeds(tmp_path):
     assert (gain.mean, gain.seeds) == (0.0, 1)  # only seed 1 is on both sides
 
 
+@pytest.mark.slow
 def test_bad_results_file_ends_in_one_line(tmp_path):
     path = tmp_path / "eval.json"
     path.write_text(json.dumps({"stage": "base"}))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from fake_sglang import FakeSGLang
 from program_runs import run_here
 
 from tau2_agent.records.episode_log import read_rows
 
 
+@pytest.mark.slow
 def test_a_server_that_stops_ends_the_evaluation_and_keeps_what_is_done(
     random_model, tokenizer, tmp_path, monkeypatch, capfd
 ) -> None:

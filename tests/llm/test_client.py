@@ -298,6 +298,7 @@ def test_unknown_dollars_are_not_nothing(tmp_path):
     assert ledger.dollars is None and ledger.total()["dollars"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 20])
 def test_a_budget_is_never_passed(tmp_path, concurrency):
     path = tmp_path / "usage.jsonl"

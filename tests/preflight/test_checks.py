@@ -275,6 +275,7 @@ def run(*flags, **environment):
     return process.returncode, text
 
 
+@pytest.mark.slow
 def test_the_program_passes_where_the_demo_runs(tmp_path):
     flags = ["--model", str(tmp_path / "none"), "--checkpoints", str(tmp_path / "sft")]
     status, text = run("--backend", "cpu", *flags)
@@ -282,6 +283,7 @@ def test_the_program_passes_where_the_demo_runs(tmp_path):
     assert "0 failed" in text
 
 
+@pytest.mark.slow
 def test_the_program_fails_and_its_last_words_are_the_failures(tmp_path):
     status, text = run(
         *("--backend", "slime", "--gpus", "2", "--model", str(tmp_path / "none")),
@@ -294,6 +296,7 @@ def test_the_program_fails_and_its_last_words_are_the_failures(tmp_path):
     assert "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_a_language_model_is_asked_once(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "planted-key")
     with FakeOpenAI(answer=lambda request: "ready", behaviours=["ready", 401]) as server:

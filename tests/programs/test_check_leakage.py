@@ -89,6 +89,7 @@ def test_bad_training_files_are_named(tmp_path):
         check(tmp_path, [train_file(file, tasks.split_ids("train"))], "tset")
 
 
+@pytest.mark.slow
 def test_exit_status_of_the_program(tmp_path):
     file = train_file(tmp_path / "train.jsonl", tasks.split_ids("test")[:1])
     program = [sys.executable, check_leakage.__file__, "--output", str(tmp_path / "out.json")]

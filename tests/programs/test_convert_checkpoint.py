@@ -114,6 +114,7 @@ def program(tmp_path, *arguments, trouble=""):
     )
 
 
+@pytest.mark.slow
 def test_the_program_killed_in_the_middle_leaves_no_target(tmp_path, model):
     flags = ("--to", "torch_dist", "--input", model, "--output", tmp_path / "converted")
     killed = program(tmp_path, *flags, trouble="hang")

@@ -533,6 +533,7 @@ def from_hub(url, tmp_path, *arguments):
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", [COMMIT, "v1"])
 def test_data_set_of_the_hub_at_its_revision(solved, tmp_path, revision) -> None:
     text = "".join(json.dumps(row) + "\n" for row in solved)
@@ -548,6 +549,7 @@ def test_data_set_of_the_hub_at_its_revision(solved, tmp_path, revision) -> None
     assert list(source["files"]) == ["data/train.jsonl"]
 
 
+@pytest.mark.slow
 def test_revision_that_is_missing_or_unknown(tmp_path) -> None:
     with FakeHub("someone/traces", {}) as hub:
         outcome = from_hub(hub.url, tmp_path, "--source", "someone/traces")

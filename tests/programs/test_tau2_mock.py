@@ -60,6 +60,7 @@ def test_same_content_twice(tmp_path):
     assert contents[0] == contents[1]
 
 
+@pytest.mark.slow
 def test_unknown_split_writes_nothing_and_ends_in_one_line(tmp_path):
     done = run("--local_dir", str(tmp_path), "--split", "train", "tset")
     assert done.returncode == 2
@@ -68,12 +69,14 @@ def test_unknown_split_writes_nothing_and_ends_in_one_line(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_bad_data_dir_ends_in_one_line(tmp_path):
     done = run("--local_dir", str(tmp_path), TAU2_DATA_DIR=str(tmp_path / "nothing"))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "TAU2_DATA_DIR" in done.stderr and "unset it" in done.stderr
 
 
+@pytest.mark.slow
 def test_folder_that_is_a_file_ends_in_one_line(tmp_path):
     (tmp_path / "data").write_text("")
     done = run("--local_dir", str(tmp_path / "data" / "more"))

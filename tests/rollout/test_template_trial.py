@@ -53,6 +53,7 @@ def pinned(request):
     return {name: (word, why.replace("\\|", "|")) for name, word, why in rows[2:]}
 
 
+@pytest.mark.slow
 def test_every_template_of_trl_has_the_verdict_of_the_table(request):
     table = pinned(request)
     assert table == {name: verdict(with_template(text)) for name, text in TRL.items()}

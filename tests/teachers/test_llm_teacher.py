@@ -352,6 +352,7 @@ def test_a_customer_that_is_a_language_model_too(tmp_path, teacher, capsys) -> N
 # --- faults --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_bad_connection_loses_nothing(tmp_path) -> None:
     faults = [(429, {"Retry-After": "0"}), 500, "drop", "half", "nonsense", 503, "no_choices"]
 
@@ -401,6 +402,7 @@ def test_kill_9_and_again_pays_for_nothing_twice(tmp_path) -> None:
     assert server.answered - 2 * 3 <= total["calls"] <= server.answered
 
 
+@pytest.mark.slow
 def test_a_budget_stops_the_job_in_time_and_a_larger_one_continues(tmp_path) -> None:
     budget = 800_000
     options = ("--teacher-max-tokens", 100, "--concurrency", 4, "--teacher-budget-tokens")
