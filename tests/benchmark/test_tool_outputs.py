@@ -175,6 +175,8 @@ def test_switches_in_other_words(fact):
         ("I see a payment request of 65 USD for bill B1234321.", {"payment_request": "B1234321"}),
         ("I don't see any payment request.", {"payment_request": None}),
         ("The payment of 65 USD went through.", {"paid": "went through"}),
+        ("Payment of 65.0 USD has been made for bill B1234321.", {"paid": "made"}),
+        ("No payment request has been made.", {"paid": None, "payment_request": None}),
     ],
 )
 def test_a_language_models_words(text, facts):

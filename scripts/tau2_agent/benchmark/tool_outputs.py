@@ -18,7 +18,7 @@ from typing import Any
 # What may stand between a label and its value: "Airplane Mode: OFF", "airplane mode is currently
 # turned off", '"airplane_mode": "OFF"'.
 _LINK = (
-    r"(?:[\s:=|>,-]|\([^()]*\)|(?:is|are|was|it's|it is|its|i see|shows?|showing|says?|reads?|that"
+    r"(?:[\s:=|>,?-]|\([^()]*\)|(?:is|are|was|it|it's|it is|its|i see|shows?|showing|says?|reads?|that"
     r"|appears|seems|to|be|now|currently|already|turned|switched|set|still|also|both|as|has|have"
     r"|been"
     r"|just|at|the moment|right now|status|state|mode|setting|settings|value|field|radio|option"
@@ -125,7 +125,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ..
                 r"|able to"
          r"|failed to) (?:now |still |not )?send (?:an? |any |my )?(?:mms|picture|multimedia)",
          _is("can", "able to")),
-        ("paid", r"(?<!\bno )\b(?:payment\b(?! request)[^.;]{0,40}?\b(?P<value>made"
+        ("paid", r"(?<!\bno )\b(?:payment\b(?! request)(?:[^.;]|\.\d){0,40}?\b(?P<value>made"
                  r"|successful\w*|completed|processed|went"
          r" through|accepted)|(?:i|i've|have|has been|is|was) (?:just |now )?paid)\b(?! yet)",
          lambda found: found["value"] or "paid"),

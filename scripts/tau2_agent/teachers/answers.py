@@ -31,6 +31,12 @@ def _plain(text: str) -> str:
     return text.lower().replace("\u2019", "'")
 
 
+def _says(words: re.Pattern[str], answer: str) -> bool:
+    """Whether a sentence says it, and does not deny it."""
+    sentences = re.split(r"[.!?\n]+(?:\s|$)", _plain(answer))
+    return any(words.search(part) and not _NO.search(part) for part in sentences)
+
+
 def issue_of(reason: str) -> str:
     """What the user complains about: "service", "mms" or "data"."""
     if _MMS.search(_plain(reason)):
@@ -46,8 +52,7 @@ def phone_number(answer: str) -> str | None:
 
 def is_abroad(answer: str) -> bool:
     """Whether the user is outside the country, by what is said of the place."""
-    text = _plain(answer)
-    return bool(_AWAY.search(text)) and not _HOME.search(text) and not _NO.search(text)
+    return not _HOME.search(_plain(answer)) and _says(_AWAY, answer)
 
 
 def gigabytes(answer: str) -> float | None:
@@ -61,7 +66,7 @@ def gigabytes(answer: str) -> float | None:
 
 def agrees(answer: str) -> bool:
     """Whether an answer is a yes."""
-    return bool(_YES.search(_plain(answer))) and not _NO.search(_plain(answer))
+    return _says(_YES, answer) and not re.search(r"^no\b|[.!] no\b", _plain(answer))
 
 
 def worries_about_photos(answer: str) -> bool:

@@ -30,6 +30,7 @@ from tau2_agent.users.scripted.lexicon import TOGGLES
 from tau2_agent.users.scripted.request import AGREES, LACKS, Request
 from tau2_agent.users.scripted.scenario import Scenario
 from tau2_agent.users.scripted.utterances import Utterance, parse
+from tau2_agent.users.scripted.voice import Voice
 
 PATIENCE = 4  # messages in a row that ask for nothing, before the user gives up
 REPORTED_TEXTS = 20  # texts kept in a report, the first ones
@@ -58,9 +59,18 @@ _LOOKS: dict[str, str] = {
 class ScriptedUser:
     """One episode's user. Make a new one for each episode."""
 
-    def __init__(self, task: Task, patience: int = PATIENCE) -> None:
+    def __init__(
+        self,
+        task: Task,
+        patience: int = PATIENCE,
+        phrasing: str = "fixed",
+        draw: str = "",
+        one_action: bool = False,
+    ) -> None:
         self.scenario = Scenario.of(task.user_scenario)
         self.persona = self.scenario.persona
+        self.voice = Voice(self.scenario, phrasing, draw)
+        self.max_actions = 1 if one_action else self.persona.max_actions
         self.patience = patience
         self.phone: dict[str, Any] = {}  # what the user has seen of it
         self._queue: list[Request] = []
@@ -89,7 +99,7 @@ class ScriptedUser:
             raise UserFailure("bad_message", f"expected text of the agent, got {new[-1]!r}")
         if self._utterances == 0:
             self._utterances = 1
-            return _say(self.persona.opening + self.scenario.opening)
+            return _say(self.voice.opening())
         self._utterances += 1
         self._said, self._results = [], []
         return self._answer(text)
@@ -119,7 +129,7 @@ class ScriptedUser:
         if self._too_many(requests):
             self._refused += 1
             self._idle = 0
-            return _say("I can only do one thing at a time, please. What should I do first?")
+            return self._message(self.voice.say("one_thing"))
         if requests or heard.questions or heard.transferred:
             self._unclear += heard.unclear
         self._queue = self._with_look(requests, heard)
@@ -139,7 +149,7 @@ class ScriptedUser:
         things = {
             request.topic if request.topic != "data" else "mobile_data" for request in requests
         }
-        return len(things) > self.persona.max_actions
+        return len(things) > self.max_actions
 
     def _with_look(self, requests: list[Request], heard: Utterance) -> list[Request]:
         """ "Does it work now?" and "try again" are answered by a look, unless one is asked for."""
@@ -164,54 +174,44 @@ class ScriptedUser:
             return _say(OUT_OF_SCOPE)
         if heard.understood and self.scenario.pays_bills and "payment request" in text.lower():
             self._offered = Request("make_payment", topic="payment")
-            return _say("Should I pay it now?")
+            return self._message(self.voice.say("pay_now"))
         if heard.understood:
-            return _say("Okay. What should I do next?")
-        return _say("I am sorry, I do not understand. What exactly should I do?")
+            return self._message(self.voice.say("what_next"))
+        return self._message(self.voice.say("riddle"))
 
     def _answers(self, heard: Utterance) -> list[str]:
         """What the user says to questions about himself."""
-        asked, told = heard.questions, self.scenario
+        asked, told, say = heard.questions, self.scenario, self.voice.say
         said = []
         if "name" in asked:
-            said.append(f"My name is {told.name}.")
+            said.append(say("name", name=told.name))
         if "phone_number" in asked:
-            said.append(f"My phone number is {told.phone_number}.")
+            said.append(say("phone_number", number=told.phone_number))
         if "location" in asked:
-            said.append(
-                f"I am currently {told.location}." if told.location else "I am not sure about that."
-            )
+            place = told.location
+            said.append(say("location", location=place) if place else say("location_unknown"))
         if "issue" in asked:
-            said.append(told.opening)
+            said.append(self.voice.reason())
         if "duration" in asked:
-            said.append(f"For {told.since}." if told.since else "I do not know since when.")
+            said.append(say("since", since=told.since) if told.since else say("since_unknown"))
         if "unavailable" in asked and "phone_number" not in asked:
-            said.append("I do not know that.")
+            said.append(say("unavailable"))
         if "plan" in asked:
-            said.append(
-                "I do not want to change my plan."
-                if told.refuses_plan_change
-                else "I do not need another plan."
-            )
+            said.append(say("keep_plan" if told.refuses_plan_change else "no_plan"))
         if "refuel" in asked:
-            said.append(
-                f"Yes, please refuel {told.refuel_gb} GB of data."
-                if told.refuel_gb
-                else "No, I do not want to refuel data."
-            )
+            amount = told.refuel_gb
+            said.append(say("refuel", amount=amount) if amount else say("no_refuel"))
         if "pay" in asked and not any(r.tool == "make_payment" for r in self._queue):
-            said.append(
-                "Yes, I will pay the bill."
-                if told.pays_bills
-                else "No, I did not call about a bill."
-            )
+            said.append(say("will_pay" if told.pays_bills else "no_bill"))
+        if any(r.guard == (AGREES, True) for r in self._queue) and told.pays_bills:
+            said.append(say("agree_to_pay"))
         if "rebooted" in asked and not self._queue:
-            said.append("Yes, I restarted it." if self._reboots else "No, I have not restarted it.")
+            said.append(say("rebooted" if self._reboots else "not_rebooted"))
         if "anything_else" in asked and not self._queue:
-            said.append("Yes, my problem is not solved yet.")
+            said.append(say("unsolved"))
         if not said and not self._queue and ({"proceed", "offer"} & set(asked)):
-            said.append("Yes, please.")
-        return said
+            said.append(say("agree"))
+        return self.voice.ordered(said)
 
     # --- Doing ---
     def _go_on(self) -> UserMessage:
@@ -227,13 +227,15 @@ class ScriptedUser:
                 self._said.append(self._unneeded(request))
             elif request.want is not None and self.phone.get(request.fact) == request.want:
                 state = "ON" if request.want else "OFF"
-                self._said.append(f"{_NAMES[request.fact]} is already {state}.")
+                self._said.append(
+                    self.voice.say("already", switch=_NAMES[request.fact], state=state)
+                )
             elif request.tool == "make_payment" and not self.scenario.pays_bills:
-                self._said.append("I did not call about a bill.")
+                self._said.append(self.voice.say("not_my_bill"))
             elif request.tool == "reboot_device" and self._is_afraid():
                 self._reassured = True
                 self._offered = request
-                self._said.append("Will I lose my photos if I restart my phone?")
+                self._said.append(self.voice.say("photos"))
             else:
                 return self._call(request.tool, dict(request.arguments))
             self._current = None
@@ -264,8 +266,8 @@ class ScriptedUser:
 
     def _unneeded(self, request: Request) -> str:
         if self._results:
-            return f"{self.persona.looked}{self._results[-1][1]}"
-        return "That is not the case."
+            return self.voice.result(self._results[-1][1], did=False)
+        return self.voice.say("not_the_case")
 
     def _call(self, tool: str, arguments: dict[str, Any] | None = None) -> UserMessage:
         self._calls += 1
@@ -284,11 +286,11 @@ class ScriptedUser:
             return
         if request.reads:
             self._last_look = request
-            self._said.append(f"{self.persona.looked}{text}")
+            self._said.append(self.voice.result(text, did=False))
         else:
             self._changes += 1
             self._reboots += request.tool == "reboot_device"
-            self._said.append(f"{self.persona.did}{text}")
+            self._said.append(self.voice.result(text, did=True))
         self._current = None
 
     def _remember(self, text: str) -> None:
@@ -308,11 +310,14 @@ class ScriptedUser:
     def _tell(self) -> UserMessage:
         text = "\n".join(dict.fromkeys(self._said))
         if self._solved():
-            return _say(f"{text}\nIt works now. Thank you! {STOP}")
+            return _say(f"{text}\n{self.voice.say('works')} {STOP}")
         if self._changes and not self._annoyed and self._failed():
             self._annoyed = True
-            text += "\nIt is still not working, this is a bit annoying."
-        return _say(text)
+            text += f"\n{self.voice.say('annoyed')}"
+        return self._message(text)
+
+    def _message(self, text: str) -> UserMessage:
+        return _say(self.voice.dressed(text))
 
     def _solved(self) -> bool:
         """Whether a result of this answer proves it, as the scenario defines solved."""
