@@ -174,7 +174,7 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
         ({"grpo": {"samples_per_prompt": 1}}, ["at least 2"]),
         ({"grpo": 3}, ["grpo is 3", "must be a section of keys"]),
         ({"sft": {"warmup_ratio": 2}}, ["sft.warmup_ratio is 2", "at most 1"]),
-        ({"prompt": "long"}, ["prompt is 'long'", "Valid: tau2, short"]),
+        ({"prompt": "long"}, ["prompt is 'long'", "Valid: tau2, tau2-owners, short"]),
         ({"tasks": {"sft": "tets"}}, ["tasks.sft is 'tets'", "did you mean test?"]),
         (
             {"evaluation": {"splits": ["test", "tran"]}},

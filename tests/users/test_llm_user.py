@@ -282,7 +282,8 @@ def test_who_plays_is_drawn_by_task_and_sample():
         names = [users.make(task, "0").report()["simulator"] for task in tasks]
         again = [users.make(task, "0").report()["simulator"] for task in tasks]
     assert names == again and {"scripted", "llm"} == set(names)
-    assert Users("scripted").fingerprint_fields() == {}
+    plain = {"phrasing": "fixed", "one_action": False}
+    assert Users("scripted").fingerprint_fields() == plain
     assert users.fingerprint_fields()["model"] == "openai/stand-in"
 
 

@@ -118,14 +118,24 @@ def _agent_texts() -> dict[str, str]:
     return texts
 
 
-PROMPTS = ("tau2", "short")
+PROMPTS = ("tau2", "tau2-owners", "short")
+
+# tau2's manual tells the agent to run tools that only the user has (upstream issue 472).
+_OWNERS = """<tool_owners>
+Two sides have tools. You can call only your own: {own}.
+These tools are on the user's phone, and only the user can call them: {users}.
+You cannot call them, and a call of one is an error. Where the policy names one of them as a step,
+ask the user to do it, one step at a time, and wait for the answer.
+</tool_owners>"""
 
 
 def system_prompt(name: str) -> str:
     """The agent's system prompt.
 
-    "tau2" is the official one, policy and manual in full. "short" is one sentence for models too
-    small to read a manual; it goes with no tool schemas, see `prompt_tools`.
+    "tau2" is the official one, policy and manual in full. "tau2-owners" is the same with a
+    paragraph at its end that says who owns which tools; its numbers are not the benchmark's.
+    "short" is one sentence for models too small to read a manual; it goes with no tool schemas,
+    see `prompt_tools`.
     """
     return _system_prompt(name, domain_policy())
 
@@ -139,6 +149,12 @@ def _system_prompt(name: str, policy: str) -> str:
         return texts["SYSTEM_PROMPT"].format(
             agent_instruction=texts["AGENT_INSTRUCTION"], domain_policy=policy
         )
+    if name == "tau2-owners":
+        own, users = (
+            ", ".join(tool["function"]["name"] for tool in tools)
+            for tools in (assistant_tools(), user_tools())
+        )
+        return f"{system_prompt('tau2')}\n{_OWNERS.format(own=own, users=users)}"
     raise ValueError(f"prompt {name!r} does not exist; choose one of: {', '.join(PROMPTS)}")
 
 

@@ -18,7 +18,8 @@ from typing import Any
 # What may stand between a label and its value: "Airplane Mode: OFF", "airplane mode is currently
 # turned off", '"airplane_mode": "OFF"'.
 _LINK = (
-    r"(?:[\s:=|>,?-]|\([^()]*\)|(?:is|are|was|it|it's|it is|its|i see|shows?|showing|says?|reads?|that"
+    r"(?:[\s:=|>,?-]|\([^()]*\)|(?:is|are|was|it|it's|it is|its|i see|shows?|showing|says?"
+    r"|reads?|that"
     r"|appears|seems|to|be|now|currently|already|turned|switched|set|still|also|both|as|has|have"
     r"|been"
     r"|just|at|the moment|right now|status|state|mode|setting|settings|value|field|radio|option"

@@ -19,6 +19,7 @@ from tau2_agent.config.fields import (
     Words,
 )
 
+Phrasing = Literal["fixed", "train", "held_out"]
 Teacher = Literal["scripted", "llm", "file", "hub"]
 
 
@@ -47,6 +48,13 @@ class User(Section):
 
     simulator: Mixture = Field(
         "scripted", description="scripted | llm | by ratio: {scripted: 0.5, llm: 0.5}"
+    )
+    phrasing: Phrasing = Field(
+        "fixed",
+        description="scripted: one wording, or another each episode; held_out only to evaluate on",
+    )
+    one_action: Flag = Field(
+        False, description="scripted: refuse every message that asks for more than one action"
     )
     model: Text = Field(
         "gemini/gemini-2.5-flash-lite",

@@ -88,7 +88,7 @@ def add_user(parser: argparse.ArgumentParser, name: str = "user") -> None:
         group,
         "user.model user.temperature user.max_tokens user.options user.api_base user.concurrency"
         " user.timeout_s user.retries user.budget_usd user.budget_tokens user.price"
-        " user.max_failure_share",
+        " user.max_failure_share user.phrasing user.one_action",
         "slime",
         prefix=f"{name}-",
     )

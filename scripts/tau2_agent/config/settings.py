@@ -28,7 +28,7 @@ from tau2_agent.config.fields import (
     no_zero,
 )
 from tau2_agent.config.machine import Resources, Slime, Tracking
-from tau2_agent.config.players import Traces, User
+from tau2_agent.config.players import Phrasing, Traces, User
 
 # Tests compare these names with what the packages offer that they belong to.
 SPLITS = (
@@ -36,7 +36,7 @@ SPLITS = (
     *("extra", "extra_train", "extra_dev", "extra_unseen"),
 )
 Split = Literal[SPLITS]
-Prompt = Literal["tau2", "short"]
+Prompt = Literal["tau2", "tau2-owners", "short"]
 
 
 class Model(Section):
@@ -166,6 +166,9 @@ class Evaluation(Section):
     user: Optional[Mixture] = Field(
         None, description="null: as in training; or another simulator than the trained one"
     )
+    phrasing: Optional[Phrasing] = Field(
+        None, description="null: as in training; or other words of the scripted user, as there"
+    )
     sglang_port: Optional[Port] = Field(
         None, description="of a server that runs already; null: the job starts one"
     )
@@ -183,7 +186,8 @@ class Settings(Section):
     )
     seed: Seed = Field(0, description="of the random weights and of all sampling; below 2^32")
     prompt: Prompt = Field(
-        description="system prompt of every stage: tau2 (policy and tool schemas) | short"
+        description="system prompt of every stage: tau2 (policy and tool schemas) | tau2-owners (and"
+        " who owns which tools) | short (one sentence)"
     )
     model: Model
     user: User

@@ -48,6 +48,13 @@ def simulator_of(config: Mapping[str, Any], stage: str) -> Simulator:
     asked = config["evaluation"]["user"] if stage == "evaluation" else None
     simulator = mix_text(user["simulator"] if asked is None else asked)
     flags: dict[str, Any] = {"user": simulator}
+    if "scripted" in parse_mix(simulator):
+        phrasing = config["evaluation"]["phrasing"] if stage == "evaluation" else None
+        phrasing = phrasing or user["phrasing"]
+        flags |= {
+            "user_phrasing": phrasing if phrasing != "fixed" else None,
+            "user_one_action": user["one_action"] or None,
+        }
     if "llm" not in parse_mix(simulator):
         return Simulator(simulator, flags, {})
     flags |= {
@@ -79,6 +86,12 @@ def is_folder(serve: Mapping[str, Any]) -> bool:
 def faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what is wrong: (dotted key, sentence with the remedy)."""
     user = config["user"]
+    if user["phrasing"] == "held_out":
+        yield (
+            "user.phrasing",
+            "user.phrasing held_out is kept for evaluation, or results would show memory; train "
+            "with train or fixed, and set evaluation.phrasing to held_out",
+        )
     serve = user["serve"]
     if not serve:
         return

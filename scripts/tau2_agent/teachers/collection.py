@@ -201,7 +201,7 @@ def run_mark(users: Users, args) -> str:
         "user_settings": users.fingerprint_fields(),
         "max_steps": Limits().max_steps,
     }
-    if "," in users.simulator:  # the seed draws who plays
+    if "," in users.simulator or users.phrasing != "fixed":  # the seed draws who plays, or how
         decides["seed"] = users.seed
     if args.teacher == "llm":
         settings = teacher_settings(args)

@@ -60,13 +60,16 @@ class Users:
     """The user simulators of a job.
 
     simulator: a name or a mixture (`user_mix.py`). seed: of the draw. llm: how a language model is
-    asked, where one plays. max_failure_share: of episodes, see failure_share.py.
+    asked, where one plays. phrasing, one_action: of the scripted user, see `ScriptedUser`;
+    the seed draws its words, too. max_failure_share: of episodes, see failure_share.py.
     """
 
     simulator: str = "scripted"
     seed: int = 0
     llm: LLMSettings = field(default_factory=lambda: LLMSettings(MODEL))
     max_failure_share: float = 0.1
+    phrasing: str = "fixed"
+    one_action: bool = False
 
     def __post_init__(self) -> None:
         self._shares = parse_mix(self.simulator)
@@ -95,7 +98,13 @@ class Users:
         """The user of one episode; the same simulator for the same task and sample, always."""
         name = draw(self._shares, self.seed, task.id, sample)
         if name != "llm":
-            return make_user(name, task)
+            return make_user(
+                name,
+                task,
+                phrasing=self.phrasing,
+                draw=f"{self.seed}/{task.id}/{sample}",
+                one_action=self.one_action,
+            )
         self.open()
         return make_user(name, task, llm=self._model)
 
@@ -112,17 +121,17 @@ class Users:
 
     def fingerprint_fields(self) -> dict[str, Any]:
         """What decides the user simulators' words, apart from the simulator's name and the seed."""
-        if not self.needs_llm:
-            return {}
-        names = ("model", "temperature", "max_tokens", "options")
-        return {name: getattr(self.llm, name) for name in names}
+        fields: dict[str, Any] = {}
+        if "scripted" in self._shares:
+            fields |= {"phrasing": self.phrasing, "one_action": self.one_action}
+        if self.needs_llm:
+            names = ("model", "temperature", "max_tokens", "options")
+            fields |= {name: getattr(self.llm, name) for name in names}
+        return fields
 
     def fingerprint(self) -> dict[str, Any]:
         """What of the simulators is part of a training's identity; its seed is the training's."""
-        return {
-            "user": self.simulator,
-            **({"llm": self.fingerprint_fields()} if self.needs_llm else {}),
-        }
+        return {"user": self.simulator, "user_settings": self.fingerprint_fields()}
 
 
 def from_options(options: argparse.Namespace, seed: int) -> Users:
@@ -145,12 +154,14 @@ def from_options(options: argparse.Namespace, seed: int) -> Users:
             price=price and {"input": price[0], "output": price[1]},
         ),
         max_failure_share=options.user_max_failure_share,
+        phrasing=options.user_phrasing,
+        one_action=options.user_one_action,
     )
 
 
 def to_settings(users: Users) -> dict[str, Any]:
     """`users` as plain values, for a file that another process reads. Holds no key."""
-    names = ("simulator", "seed", "max_failure_share")
+    names = ("simulator", "seed", "max_failure_share", "phrasing", "one_action")
     return {name: getattr(users, name) for name in names} | {"llm": asdict(users.llm)}
 
 

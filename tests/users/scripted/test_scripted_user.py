@@ -162,6 +162,37 @@ async def test_a_condition_that_he_knows_himself():
     assert "toggle_roaming" not in talk.pressed
 
 
+async def test_a_permission_that_may_be_missing_is_looked_up():
+    text = "If the storage permission is missing, please grant it to the messaging app."
+    talk = await talk_to("mms", "break_app_storage_permission", persona="Easy")
+    await talk.say(text)
+    assert talk.pressed == ["check_app_permissions", "grant_app_permission"]
+    talk = await talk_to("mms", "bad_wifi_calling", persona="Easy")
+    assert "storage" in await talk.say(text)
+    assert talk.pressed == ["check_app_permissions"]
+
+
+async def test_pays_if_there_is_a_request_and_the_user_agrees():
+    text = "Check your payment requests and, if you agree, pay."
+    talk = await talk_to("service", "overdue_bill_suspension")
+    assert "do not have a payment request" in await talk.say(text)
+    talk.environment.use_tool("send_payment_request", customer_id="C1001", bill_id="B1234321")
+    talk.environment.sync_tools()
+    answer = await talk.say(text)
+    assert talk.pressed == ["check_payment_request", "make_payment"]
+    assert answer.startswith("Yes, I agree.") and "has been made" in answer
+    talk = await talk_to("mms", "bad_wifi_calling")
+    await talk.say(text)
+    assert "make_payment" not in talk.pressed
+
+
+@pytest.mark.parametrize("condition", ["if needed", "if it is there", "if necessary"])
+async def test_a_condition_on_a_payment_request_comes_to_an_end(condition):
+    talk = await talk_to("service", "overdue_bill_suspension")
+    await talk.say(f"Please check your payment request. Please make the payment {condition}.")
+    assert len(talk.pressed) < 4
+
+
 async def test_results_come_back_in_full():
     talk = await talk_to("mms", "break_apn_mms_setting")
     answer = await talk.say("Please check your APN settings.")

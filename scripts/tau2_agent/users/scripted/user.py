@@ -26,8 +26,8 @@ from tau2.data_model.tasks import Task
 from tau2_agent.benchmark import tool_outputs as handset
 from tau2_agent.rollout.episode import OUT_OF_SCOPE, STOP, TRANSFER
 from tau2_agent.rollout.trajectory import UserFailure
-from tau2_agent.users.scripted.lexicon import TOGGLES
-from tau2_agent.users.scripted.request import AGREES, LACKS, Request
+from tau2_agent.users.scripted.phone import SeenPhone
+from tau2_agent.users.scripted.request import AGREES, Request
 from tau2_agent.users.scripted.scenario import Scenario
 from tau2_agent.users.scripted.utterances import Utterance, parse
 from tau2_agent.users.scripted.voice import Voice
@@ -39,21 +39,6 @@ _NAMES = {
     "airplane": "Airplane Mode", "mobile_data": "Mobile Data", "roaming": "Data Roaming",
     "data_saver": "Data Saver Mode", "wifi": "Wi-Fi", "wifi_calling": "Wi-Fi Calling",
 }  # fmt: skip
-# Where the user looks to learn a fact.
-_LOOKS: dict[str, str] = {
-    "airplane": "check_network_status",
-    "mobile_data": "check_network_status",
-    "roaming": "check_network_status",
-    "old_mode": "check_network_mode_preference",
-    "data_saver": "check_data_restriction_status",
-    "wifi": "check_wifi_status",
-    "wifi_calling": "check_wifi_calling_status",
-    "vpn": "check_vpn_status",
-    "sim": "check_sim_status",
-    "signal": "check_status_bar",
-    "apn_ok": "check_apn_settings",
-    "payment_request": "check_payment_request",
-}
 
 
 class ScriptedUser:
@@ -72,7 +57,7 @@ class ScriptedUser:
         self.voice = Voice(self.scenario, phrasing, draw)
         self.max_actions = 1 if one_action else self.persona.max_actions
         self.patience = patience
-        self.phone: dict[str, Any] = {}  # what the user has seen of it
+        self.phone = SeenPhone(self.scenario)
         self._queue: list[Request] = []
         self._current: Request | None = None
         self._looking = False  # the running look only prepares `_current`
@@ -118,6 +103,7 @@ class ScriptedUser:
 
     # --- Understanding ---
     def _answer(self, text: str) -> UserMessage:
+        self.phone.forget_the_agents_side()
         heard = parse(text, self._topic)
         offered, self._offered = self._offered, None
         self._topic = heard.topic
@@ -219,13 +205,13 @@ class ScriptedUser:
         while self._current or self._queue:
             request = self._current or self._queue.pop(0)
             self._current = request
-            if look := self._look_before(request):
+            if look := self.phone.look_before(request):
                 self._looking = True
-                return self._call(look)
+                return self._call(*look)
             self._looking = False
-            if request.guard and not self._holds(request):
+            if request.guard and not self.phone.holds(request):
                 self._said.append(self._unneeded(request))
-            elif request.want is not None and self.phone.get(request.fact) == request.want:
+            elif request.want is not None and self.phone.facts.get(request.fact) == request.want:
                 state = "ON" if request.want else "OFF"
                 self._said.append(
                     self.voice.say("already", switch=_NAMES[request.fact], state=state)
@@ -244,26 +230,6 @@ class ScriptedUser:
     def _is_afraid(self) -> bool:
         return self.persona.fears_reboot and not self._reassured
 
-    def _look_before(self, request: Request) -> str | None:
-        """The tool that shows whether the request applies, when the user does not know."""
-        for fact in ([request.guard[0]] if request.guard else []) + (
-            [request.fact] if request.want is not None else []
-        ):
-            if fact in _LOOKS and fact not in self.phone:
-                return _LOOKS[fact]
-        return None
-
-    def _holds(self, request: Request) -> bool:
-        fact, value = request.guard or ("", None)
-        if fact == AGREES:
-            return request.tool != "make_payment" or self.scenario.pays_bills
-        if fact == LACKS:
-            return dict(request.arguments).get("permission") not in self.phone["permissions"]
-        if fact == "abroad":
-            return ("abroad" in (self.scenario.location or "")) == value
-        seen = self.phone.get(fact)
-        return bool(seen) == value if isinstance(value, bool) else seen == value
-
     def _unneeded(self, request: Request) -> str:
         if self._results:
             return self.voice.result(self._results[-1][1], did=False)
@@ -279,7 +245,7 @@ class ScriptedUser:
 
     def _take_result(self, result: ToolMessage) -> None:
         text = result.content or ""
-        self._remember(text)
+        self.phone.remember(self._running, text)
         self._results.append((self._running, text))
         request = self._current
         if self._looking or request is None:
@@ -292,20 +258,6 @@ class ScriptedUser:
             self._reboots += request.tool == "reboot_device"
             self._said.append(self.voice.result(text, did=True))
         self._current = None
-
-    def _remember(self, text: str) -> None:
-        seen = handset.read(text)
-        if self._running in TOGGLES.values() and "airplane" in self._running:
-            for fact in ("wifi", "vpn"):  # airplane mode takes them along
-                self.phone.pop(fact, None)
-        self.phone.update(seen)
-        if "apn" in seen:
-            self.phone["apn_ok"] = seen["apn"] == "internet" and seen["mmsc"]
-        if "network_mode" in seen:
-            self.phone["old_mode"] = seen["network_mode"] in ("2g_only", "3g_only")
-        if self._running in ("reboot_device", "set_apn_settings"):
-            self.phone.pop("apn_ok", None)
-        self.phone.pop("payment_request", None)  # the agent's side changes it
 
     def _tell(self) -> UserMessage:
         text = "\n".join(dict.fromkeys(self._said))

@@ -11,7 +11,7 @@ import random
 import re
 
 from tau2_agent.benchmark import tool_outputs
-from tau2_agent.users.scripted import phrases
+from tau2_agent.users.scripted import phrases, result_phrases
 from tau2_agent.users.scripted.scenario import Scenario
 
 PHRASINGS = ("fixed", "train", "held_out")
@@ -19,7 +19,7 @@ SMALL_TALK = 0.3  # share of messages with any
 TYPING_ERRORS = 0.15  # share of messages with one
 
 _SETS = {"fixed": phrases.FIXED, "train": phrases.TRAIN, "held_out": phrases.HELD_OUT}
-_ROWS = tuple((re.compile(pattern), words) for pattern, words in phrases.ROWS)
+_ROWS = tuple((re.compile(pattern), words) for pattern, words in result_phrases.ROWS)
 
 
 class Voice:
