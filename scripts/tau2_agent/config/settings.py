@@ -186,8 +186,8 @@ class Settings(Section):
     )
     seed: Seed = Field(0, description="of the random weights and of all sampling; below 2^32")
     prompt: Prompt = Field(
-        description="system prompt of every stage: tau2 (policy and tool schemas) | tau2-owners (and"
-        " who owns which tools) | short (one sentence)"
+        description="system prompt of every stage: tau2 (policy and tool schemas)"
+        " | tau2-owners (and who owns which tools) | short (one sentence)"
     )
     model: Model
     user: User
