@@ -26,3 +26,11 @@ include: "rules/evaluate.smk"
 include: "rules/summary.smk"
 include: "rules/preflight.smk"
 include: "rules/runs.smk"
+
+
+onstart:
+    if STARTED.main:
+        try:
+            check_start(RUNS.values(), STARTED, invocation.executor(workflow))
+        except PipelineError as error:
+            raise WorkflowError(str(error)) from None

@@ -1,36 +1,19 @@
 # What is trained: a Hugging Face folder, made here (demo) or downloaded once at a pinned revision.
-DEMO_MODEL = config["model"]["source"] == "demo"
-
-
-def chat_template_file():
-    """What takes the place of the model's own chat template: when its text changes, so does it."""
-    wanted = config["model"]["chat_template"]
-    return os.path.relpath(template_file(wanted)) if wanted else []
 
 
 rule base_model:
     input:
-        traces=TRACES if DEMO_MODEL else [],
-        template=chat_template_file(),
+        traces=FILES.traces if config["model"]["source"] == "demo" else [],
+        # when its text changes, so does the model
+        template=chat_template(config) or [],
     output:
-        directory(CHECKPOINTS["base"]),
+        directory(FILES.models["base"]),
     log:
         "logs/base_model.log",
     cache: SAME_MODEL
     localrule: True
     params:
-        flags=(
-            flags(
-                source="demo",
-                traces=TRACES,
-                seed=config["seed"],
-                **only(
-                    "model", "layers hidden_size heads vocab_size context_length chat_template"
-                ),
-            )
-            if DEMO_MODEL
-            else flags(only("model", "source revision chat_template max_positions"))
-        ),
+        flags=stage_flags.base_model(config, FILES.traces),
         code=code,
     message:
         "Base model: {output}"
@@ -41,9 +24,9 @@ rule base_model:
 # Only slime's trainers need it: Megatron reads weights in its own format.
 rule convert_model:
     input:
-        model=CHECKPOINTS["base"],
+        model=FILES.models["base"],
     output:
-        directory(CONVERTED),
+        directory(FILES.converted),
     log:
         "logs/convert_model.log",
     cache: SAME_MODEL
@@ -53,10 +36,7 @@ rule convert_model:
         mem_mb=memory_mb,
         runtime=runtime,
     params:
-        flags=flags(
-            source=None if DEMO_MODEL else config["model"]["source"],
-            extra_args=config["slime"]["convert_args"] or None,
-        ),
+        flags=stage_flags.conversion(config),
         code=code,
     message:
         "Conversion: {input.model} -> {output}"

@@ -2,7 +2,7 @@
 rule summary:
     input:
         results=evaluated(RUN),
-        others=sorted({file for run in RUNS.values() for file in evaluated(run)}),
+        others=all_evaluated(RUNS.values()),
     output:
         "results/summary.csv",
     log:

@@ -2,15 +2,13 @@
 # folder: downloaded once, at a pinned revision.
 rule user_model:
     output:
-        directory(USER_MODEL),
+        directory(FILES.user_model),
     log:
         "logs/user_model.log",
     cache: True
     localrule: True
     params:
-        flags=flags(
-            source=config["user"]["serve"]["source"], revision=config["user"]["serve"]["revision"]
-        ),
+        flags=stage_flags.words(stage_flags.only(config["user"], "serve", "source revision")),
         code=code,
     message:
         "The user simulator's model: {output}"

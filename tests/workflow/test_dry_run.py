@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,6 +123,11 @@ def test_jobs_find_the_python_that_runs_snakemake(project) -> None:
         ("grpo: {learning_rate: 1.0e-4}", ["unknown key grpo.learning_rate"]),
         ("grpo: {lr: fast}", ["config.yaml: grpo.lr is 'fast'", "must be a number"]),
         ("tasks: {grpo: tran}", ["tasks.grpo is 'tran'", "did you mean train?"]),
+        ("seed: 1\nsft: {lr: 0.1}\nseed: 2", ["config.yaml: line 3: seed stands there twice"]),
+        ("grpo: {lr: .inf}", ["config.yaml: grpo.lr is inf", "must be a finite number"]),
+        ("traces: {teacher: typo}", ["traces.teacher is 'typo'", "Valid: scripted, llm, file"]),
+        ("grpo: {std: true}", ["grpo.std is now called grpo.scale_by_group_std; rename it"]),
+        ("a: [1", ["config.yaml: line", "no valid YAML"]),
         ("preset: demmo", ["preset 'demmo' is not there; did you mean demo?"]),
     ],
 )
@@ -174,3 +182,30 @@ def test_preflight_asks_with_the_presets_numbers(project) -> None:
     assert outcome.jobs == {"preflight": 1}
     for part in ("--backend slime", "--gpus 4", "--tensor-parallel 2", "--context-length 32768"):
         assert part in outcome.text
+
+
+def test_nothing_on_the_command_line_is_dropped(project) -> None:
+    outcome = project.dry_run("--config", "seed=1", "--config", "grpo={rollouts: 3}")
+    assert outcome.status != 0 and "Traceback" not in outcome.text
+    assert "--config is given twice, and only the last would count" in outcome.text
+
+
+def test_settings_in_force_are_shown_with_their_places(project) -> None:
+    project.write_config("grpo: {lr: 0.1}\n")
+    words = ["--config", "preset=gpu-smoke", "seed=4", "runs={low: {grpo: {lr: 1.0e-5}}}"]
+    shown = subprocess.run(
+        [sys.executable, "scripts/show_config.py", *words],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for line in (
+        r"grpo\.lr: 0\.1 +# config\.yaml",
+        r"seed: 4 +# --config",
+        r"sft\.steps: 200 +# presets/gpu-smoke\.yaml",
+        r"grpo\.micro_batch_size: 8 +# presets/demo\.yaml",
+        r"grpo\.max_steps: 200 +# default",
+        r"grpo\.lr: 1\.0e-5 +# runs\.low",
+    ):
+        assert re.search(f"(?m)^{line}$", shown), line

@@ -1,8 +1,10 @@
 """Every command of every GPU preset, down to slime's own arguments, as golden files.
 
-Write them anew with TAU2_WRITE_GOLDEN=1 and read the difference.
+The first preset's stand whole in its file; the others' files say where theirs differ from it. Write
+them anew with TAU2_WRITE_GOLDEN=1 and read the difference.
 """
 
+import difflib
 import itertools
 import os
 import re
@@ -18,10 +20,11 @@ from tau2_agent.inference.sglang_server import ServerOptions, server_command
 
 pytestmark = pytest.mark.workflow
 GOLDEN = Path(__file__).parents[1] / "golden" / "presets"
+BASE = "qwen3-4b"
 PRESETS = [
+    BASE,
     "gpu-smoke",
     "qwen3-4b-1gpu",
-    "qwen3-4b",
     "qwen3-4b-4gpu",
     "qwen3-4b-8gpu",
     "qwen3-4b-2x8gpu",
@@ -72,6 +75,12 @@ def one_flag_a_line(words):
     return lines
 
 
+def differences(text, base):
+    """The lines of `text` that are not those of `base`, with the line before each group."""
+    found = difflib.unified_diff(base.splitlines(), text.splitlines(), n=1, lineterm="")
+    return "".join(f"{'@@' if line.startswith('@@') else line}\n" for line in list(found)[2:])
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_golden_commands_of_a_preset(project, preset):
     outcome = project.dry_run("-p", "results/eval_test.json", "--config", f"preset={preset}")
@@ -86,7 +95,10 @@ def test_golden_commands_of_a_preset(project, preset):
             lines += [*one_flag_a_line(shown), ""] if part else []
     text = "\n".join(lines).replace(os.getcwd(), "HERE")
     path = GOLDEN / f"{preset}.txt"
+    if preset != BASE:
+        path = path.with_suffix(".diff")
+        text = differences(text, (GOLDEN / f"{BASE}.txt").read_text(encoding="utf-8"))
     if os.environ.get("TAU2_WRITE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    assert text == path.read_text(), f"{path} differs; see this file's docstring"
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), f"{path} differs; see this file's docstring"

@@ -21,7 +21,10 @@ RENAMED = {
     "slime.memory_share": "slime.sglang_mem_fraction",
     "resources.hours": "resources.time_limit_hours",
 }
-REMOVED = {"sft.response_length": "it never changed the training"}
+REMOVED = {
+    "sft.response_length": "it never changed the training",
+    "slime.router_policy": "an episode stays on one engine with either router",
+}
 
 # Pydantic's name of a mistake -> what the value must be; {…} stands for the limit.
 MUST_BE = {

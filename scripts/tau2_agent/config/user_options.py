@@ -78,6 +78,21 @@ def model_name(user: Mapping[str, Any]) -> str:
     return "openai/" + "@".join(filter(None, [serve["source"], serve["revision"]]))
 
 
+def language_models(config: Mapping[str, Any], traces: str) -> dict[str, dict[str, Any]]:
+    """Section -> settings of the language models that a run will ask, without any key.
+
+    traces: their file; once it is there, its teacher is asked no more.
+    """
+    asked = {}
+    keys = "model api_base max_tokens budget_usd budget_tokens options price"
+    simulators = [simulator_of(config, stage) for stage in STAGES]
+    if any(simulator.llm and not simulator.serve for simulator in simulators):
+        asked["user"] = {key: config["user"][key] for key in keys.split()}
+    if config["traces"]["teacher"] == "llm" and not Path(traces).exists():
+        asked["traces"] = {key: config["traces"][key] for key in keys.split()}
+    return asked
+
+
 def is_folder(serve: Mapping[str, Any]) -> bool:
     """Whether the model to be served lies on this machine already."""
     return Path(serve["source"]).is_dir()

@@ -1,0 +1,250 @@
+"""What the program of each stage is told, and what its job may use, as functions of the settings.
+
+Flags decide a result: as a rule's params they trigger its rerun, so only what matters to a stage is
+among its flags. Untracked flags rerun nothing, for they decide nothing of it: how often to save.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tau2_agent.config.stage_files import StageFiles, tasks_file
+from tau2_agent.config.user_options import language_models, model_name, simulator_of
+
+Config = Mapping[str, Any]
+
+PARALLEL = "tensor_parallel pipeline_parallel context_parallel expert_parallel max_tokens_per_gpu"
+SFT = {
+    "cpu": "lr epochs batch_size max_length warmup_ratio weight_decay adam_beta2",
+    "slime": "lr epochs steps batch_size max_length warmup_ratio weight_decay adam_beta2",
+}
+GRPO = {
+    "cpu": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
+    " max_new_tokens context_length max_steps scale_by_group_std clip_low clip_high kl_coef"
+    " micro_batch_size",
+    "slime": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
+    " max_new_tokens context_length response_length max_steps scale_by_group_std dynamic_sampling"
+    " clip_low clip_high kl_coef updates_per_rollout weight_decay",
+}
+TEACHER = "model temperature max_tokens options api_base timeout_s budget_usd budget_tokens price"
+
+
+class Flags(NamedTuple):
+    """The flags of a stage's program: those that decide its result, and the rest."""
+
+    flags: str
+    untracked: str
+
+
+def words(values: Mapping[str, Any]) -> str:
+    """Return flags from keys and values; None gives none, a truth value --key or --no-key."""
+    found = []
+    for key, value in values.items():
+        if value is None:
+            continue
+        flag = key.replace("_", "-")
+        if isinstance(value, bool):
+            found.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, str) and value.startswith("--"):
+            found.append(f"--{flag}={value}")  # or it would be taken for another flag
+        else:
+            found += [f"--{flag}", *map(str, value if isinstance(value, list) else [value])]
+    return shlex.join(found)
+
+
+def only(config: Config, section: str, keys: str) -> dict[str, Any]:
+    """The named keys (one text, with blanks between) of a section."""
+    return {key: config[section][key] for key in keys.split()}
+
+
+def partial_weights(config: Config) -> str:
+    """The weights of the partial score, as the programs take them."""
+    weights = config["reward"]["weights"]
+    return ",".join(str(weights[check]) for check in ("action", "communicate", "assertion"))
+
+
+def base_model(config: Config, traces: str) -> str:
+    """A model made here, its tokenizer from the traces, or one that is fetched."""
+    if config["model"]["source"] != "demo":
+        return words(only(config, "model", "source revision chat_template max_positions"))
+    size = only(config, "model", "layers hidden_size heads vocab_size context_length chat_template")
+    return words({"source": "demo", "traces": traces, "seed": config["seed"], **size})
+
+
+def conversion(config: Config) -> str:
+    """The conversion of the base model to Megatron's format."""
+    source = config["model"]["source"]
+    return words(
+        {
+            "source": None if source == "demo" else source,
+            "extra_args": config["slime"]["convert_args"] or None,
+        }
+    )
+
+
+def traces(config: Config, tokenizer: str) -> Flags:
+    """The teacher's traces. tokenizer: folder of the trained model, whose tokens are counted."""
+    section, teacher = config["traces"], config["traces"]["teacher"]
+    user = simulator_of(config, "traces")
+    decides, rest = "", ""
+    if teacher in ("file", "hub"):
+        decides = "source revision replace_prompt max_rejected_share max_length"
+    elif teacher == "llm":
+        decides = "model temperature max_tokens options attempts max_length"
+        rest = "api_base timeout_s budget_usd budget_tokens concurrency price"
+    elif user.llm:  # code meets another user each time only if that is a language model
+        decides, rest = "attempts", "concurrency"
+
+    def named(keys: str) -> dict[str, Any]:
+        values = {}
+        for key in keys.split():
+            value = section[key]
+            if key == "options":
+                value = json.dumps(value) if value else None
+            if key == "price":
+                value = value and [value["input"], value["output"]]
+            values[f"teacher_{key}" if key in TEACHER.split() else key] = value
+        return values
+
+    return Flags(
+        words(
+            {
+                "teacher": teacher,
+                **user.flags,
+                "prompt": config["prompt"],
+                "tokenizer": tokenizer if section["max_length"] else None,
+                **named(decides),
+            }
+        ),
+        words({**named(rest), **user.untracked}),
+    )
+
+
+def sft(config: Config) -> Flags:
+    """Supervised fine-tuning."""
+    keys = only(config, "sft", SFT[config["backend"]])
+    return Flags(
+        words({**keys, "prompt": config["prompt"], "seed": config["seed"]}),
+        words({**only(config, "sft", "save_steps"), **machine(config)}),
+    )
+
+
+def grpo(config: Config) -> Flags:
+    """Reinforcement learning."""
+    user = simulator_of(config, "grpo")
+    sampling = "gpus_per_engine sglang_mem_fraction"
+    return Flags(
+        words(
+            {
+                **only(config, "grpo", GRPO[config["backend"]]),
+                "alpha": config["reward"]["alpha"],
+                "weights": partial_weights(config),
+                "prompt": config["prompt"],
+                **user.flags,
+                "seed": config["seed"],
+            }
+        ),
+        words(
+            {
+                **only(config, "grpo", "save_rollouts"),
+                **(only(config, "slime", sampling) if config["backend"] == "slime" else {}),
+                **machine(config),
+                **user.untracked,
+            }
+        ),
+    )
+
+
+def evaluation(config: Config) -> Flags:
+    """The evaluation of one model."""
+    user = simulator_of(config, "evaluation")
+    server = {}
+    if config["backend"] == "slime":
+        server = only(config, "slime", "tensor_parallel server_args")
+        server["server_args"] = server["server_args"] or None
+    keys = "num_tasks trials temperature max_new_tokens context_length max_steps"
+    return Flags(
+        words(
+            {
+                **only(config, "evaluation", keys),
+                "weights": partial_weights(config),
+                "prompt": config["prompt"],
+                **user.flags,
+                "seed": config["seed"],
+                "backend": config["backend"],
+            }
+        ),
+        words(
+            {**only(config, "evaluation", "concurrency sglang_port"), **server, **user.untracked}
+        ),
+    )
+
+
+def machine(config: Config) -> dict[str, Any]:
+    """What a training is told of the machine and its records."""
+    keep = only(config, "resources", "keep_checkpoints")
+    if config["backend"] == "cpu":
+        return keep
+    nodes, tracking = config["resources"]["nodes"], config["tracking"]
+    return {
+        "gpus": config["resources"]["gpus"],
+        "nodes": nodes if nodes > 1 else None,
+        **only(config, "slime", f"{PARALLEL} recompute optimizer_offload attention_backend"),
+        **keep,
+        "extra_args": config["slime"]["extra_args"] or None,
+        "tracking": tracking["tool"],
+        "wandb_project": tracking["project"],
+        "wandb_mode": "offline" if tracking["offline"] else "online",
+    }
+
+
+def user_server(config: Config, stage: str, model: str, log: str) -> str:
+    """What goes before a command whose user is served beside it, on GPUs of its own; else nothing.
+
+    model: folder of the user's model. log: of its server.
+    """
+    serve = simulator_of(config, stage).serve
+    if not serve:
+        return ""
+    flags = words(
+        {
+            "model": model,
+            "name": model_name(config["user"]).removeprefix("openai/"),
+            "gpus": serve["gpus"],
+            "server_args": serve["server_args"] or None,
+            "log": log,
+        }
+    )
+    return f"python scripts/with_user_model.py {flags} -- "
+
+
+def preflight(config: Config, files: StageFiles) -> str:
+    """What is asked before a run: its files, its models and its machine."""
+    source = config["model"]["source"]
+    trained = max(config["sft"]["max_length"], config["grpo"]["context_length"])
+    asked = language_models(config, files.traces)
+    values = {
+        "backend": config["backend"],
+        "model": files.models["base"],
+        "source": None if source == "demo" else source,
+        "checkpoints": [files.models["sft"], files.models["rl"]],
+        "data": [tasks_file(config["tasks"]["grpo"]), files.traces],
+        "port": config["evaluation"]["sglang_port"],
+        "ask": [f"{section}={json.dumps(one)}" for section, one in asked.items()] or None,
+        **only(config, "resources", "keep_checkpoints"),
+        "context_length": max(trained, config["evaluation"]["context_length"]),
+    }
+    if config["backend"] == "slime":
+        values |= {
+            **only(config, "resources", "gpus nodes"),
+            "sample_length": trained,
+            **only(config, "slime", f"{PARALLEL} optimizer_offload"),
+            **{
+                key: config["slime"][key] or None
+                for key in ("extra_args", "convert_args", "server_args")
+            },
+        }
+    return words(values)
