@@ -88,6 +88,11 @@ def test_what_argparse_would_drop_is_an_error(words: str) -> None:
         check_command_line(words.split())
 
 
+def test_a_key_twice_within_a_value_of_the_command_line() -> None:
+    with pytest.raises(ConfigError, match="--config grpo: line 1: lr stands there twice"):
+        check_command_line(["-n", "--config", "seed=1", "grpo={lr: 1, rollouts: 3, lr: 2}"])
+
+
 @pytest.mark.parametrize(
     "words",
     [

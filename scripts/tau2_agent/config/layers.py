@@ -51,10 +51,7 @@ def read_yaml(path: Path, name: str = "") -> dict[str, Any]:
     """Return a file's keys and values. name: of the file in messages. Raises ConfigError."""
     name = name or str(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        loader = _Loader(text)
-        loader.name = name
-        values = loader.get_single_data()
+        values = parse(path.read_text(encoding="utf-8"), name)
     except FileNotFoundError:
         raise ConfigError(f"{name}: there is no such file") from None
     except UnicodeDecodeError:
@@ -69,6 +66,13 @@ def read_yaml(path: Path, name: str = "") -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{name} must hold keys and values, such as seed: 1")
     return values
+
+
+def parse(text: str, name: str) -> Any:
+    """Return what a YAML text says. Raises ConfigError for a key that stands twice, YAMLError."""
+    loader = _Loader(text)
+    loader.name = name
+    return loader.get_single_data()
 
 
 def preset_layers(name: str, folder: Path, seen: tuple[str, ...] = ()) -> list[Layer]:
@@ -136,7 +140,9 @@ def check_command_line(arguments: Sequence[str]) -> None:
             )
         given.add(option)
         for word in words if option == COMMAND_LINE else ():
-            key = word.partition("=")[0]
+            key, _, value = word.partition("=")
+            with contextlib.suppress(yaml.YAMLError):  # Snakemake's to report
+                parse(value, f"{COMMAND_LINE} {key}")
             if key in keys:
                 raise ConfigError(
                     f"{COMMAND_LINE}: {key} is given twice, and only the last would count; join "
@@ -181,7 +187,7 @@ def program_layers(root: Path, files: Sequence[Path], pairs: Sequence[str]) -> l
         if not equals:
             raise ConfigError(f"--config {pair}: write KEY=VALUE, such as preset=qwen3-4b")
         try:
-            given[key] = yaml.safe_load(value)
+            given[key] = parse(value, f"{COMMAND_LINE} {key}")
         except yaml.YAMLError:
             raise ConfigError(f"--config {pair}: the value is no valid YAML; correct it") from None
     named = [("config.yaml", read_yaml(own if own.exists() else root / own, "config.yaml"))]

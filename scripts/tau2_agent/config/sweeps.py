@@ -4,7 +4,7 @@
 run is taken from the first run, the plain one before all, in which everything that the stage reads
 is the same: so two runs never write one file, and what is the same is made once.
 
-Left out on purpose: file names (rules/common.smk) and rules (rules/runs.smk).
+Left out on purpose: file names (stage_files.py) and rules (rules/runs.smk).
 """
 
 from __future__ import annotations
