@@ -70,6 +70,12 @@ def test_presets_are_read_as_strictly(tmp_path: Path) -> None:
     ]
 
 
+def test_a_preset_that_extends_one_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("extends: demo\n")
+    with pytest.raises(ConfigError, match=r"presets/a\.yaml: extends: preset 'demo' is not there"):
+        preset_layers("a", tmp_path)
+
+
 @pytest.mark.parametrize(
     "words",
     [

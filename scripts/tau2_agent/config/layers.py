@@ -79,7 +79,8 @@ def preset_layers(name: str, folder: Path, seen: tuple[str, ...] = ()) -> list[L
     """Return presets/NAME.yaml and, before it, the presets that it extends. Raises ConfigError."""
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in known:
-        raise ConfigError(f"preset {name!r} is not there; {choice(name, known)}")
+        place = f"presets/{seen[-1]}.yaml: extends: " if seen else ""
+        raise ConfigError(f"{place}preset {name!r} is not there; {choice(name, known)}")
     if name in seen:
         raise ConfigError(f"presets extend each other in a circle: {' -> '.join([*seen, name])}")
     shown = f"presets/{name}.yaml"

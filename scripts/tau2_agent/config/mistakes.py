@@ -65,6 +65,9 @@ def origin(key: str, layers: Sequence[Layer], whole: bool = False) -> str | None
 
     whole: a section does not count.
     """
+    for name, values in reversed(layers):
+        if key in values:  # also one that is wrongly written with a dot
+            return name
     parts = key.split(".")
     for length in range(len(parts), len(parts) - 1 if whole else 0, -1):
         for name, values in reversed(layers):
@@ -105,6 +108,9 @@ def reworded(error: Mapping[str, Any]) -> Fault:
 
 def _unknown(path: Sequence[str]) -> str:
     key, name = ".".join(path), path[-1]
+    if "." in name and find(Settings, name.split(".")):
+        section, _, below = name.partition(".")
+        return f"{key} is a key in a section: write {section}: {{{below}: …}}"
     if key in RENAMED:
         return f"{key} is now called {RENAMED[key]}; rename it"
     if key in REMOVED:

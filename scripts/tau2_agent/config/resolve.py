@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from tau2_agent.config.backend import Backend, choose
 from tau2_agent.config.checks import cross_checks
 from tau2_agent.config.fields import Section, find, leaves
-from tau2_agent.config.layers import COMMAND_LINE, Layer, merge, preset_layers, texts_read
-from tau2_agent.config.mistakes import origin, report, reworded
+from tau2_agent.config.layers import COMMAND_LINE, Layer, choice, merge, preset_layers, texts_read
+from tau2_agent.config.mistakes import Fault, origin, report, reworded
 from tau2_agent.config.settings import Settings
 
 DEFAULT_PRESETS = {"cpu": "demo", "slime": "qwen3-4b"}
@@ -60,6 +60,10 @@ def resolve(
         preset = DEFAULT_PRESETS[backend.name]
         recipe = preset_layers(preset, presets)
     else:
+        if not (presets / f"{preset}.yaml").exists():
+            known = sorted(path.stem for path in presets.glob("*.yaml"))
+            text = f"preset {preset!r} is not there; {choice(preset, known)}"
+            report([Fault("preset", text)], layers)
         recipe = preset_layers(preset, presets)
         by_preset = merge(*(values for _, values in recipe)).get("backend")
         if wanted == "auto" and by_preset:
