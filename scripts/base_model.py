@@ -27,7 +27,7 @@ from tau2_agent.config.program_options import add
 from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl
 from tau2_agent.rollout.model_folder import prepare_chat, widen_positions
-from tau2_agent.rollout.template_files import shipped_templates, template_file
+from tau2_agent.rollout.template_files import shipped_templates, template_text
 from tau2_agent.weights import require_readable
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -187,7 +187,7 @@ def main() -> int:
         )
 
     if args.chat_template is not None:
-        template_file(args.chat_template)  # a wrong name is said before anything is downloaded
+        template_text(args.chat_template)  # a wrong name is said before anything is downloaded
 
     partial = args.output.with_name(args.output.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

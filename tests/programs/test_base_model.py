@@ -61,7 +61,7 @@ def test_plain_chatml_is_refused_unless_a_template_is_given(source, fetch, tmp_p
     refused(fetch(), str(source), "leaves out the tools", "model.chat_template to hermes")
     refused(fetch("--chat-template", "nonsense"), "nonsense is no template file", "llama3")
     hermes = shipped_templates()["hermes"].read_text(encoding="utf-8")
-    (tmp_path / "own.jinja").write_text("{#- é -#}\n" + hermes, encoding="utf-8")
+    (tmp_path / "own.jinja").write_text("{#- é -#}\n" + hermes, encoding="utf-8-sig")
     for wanted, text in (("hermes", hermes), (tmp_path / "own.jinja", "{#- é -#}\n" + hermes)):
         status, said, output = fetch("--chat-template", wanted)
         assert status == 0
@@ -127,6 +127,13 @@ def test_a_base_model_learns_where_its_new_template_stops(source, fetch):
     generation = json.loads((output / "generation_config.json").read_text())
     assert generation == {"eos_token_id": [stop, end]}
     assert ChatCodec(AutoTokenizer.from_pretrained(output)).stop_ids == (stop, end)
+
+
+def test_files_that_cannot_be_read(source, fetch, tmp_path):
+    (tmp_path / "latin.jinja").write_bytes("é".encode("latin-1"))
+    refused(fetch("--chat-template", tmp_path / "latin.jinja"), "latin.jinja is no UTF-8 text")
+    (source / "config.json").write_text("{")
+    refused(fetch("--max-positions", 99999), "config.json is no JSON")
 
 
 def test_a_tokenizer_that_cannot_be_loaded(source, fetch):

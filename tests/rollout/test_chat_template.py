@@ -53,6 +53,8 @@ CALL = '<tool_call>\n{"name": "toggle_data", "arguments": {"a": 1}}\n</tool_call
         ("<tool_call>\n[1, 2]\n</tool_call>", ..., None),
         ('<tool_call>\n{"name": "f", "arguments": {}}', ..., None),  # cut before its end
         ('</tool_call>{"name": "f"}<tool_call>', ..., None),
+        ("<tool_call>" + '{"a":' * 5000 + "</tool_call>", ..., None),  # a model in a loop
+        ('<tool_call>{"name": "f", "arguments": {"a": "\\ud83d"}}</tool_call>', ..., None),
         # a readable block beside an unreadable one is still called
         ("<tool_call>{</tool_call>" + CALL, None, [("toggle_data", {"a": 1})]),
     ],
@@ -100,6 +102,10 @@ def xml(**arguments):
         ("llama", f"I would call {LLAMA}", ..., None),
         ("llama", "<|python_tag|>[1]", ..., None),
         ("llama", "", ..., None),
+        ("llama", "<|python_tag|>" + '{"a":' * 5000, ..., None),
+        ("llama", '<|python_tag|>{"name": "f", "parameters": {"a": "\\ud83d"}}', ..., None),
+        ("xml", xml(gb_amount='"\\ud83d"'), "", [{"gb_amount": '"\\ud83d"'}]),
+        ("xml", xml(gb_amount="[" * 5000), "", [{"gb_amount": "[" * 5000}]),
     ],
 )
 def test_other_formats_of_calls(form, text, content, calls):

@@ -225,6 +225,7 @@ def test_a_tokenizer_that_changes_text_is_refused_and_no_template_is_offered():
     with pytest.raises(TokenizerError, match="does not give back what it was given") as error:
         choose_template(chatml(lower=True), "hermes")
     assert "model.chat_template" not in str(error.value)
+    assert "take another model" in str(error.value)
 
 
 @pytest.mark.parametrize("eos", [None, "<|endoftext|>", "<|im_end|>"])

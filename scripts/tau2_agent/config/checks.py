@@ -13,7 +13,7 @@ from typing import Any
 from tau2_agent.config import user_options as user_config
 from tau2_agent.config.mistakes import Fault
 from tau2_agent.rollout.rendering import TemplateError
-from tau2_agent.rollout.template_files import template_file
+from tau2_agent.rollout.template_files import template_text
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -122,7 +122,7 @@ def _pinned_model(model: Mapping[str, Any]) -> Iterator[Fault]:
 def _chat_template(model: Mapping[str, Any]) -> Iterator[Fault]:
     if model["chat_template"] is not None:
         try:
-            template_file(model["chat_template"])
+            template_text(model["chat_template"])
         except TemplateError as error:
             yield Fault("model.chat_template", f"model.chat_template: {error}")
 

@@ -65,8 +65,8 @@ def _unquoted(text: str, types: frozenset[str]) -> Any:
     if "boolean" in types and text in ("True", "False"):  # as Python writes them
         return text == "True"
     try:
-        return json.loads(text)
-    except ValueError:
+        return _writable(json.loads(text))
+    except _UNREADABLE:
         return text  # the tool will say what is wrong with it
 
 
@@ -83,9 +83,9 @@ def _read_llama(text: str, types: Types) -> Reading | None:
     while rest := rest.lstrip(" \n;"):
         try:
             value, end = decoder.raw_decode(rest)
-        except ValueError:
+            call = _call(_writable(value))
+        except _UNREADABLE:
             break
-        call = _call(value)
         # Without the tag it must be a call beyond doubt: an answer can be JSON, too.
         if call is None or not (tag or value.keys() & {"parameters", "arguments"}):
             break
@@ -98,8 +98,8 @@ def _read_llama(text: str, types: Types) -> Reading | None:
 
 def _from_json(text: str) -> Call | None:
     try:
-        return _call(json.loads(text))
-    except ValueError:
+        return _call(_writable(json.loads(text)))
+    except _UNREADABLE:
         return None
 
 
@@ -108,6 +108,16 @@ def _call(value: Any) -> Call | None:
         return None
     arguments = value.get("arguments", value.get("parameters", {}))
     return (value["name"], arguments) if isinstance(arguments, dict) else None
+
+
+# A model in a loop nests brackets without end.
+_UNREADABLE = (ValueError, RecursionError)
+
+
+def _writable(value: Any) -> Any:
+    """The value. Raises ValueError for half a character, as \\ud83d is: no file takes it."""
+    json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 # In the order in which they are tried.

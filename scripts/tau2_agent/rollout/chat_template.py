@@ -16,7 +16,7 @@ from tau2.data_model.message import AssistantMessage, Message, ToolCall
 
 from tau2_agent.rollout import template_trial
 from tau2_agent.rollout.call_formats import FORMATS, CallFormat, Types, argument_types
-from tau2_agent.rollout.rendering import Rendering, TemplateError, template_text
+from tau2_agent.rollout.rendering import Rendering, TemplateError, own_template
 from tau2_agent.rollout.template_trial import ASKED, CALLED, SAID, TOOLS, mark
 from tau2_agent.rollout.trajectory import TokenRecord, Turn, as_chat
 
@@ -35,7 +35,7 @@ class ChatCodec:
 
     def __init__(self, tokenizer: Any, template: str | None = None) -> None:
         self.tokenizer = tokenizer
-        self.render = Rendering(tokenizer, template or template_text(tokenizer))
+        self.render = Rendering(tokenizer, template or own_template(tokenizer))
         # Up to where an answer to `ASKED` begins, and what of it only calls for an answer.
         self._opened = self.render([ASKED], generation_prompt=True)
         self.stop_text, self.stop_id = self._stop()

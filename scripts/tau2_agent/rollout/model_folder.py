@@ -62,14 +62,14 @@ def add_stop(folder: Path, stop_id: int) -> bool:
     Base models that got a chat template know only the end of a document.
     """
     file = folder / "generation_config.json"
-    if not file.exists():
-        file.write_text("{}", encoding="utf-8")
-    known = json.loads(file.read_text(encoding="utf-8")).get("eos_token_id")
+    known = (_read(file) if file.exists() else {}).get("eos_token_id")
     if known is None:
-        known = json.loads((folder / "config.json").read_text("utf-8")).get("eos_token_id") or []
-    known = known if isinstance(known, list) else [known]
+        known = _read(folder / "config.json").get("eos_token_id")
+    known = known if isinstance(known, list) else [known] if isinstance(known, int) else []
     if stop_id in known:
         return False
+    if not file.exists():
+        file.write_text("{}", encoding="utf-8")
     _edit(file, eos_token_id=[stop_id, *known])
     return True
 
@@ -80,12 +80,14 @@ def widen_positions(folder: Path, source: str, positions: int) -> None:
     Rotary positions go on beyond what a model has seen, and it learns them in training; positions
     that are scaled, or looked up in a table, do not.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _read(folder / "config.json")
     own = config.get("max_position_embeddings")
     rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
     scaling = rope.get("rope_type", rope.get("type", "default"))
     if not isinstance(own, int) or not (config.get("rope_theta") or rope.get("rope_theta")):
-        raise InputError(f"{source} has no rotary positions; model.max_positions must be null")
+        raise InputError(
+            f"{source} has no rotary positions in its config.json; model.max_positions must be null"
+        )
     if scaling != "default":
         raise InputError(
             f"{source} scales its rotary positions ({scaling}); model.max_positions must be null"
@@ -100,9 +102,16 @@ def widen_positions(folder: Path, source: str, positions: int) -> None:
     print(f"positions: {positions} instead of {own}; it has not seen the ones beyond")
 
 
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{file} is no JSON ({error}); fetch the model again") from error
+
+
 def _edit(file: Path, **values: Any) -> None:
     """Set values of a JSON file; None takes a key away."""
-    content = json.loads(file.read_text(encoding="utf-8")) | values
+    content = _read(file) | values
     content = {key: value for key, value in content.items() if values.get(key, value) is not None}
     text = json.dumps(content, indent=2, ensure_ascii=False)
     file.write_text(text + "\n", encoding="utf-8")

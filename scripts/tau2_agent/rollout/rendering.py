@@ -16,7 +16,7 @@ class TokenizerError(TemplateError):
     """The tokenizer is at fault: no template would help."""
 
 
-def template_text(tokenizer: Any) -> str:
+def own_template(tokenizer: Any) -> str:
     """The one template of a tokenizer: of several with names, the one for tools.
 
     Some models list templates by name; "tool_use" is for conversations with tools, "default" for

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tau2_agent.rollout.chat_template import ChatCodec
-from tau2_agent.rollout.rendering import TemplateError, TokenizerError, template_text
-from tau2_agent.rollout.template_files import shipped_templates, template_file
+from tau2_agent.rollout.rendering import TemplateError, TokenizerError, own_template
+from tau2_agent.rollout.template_files import shipped_templates, template_text
 
 _NO_THINKING = "enable_thinking = false"
 # Switches by which templates keep in earlier turns what stood there: Qwen3.6, Nemotron 3, GLM-4.7.
@@ -38,16 +38,15 @@ def choose_template(tokenizer: Any, wanted: str | None = None) -> ChosenTemplate
     wanted: a file, or the name of a shipped template; the tokenizer's own without.
     """
     try:
-        if wanted is None:
-            return _switched(tokenizer, template_text(tokenizer))
-        return _switched(tokenizer, template_file(wanted).read_text(encoding="utf-8"))
-    except TokenizerError:
-        raise
+        text = own_template(tokenizer) if wanted is None else template_text(wanted)
+        return _switched(tokenizer, text)
+    except TokenizerError as error:
+        raise TokenizerError(f"{error}; no chat template mends that, take another model") from error
     except TemplateError as error:
         fitting = [
             name
-            for name, file in shipped_templates().items()
-            if _passes(tokenizer, file.read_text(encoding="utf-8"))
+            for name in shipped_templates()
+            if name != wanted and _passes(tokenizer, template_text(name))
         ]
         if fitting:
             advice = f"set model.chat_template to {' or '.join(fitting)}, shipped here"

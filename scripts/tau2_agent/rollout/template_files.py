@@ -23,3 +23,13 @@ def template_file(wanted: str) -> Path:
             f"({', '.join(shipped_templates())})"
         )
     return file
+
+
+def template_text(wanted: str) -> str:
+    """The template's text. Raises TemplateError."""
+    try:
+        return template_file(wanted).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TemplateError(
+            f"the template file {wanted} is no UTF-8 text ({error.reason})"
+        ) from error

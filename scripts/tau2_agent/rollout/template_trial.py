@@ -142,7 +142,12 @@ def _check_date(render: Rendering, talk: list[dict[str, Any]]) -> None:
 
 
 def _check_tokenizer(codec: ChatCodec) -> None:
-    for text in (_TEXT, "  Two  blanks \t and a tab", *map(json.dumps, _ARGUMENTS.values())):
+    for text in (
+        _TEXT,
+        "  Two  blanks \t and a tab",
+        "“Ａ” – ﬁ ½ …",
+        *map(json.dumps, _ARGUMENTS.values()),
+    ):
         back = codec.decode(codec.encode(text))
         if back != text:
             raise TokenizerError(
