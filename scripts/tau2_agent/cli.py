@@ -55,7 +55,7 @@ def _speak_utf8() -> None:
     tau2 opens its policy and its tasks without saying how they are encoded: in another locale they
     cannot be read, or are read wrongly without a word.
     """
-    if sys.flags.utf8_mode or codecs.lookup(locale.getpreferredencoding(False)).name == "utf-8":
+    if sys.flags.utf8_mode or codecs.lookup(locale.getencoding()).name == "utf-8":
         return
     os.environ["PYTHONUTF8"] = "1"  # for what the program starts
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
