@@ -32,7 +32,7 @@ rule convert_model:
     cache: SAME_MODEL
     threads: THREADS
     resources:
-        gpu=1,
+        gpu=stage_flags.conversion_gpus(config),
         mem_mb=memory_mb,
         runtime=runtime,
     params:

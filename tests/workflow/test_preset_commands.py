@@ -21,24 +21,27 @@ from tau2_agent.inference.sglang_server import ServerOptions, server_command
 pytestmark = pytest.mark.workflow
 GOLDEN = Path(__file__).parents[1] / "golden" / "presets"
 BASE = "qwen3-4b"
-PRESETS = [
-    BASE,
-    "gpu-smoke",
-    "qwen3-4b-1gpu",
-    "qwen3-4b-4gpu",
-    "qwen3-4b-8gpu",
-    "qwen3-4b-2x8gpu",
-]
+# Preset -> the model that its arguments are made for; tests/preflight has the other presets.
+PRESETS = {
+    "gpu-smoke": "Qwen3-4B-Instruct-2507",  # not the demo model, which is no published one
+    "qwen3-4b-1gpu": "Qwen3-4B-Instruct-2507",
+    "qwen3-4b": "Qwen3-4B-Instruct-2507",
+    "qwen3-4b-4gpu": "Qwen3-4B-Instruct-2507",
+    "qwen3-4b-8gpu": "Qwen3-4B-Instruct-2507",
+    "qwen3-4b-2x8gpu": "Qwen3-4B-Instruct-2507",
+    "smollm2-135m": "SmolLM2-135M-Instruct",
+    "qwen3-30b-a3b-8gpu": "Qwen3-30B-A3B-Instruct-2507",
+}
 
 
-def slime_arguments(words):
-    """What a training program of ours hands to slime, for a model of Qwen3-4B's shape."""
+def slime_arguments(words, model):
+    """What a training program of ours hands to slime."""
     program, flags = Path(words[1]).name, words[2:]
     if program == "train_sft_slime.py":
         options = train_sft_slime.parse(flags)
         return train_sft_slime.slime_arguments(
             options,
-            config=config(),
+            config=config(model),
             folder=Path("STORE"),
             data=Path("STORE/tokens.jsonl"),
             steps=train_sft_slime.count_steps(options, 74),
@@ -46,7 +49,7 @@ def slime_arguments(words):
     if program == "train_grpo_slime.py":
         options = train_grpo_slime.parse(flags)
         return train_grpo_slime.slime_arguments(
-            options, config=config(), folder=Path("STORE"), hooks=Path("STORE/tau2.yaml")
+            options, config=config(model), folder=Path("STORE"), hooks=Path("STORE/tau2.yaml")
         )
     return []
 
@@ -90,7 +93,7 @@ def test_golden_commands_of_a_preset(project, preset):
     lines = []
     for text in commands:
         words = shlex.split(text.split(" 2>&1")[0])
-        for part in (words, slime_arguments(words), server_words(words)):
+        for part in (words, slime_arguments(words, PRESETS[preset]), server_words(words)):
             shown = [word.replace(str(project.folder), "HERE") for word in part]
             lines += [*one_flag_a_line(shown), ""] if part else []
     text = "\n".join(lines).replace(os.getcwd(), "HERE")

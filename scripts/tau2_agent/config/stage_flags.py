@@ -74,12 +74,18 @@ def base_model(config: Config, traces: str) -> str:
     return words({"source": "demo", "traces": traces, "seed": config["seed"], **size})
 
 
+def conversion_gpus(config: Config) -> int:
+    """GPUs of the conversion: a mixture of experts is too large for one."""
+    return config["resources"]["gpus"] if config["slime"]["expert_parallel"] > 1 else 1
+
+
 def conversion(config: Config) -> str:
     """The conversion of the base model to Megatron's format."""
     source = config["model"]["source"]
     return words(
         {
             "source": None if source == "demo" else source,
+            "gpus": conversion_gpus(config) if conversion_gpus(config) > 1 else None,
             "extra_args": config["slime"]["convert_args"] or None,
         }
     )
