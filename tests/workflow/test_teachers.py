@@ -29,7 +29,7 @@ def test_teacher_that_is_a_language_model(project) -> None:
         "--teacher llm",
         "--teacher-model openai/x --teacher-temperature 0.7",
         """--teacher-options '{"reasoning_effort": "low"}' --attempts 4""",
-        "--teacher-api-base http://h:1/v1 --teacher-timeout-s 120 --teacher-budget-usd 2",
+        "--teacher-api-base http://h:1/v1 --teacher-timeout-s 120.0 --teacher-budget-usd 2.0",
         "--concurrency 16 --teacher-price 0.1 0.4",
     ):
         assert part in text
@@ -54,7 +54,7 @@ def test_tokens_are_counted_by_the_model_that_is_trained(project) -> None:
     assert "--max-length 99" in outcome.text
 
 
-def test_customer_that_is_a_language_model_takes_attempts_too(project) -> None:
+def test_user_that_is_a_language_model_takes_attempts_too(project) -> None:
     config = ["traces={attempts: 2}", "user={simulator: llm}"]
     text = project.dry_run("-p", TRACES, "--config", *config).text
     assert "--teacher scripted --user llm" in text

@@ -23,7 +23,7 @@ def commands(project, *config: str) -> dict[str, str]:
     return {name: command for command, name in found}
 
 
-def test_every_stage_gets_the_customer(project) -> None:
+def test_every_stage_gets_the_user(project) -> None:
     found = commands(project, "user={simulator: llm, concurrency: 5}")
     for name in ("teacher_traces", "grpo", "evaluate_test", "evaluate_sft_test"):
         assert "--user llm --user-model gemini/gemini-2.5-flash-lite" in found[name]
@@ -58,8 +58,8 @@ def test_a_model_in_a_folder_is_served_from_there(project) -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("user={simulator: human}", "user.simulator: user simulator 'human' does not exist"),
-        ("evaluation={user: {llm: 0}}", "evaluation.user: the share of llm is 0"),
+        ("user={simulator: human}", "user simulator 'human' does not exist"),
+        ("evaluation={user: {llm: 0}}", "but the share of llm is 0"),
         ("user={serve: {source: a/b}}", "pin user.serve.revision"),
         ("user={serve: {source: a/b, revision: c}, api_base: 'http://x'}", "user.api_base"),
         ("user={price: {input: 1}}", "user.price"),
