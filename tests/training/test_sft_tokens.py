@@ -12,6 +12,8 @@ import copy
 import importlib
 import os
 import random
+import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -220,6 +222,19 @@ def test_a_trace_without_an_answer_is_refused(rows, codec):
     row["messages"] = row["messages"][:3]
     with pytest.raises(InputError, match="no answer after the greeting"):
         token_records([row], codec, LONGEST)
+
+
+def test_slimes_process_imports_no_tau2():
+    words = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-c",
+        "import tau2_agent.training.slime.sft_rollout",
+    ]
+    scripts = Path(__file__).parents[2] / "scripts"
+    said = subprocess.run(words, cwd=scripts, capture_output=True, text=True, check=True).stderr
+    assert "sft_rollout" in said and not re.search(r"\btau2\b", said)
 
 
 def test_slime_evaluates_nothing_in_sft():

@@ -146,6 +146,7 @@ def job_environment(install: Install, options: argparse.Namespace) -> dict[str, 
         "CUDA_DEVICE_MAX_CONNECTIONS": "1",  # Megatron's overlap of sequence parallelism needs it
         "RAY_DEDUP_LOGS": "0",  # the log is read, so no line may be left out
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LOGURU_AUTOINIT": "False",  # tau2 would write every step of every episode
         "SGLANG_HEALTH_CHECK_TIMEOUT": str(HEALTH_CHECK_S),  # 20 s: shorter than a compilation
         "no_proxy": ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get("no_proxy")])),
     }

@@ -12,9 +12,10 @@ rollout process; it imports nothing of slime.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tau2_agent.rollout.trajectory import TokenRecord
+if TYPE_CHECKING:  # tau2, which slime's process needs nothing of, takes seconds to import
+    from tau2_agent.rollout.trajectory import TokenRecord
 
 
 def prompt_rows(task_ids: list[str], records: list[TokenRecord]) -> list[dict[str, Any]]:
