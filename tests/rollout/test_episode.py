@@ -283,5 +283,5 @@ def test_official_prompt_is_tau2s_agents():
     assert prompt_tools("short") == []
     assert len(user_tools()) == 30
     assert prompt_sha256("tau2") != prompt_sha256("short")
-    with pytest.raises(ValueError, match="tau2, short"):
+    with pytest.raises(ValueError, match="tau2, tau2-owners, short"):
         system_prompt("none")
