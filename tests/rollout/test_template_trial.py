@@ -5,6 +5,7 @@ from functools import cache
 
 import pytest
 from chat_tokenizers import byte_tokenizer, special_tokens, trl_templates
+from tokenizers import AddedToken
 
 from tau2_agent.benchmark.environment import assistant_tools
 from tau2_agent.rollout.chat_template import ChatCodec
@@ -157,8 +158,26 @@ DEFECTS = [
     ),
     (
         "'<|im_start|>assistant\\n' + content",
-        "'<|im_start|>' + ('assistant' if loop.index > 2 else 'user') + '\\n' + content",
-        "rewrites earlier turns|greeting",
+        "'<|im_start|>' + ('user' if loop.index0 == 1 and messages[0].role == 'system' else "
+        "'assistant') + '\\n' + content",
+        "does not show the greeting as the assistant's own",
+    ),
+    (
+        "'<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n'",
+        "'<|im_start|>' + message.role + '\\n' + ('First: ' if loop.index == 3 and system else '')"
+        " + content + '<|im_end|>\\n'",
+        "the user's first message otherwise than later ones",
+    ),
+    (
+        "'<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n'",
+        "'<|im_start|>' + message.role + '\\n' + content + ('!' if loop.index > 9 else '') + "
+        "'<|im_end|>\\n'",
+        "rewrites earlier turns",
+    ),
+    (
+        "'<|im_start|>assistant\\n' + content",
+        "'<|im_start|>assistant\\n' + content + ('.' if loop.last and loop.index > 9 else '')",
+        "rewrites the last answer",
     ),
     (
         "'<|im_start|>assistant\\n' + content",
@@ -196,8 +215,9 @@ def test_the_template_without_defects_is_taken():
 @pytest.mark.parametrize(("old", "new", "reason"), DEFECTS)
 def test_a_defect_is_refused_with_its_reason(old, new, reason):
     text = shipped("hermes")
-    assert text.count(old) == 1 or "im_end" in old
-    position = text.rindex("assistant\\n' + content") if "im_end" in old else 0
+    assert old in text
+    ends = old.startswith("{{- '<|im_end|>")  # of an answer, not of results
+    position = text.index("assistant\\n' + content") if ends else 0
     defective = text[:position] + text[position:].replace(old, new, 1)
     tokenizer = with_template(defective)
     with pytest.raises(TemplateError, match=reason) as error:
@@ -226,6 +246,14 @@ def test_a_tokenizer_that_changes_text_is_refused_and_no_template_is_offered():
         choose_template(chatml(lower=True), "hermes")
     assert "model.chat_template" not in str(error.value)
     assert "take another model" in str(error.value)
+
+
+def test_a_tokenizer_that_tokenises_a_whole_otherwise_than_its_parts_is_refused():
+    tokenizer = chatml()
+    # It swallows the new line that the template puts behind it.
+    tokenizer.add_tokens([AddedToken("<|im_end|>", rstrip=True, special=True)], special_tokens=True)
+    with pytest.raises(TokenizerError, match="other tokens for a conversation"):
+        choose_template(tokenizer, "hermes")
 
 
 @pytest.mark.parametrize("eos", [None, "<|endoftext|>", "<|im_end|>"])
