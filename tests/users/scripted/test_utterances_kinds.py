@@ -239,6 +239,60 @@ def test_a_word_that_nobody_knows_makes_a_request_uncertain(words, riddle):
     assert presses(f"Please {riddle} {words}.") == []
 
 
+PLACES = [
+    "in the gallery app",
+    "on your laptop",
+    "of the router",
+    "in the car's menu",
+    "auto-start",
+    "scheduler",
+    "only mode",
+    "removal tool",
+    "(beta)",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_another_place_or_kind_of_thing_is_another_thing(place):
+    for words in THROWN:
+        text = f"Please {words} {place}."
+        assert presses(text) == [], text
+
+
+# --- One of two, and what a sentence after takes back ---
+@pytest.mark.parametrize(
+    "form",
+    [
+        "Please {} or {}.",
+        "Either {} or {}.",
+        "You can {} or {}, as you like.",
+        "Please either {}, or {}.",
+    ],
+)
+def test_of_two_actions_offered_none_is_done(form):
+    for one, two in itertools.product(list(SOME)[::3], list(SOME)[1::4]):
+        assert presses(form.format(one, two)) == [], form.format(one, two)
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["But only after I have resumed your line.", "That is, once I tell you.", "But not yet.",
+     "Only if that doesn't work, though.", "Actually, let's not do that yet.", "Later.",
+     "If the problem persists.", "Never mind.", "When I say so."],
+)  # fmt: skip
+def test_a_sentence_after_may_take_a_request_back(after):
+    for words in SOME:
+        assert presses(f"Please {words}. {after}") == [], words
+        assert presses(f"Please {words}; {after.lower()}") == [], words
+
+
+def test_a_sentence_after_that_speaks_of_else_takes_nothing_back():
+    for words, done in SOME.items():
+        for after in ("Please write to me if it doesn't work.", "Let me know when you are done.",
+                      "If it fails, tell me.", "I will wait while you do that."):  # fmt: skip
+            assert presses(f"Please {words}. {after}") == [done], words
+
+
 # --- Pairs ---
 THERE = ["Turn on airplane mode", "Put your phone in airplane mode", "Enable Airplane Mode",
          "Try putting your phone into flight mode", "Please switch airplane mode on"]  # fmt: skip

@@ -46,7 +46,9 @@ def asked_for(text: str, context: str) -> list[Request] | None:
     things = things_in(text)
     if looks := [thing for thing in things if thing.topic in ("speed", "mms")]:
         return _looks(looks, text)
-    if re.match(r"(?:keep|leave|have)\b", text):
+    if re.match(r"leave\b", text):
+        return []  # it stays as it is
+    if re.match(r"(?:keep|have)\b", text):
         return _switches(text, context) or None
     if verbs and (things or re.search(r"\bsettings?\b|\bmenu\b", text)):
         return []
@@ -170,6 +172,8 @@ def _turn(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     if verb.lastgroup == "on" and (grants := _grant(text, verb, context)):
         return grants
     phrase = before(text[verb.start() :], grammar.TAIL)
+    if grammar.ON_OR_OFF.search(phrase):
+        return None
     topics = governed(phrase[len(verb.group()) :], context)
     cycle = grammar.CYCLE.search(phrase)
     if cycle and cycle[1] != cycle[2]:
@@ -217,6 +221,8 @@ def _mode_request(text: str, verb: re.Match[str], context: str) -> list[Request]
 
 
 def _grants(text: str, given: dict[str, str]) -> list[Request]:
+    if (other := grammar.SOME_APP.search(text)) and not given and app(other.group(), "") == "":
+        return []
     named = given.get("permission") or given.get("1")
     permissions = [named] if named else [n for n, p in PERMISSIONS.items() if re.search(p, text)]
     to = given.get("app_name") or given.get("0") or app(text)

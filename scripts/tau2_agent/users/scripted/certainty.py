@@ -46,7 +46,8 @@ _HARMLESS = frozenset(
     )
 )
 _VALUES = re.compile(
-    r"\b(?:[2345]g(?:/[2345]g)?|lte|nr|preferred|auto(?:matic)?|only|internet|messag\w+|sms|storage"
+    r"\b(?:(?:[2345]g|lte|nr)(?:[/ ,]*(?:and |or )?(?:[2345]g|lte))?(?:[ (/]*(?:preferred"
+    r"|auto(?:matic)?|only))?|preferred|internet|messag\w+|sms|storage"
     r"|text(?:ing|s)?|files?|photos?|media|bill|invoice|amount|overdue|outstanding|unpaid|pending"
     r"|balance|payment|request|due|usd|dollars?|\$?\d+(?:[.,]\d+)?|[lb]\d+|past|requested"
     r"|previous|old|it's|that's|whatever|true|false|app_name|permission|mode|browser"
@@ -54,10 +55,20 @@ _VALUES = re.compile(
 )
 
 
-def known_words(text: str, menus: bool = False) -> bool:
-    """Whether every word is a thing's, a verb's, a value or harmless. `menus`: before a verb."""
+def known_words(text: str, kind: str = "", menus: bool = False) -> bool:
+    """Whether every word is a thing's, a value or harmless, or a verb's.
+
+    kind: after a verb of that kind, of which verbs only those count ("remove and reinsert"), or
+    ones that begin anew. menus: before a verb, where ways through menus are told.
+    """
     for thing in reversed(things_in(text)):
         text = f"{text[: thing.start]} {text[thing.end :]}"
+    if kind:
+        text = re.sub(
+            VERB_WORDS,
+            lambda verb: " " if _fits(text, verb, kind) else "riddle",
+            text,
+        )
     if menus:
         text = re.sub(r"[\w ]+(?=>)|(?<=>)[\w &]+", " ", text)
         text = re.sub(
@@ -70,10 +81,25 @@ def known_words(text: str, menus: bool = False) -> bool:
     return all(part in _HARMLESS for word in words for part in re.split(r"[-/]", word) if part)
 
 
+def _fits(text: str, verb: re.Match[str], kind: str) -> bool:
+    """Whether a verb in the object of another is of its kind, no verb, or the next one."""
+    if verb.lastgroup == kind or verb.group() in ("switch", "toggle", "set", "see", "check"):
+        return True
+    return bool(
+        re.search(r"(?:^|[,;(>-] ?|\b(?:and|then|to|or|by|please))\s*$", text[: verb.start()])
+    )
+
+
 def certain(text: str, verb: re.Match[str]) -> bool:
-    """Whether nothing in a request clause is unknown, up to a purpose, a place or a means."""
-    phrase = before(text[verb.end() :], grammar.TAIL)
-    return known_words(text[: verb.start()], menus=True) and known_words(phrase)
+    """Whether nothing in a request clause is unknown, up to a purpose or a means."""
+    phrase = before(text[verb.end() :], grammar.REASON)
+    place = grammar.TAIL.search(phrase)
+    thing, where = (phrase[: place.start()], phrase[place.start() :]) if place else (phrase, "")
+    return (
+        known_words(text[: verb.start()], menus=True)
+        and known_words(thing, kind=verb.lastgroup or "")
+        and known_words(where, menus=True)
+    )
 
 
 def certain_call(text: str) -> bool:
@@ -88,7 +114,8 @@ _LATER = re.compile(
     r" couple of|few|another|the next|\d+) "
     r"(?:moment|minute|second|bit|while|little|hour|day)\w*|(?<!as )soon(?!er)|down the (?:line"
     r"|road)"
-    r"|(?:not|don't do (?:it|that|this)) (?:just )?(?:yet|now)|when(?:ever)? i (?:tell|ask|say"
+    r"|(?:not|don't do (?:it|that|this)) (?:just )?(?:yet|now)|(?:when(?:ever)?|once|after|as"
+    r" soon as|until) i (?:tell|ask|say"
     r"|give|let)"
     r"|from now on|in general|whenever|going forward|every time|each time|any ?time)\b"
 )
@@ -158,7 +185,7 @@ def goal(text: str) -> bool | str | None:
     if now and (seen := state(text[now.start() :])) is not None:
         return not seen
     if state(text) is None:
-        return None
+        return "unsure" if re.search(r"\b(?:until|so that|such that)\b", text) else None
     particle = re.search(r"\b(?:on|off)\b\W*$", text) or re.search(
         r"toggl\w* \w+ (?:on|off)\b", text
     )
@@ -175,7 +202,9 @@ REPORTED = re.compile(
     r"|suggests|suggested|wrote|asked|thought)\b"
 )
 RETRACTED = re.compile(
-    r"\b(?:never ?mind|scratch that|(?:please )?(?:ignore|forget|disregard|cancel) (?:that|this"
+    r"\b(?:(?:let's|let us|we'll|we will|i'd|i would) (?:rather |better )?not (?:do (?:that|it"
+    r"|this|so)|yet)"
+    r"|never ?mind|scratch that|(?:please )?(?:ignore|forget|disregard|cancel) (?:that|this"
     r"|it|my|the"
     r" (?:last|previous))|(?:actually|wait|no)\W+(?:please )?(?:do not|don't|hold off)"
     r"|(?:do not|don't) do (?:that|it|this|so|any of))\b"

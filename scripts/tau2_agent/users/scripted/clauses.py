@@ -33,31 +33,38 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     if certainty.RETRACTED.search(text) and not re.search(r"\bif\b", text):
         message.requests.clear()
     before = len(message.requests)
+    sentence.previous = message.last
     clauses = clauses_of(text)
     for clause in clauses:
+        if certainty.RETRACTED.search(clause.text) and not re.match(r"\W*if\b", clause.text):
+            message.requests.clear()
+            sentence.added.clear()
         sentence.is_question = text.endswith("?") and clause.last
         sentence.added.append([])
         _read_clause(clause, sentence, message)
+        sentence.alone = sentence.alone and not grammar.FILLERS.sub("", clause.text)
         _keep(clause, text, sentence, message)
-    if not sentence.added or not any(sentence.added):
+    if not any(sentence.added):
         return sentence
     message.announced = False
     asked = message.requests[before:]
     message.requests[before:] = [aimed(request, text, message) for request in asked]
+    message.last = message.requests[before:]
     return sentence
 
 
 def _keep(clause: Clause, text: str, sentence: Sentence, message: Message) -> None:
     """Put the requests of a clause into the message, in the order in which they are to be done."""
     found = sentence.added[-1]
+    alternative = re.match(r"or (?:you can |to |else )?", clause.text)
+    if alternative and VERB_WORDS.match(clause.text, alternative.end()):
+        for request in [r for added in sentence.added[:-1] for r in added if not r.reads]:
+            replace_request(message, request, None)
+        found[:] = [request for request in found if request.reads]
+        message.unclear.append(text)  # one or the other: nobody knows which
     if not found:
         sentence.first = bool(grammar.FIRST.search(clause.text))  # "but before that, ..."
         return
-    if re.match(r"or\b", clause.text) and any(not r.reads for r in found + message.requests):
-        for request in (r for r in list(message.requests) if not r.reads):
-            message.requests.remove(request)
-        found[:] = [request for request in found if request.reads]
-        message.unclear.append(text)  # one or the other: nobody knows which
     if (sentence.first or grammar.FIRST.search(clause.text)) and message.requests:
         message.requests[:0] = found
     else:
@@ -79,8 +86,8 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
     if found := certainty.later(text):
         sentence.waits = sentence.waits or found.start() <= len(prefix)
         if found.start() <= len(prefix) and _trails(clause, sentence) and len(text.split()) < 6:
-            for request in next(added for added in reversed(sentence.added) if added):
-                _replace(message, request, None)
+            for request in next((c for c in reversed(sentence.added) if c), sentence.previous):
+                replace_request(message, request, None)
         if sentence.waits or not grammar.QUESTION.match(body):
             sentence.mood = "negated"
             message.notice = True
@@ -128,14 +135,16 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
 
 def _trails(clause: Clause, sentence: Sentence) -> bool:
     """Whether a condition or time stands after what it governs."""
-    if not any(sentence.added) or re.match(r"(?:and|but|then|or)\b", clause.text):
+    if not any(sentence.added):  # a fragment may be about the sentence before
+        return clause.last and bool(sentence.previous) and sentence.alone
+    if re.match(r"(?:and|but|then|or)\b", clause.text):
         return False
     return clause.last or not re.search(r"[,:-]", clause.joint)
 
 
 def _governed_by(fact: str, sentence: Sentence, message: Message) -> list[Request]:
     """The requests before a condition that it is about: the last clause's, or all of them."""
-    last = next(clause for clause in reversed(sentence.added) if clause)
+    last = next((clause for clause in reversed(sentence.added) if clause), sentence.previous)
     about_last = not fact or any(fact in (r.fact, f"{r.fact}_ok") for r in last)
     return last if about_last else [request for clause in sentence.added for request in clause]
 
@@ -148,7 +157,7 @@ def _read_condition(body: str, clause: Clause, sentence: Sentence, message: Mess
     if _trails(clause, sentence) and not end:
         for request in _governed_by(guard[0] if guard else "", sentence, message):
             under = request.under(guard) if guard else None
-            _replace(message, request, under)
+            replace_request(message, request, under)
         sentence.presses_wait = sentence.presses_wait or guard is None
         return
     sentence.guard = guard
@@ -158,7 +167,7 @@ def _read_condition(body: str, clause: Clause, sentence: Sentence, message: Mess
         _read_clause(Clause(body[end.end() :], " ", clause.last), sentence, message)
 
 
-def _replace(message: Message, request: Request, by: Request | None) -> None:
+def replace_request(message: Message, request: Request, by: Request | None) -> None:
     """Put another request in its place, or none."""
     for place, one in enumerate(message.requests):
         if one is request:
@@ -169,12 +178,12 @@ def _replace(message: Message, request: Request, by: Request | None) -> None:
 def _read_aside(body: str, clause: Clause, sentence: Sentence, message: Message) -> None:
     message.notice = True
     trails = _trails(clause, sentence)
-    own = next((c for c in reversed(sentence.added) if c), []) if trails else []
+    own = next((c for c in reversed(sentence.added) if c), sentence.previous) if trails else []
     asked_before = len(message.requests) > len(own)
     waits = certainty.aside_waits(body, asked_before)
     if trails and waits:
         for request in [r for r in own if waits == "all" or not r.reads]:
-            _replace(message, request, None)
+            replace_request(message, request, None)
         message.unclear.append(body)
         return
     sentence.waits = sentence.waits or waits == "all"

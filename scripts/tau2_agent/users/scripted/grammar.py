@@ -35,7 +35,8 @@ _FILLER = either(
     r" (?:that is|that's|that) done|so|and|but|or|well|just",
     r"before (?:doing (?:that|so|it|this)|that|this|you do(?: that| so| it)?)(?= *,?)|(?:the "
     r"|our |your )?next (?:step|thing)(?: is)?"
-    r"|simply|quickly|afterwards?|after which|instead|additionally|in that case|for now|at this"
+    r"|that is(?= *(?:,|$))|i mean|to be precise|simply|quickly|afterwards?|after which|instead"
+    r"|additionally|in that case|for now|at this"
     r" point|from there|meanwhile",
     r"however|therefore|since then|one more time|specifically|perhaps|maybe|step \w+|please|kindly",
     r"to (?:start|begin)(?: with| off)?|(?:let'?s )?(?:start|begin) (?:by|with)",
@@ -239,8 +240,17 @@ TAIL = re.compile(
     r"\b(?:so|because|as|since|in order|which|using|by|via|through|for|when|while|in|under|from"
     r"|within|instead|rather|not|without|except|to (?!(?:the |an? )?(?:on|off)\b)\w+)\b"
 )
+REASON = re.compile(  # what follows says why, or of what else, and changes nothing
+    r"\b(?:so|because|as|since|in order|which|by|while|when|for (?:me|us|now|the|this|a|about|at"
+    r"|\d+)|instead"
+    r"|rather|not|without|except|to (?!(?:the |an? )?(?:on|off|your|the|my|its?)\b)\w+)\b"
+)
 PURPOSE = re.compile(r"\b(?:so|because|as|since|in order|for|which|to (?!on\b|off\b|the\b)\w+)\b")
 LOOK_TAIL = re.compile(r"\b(?:by|using|via|over|so that|because|so|instead of)\b")
+ON_OR_OFF = re.compile(r"\bon ?(?:/|or) ?off\b|\boff ?(?:/|or) ?on\b")
+SOME_APP = re.compile(
+    r"\b(?!(?:the|your|this|that|an|same|default|each|every|its|my|and|or)\b)\w+ app\b"
+)
 OFF_STATE = re.compile(r"\b(?:off|disabled|deactivated|disconnected|inactive)\b")
 ON_STATE = re.compile(r"\b(?:enabled|activated|active|connected|on)\b(?! (?:your|the|my|this) )")
 PARTICLE = re.compile(r"\b(?P<off>off)\b|\b(?P<on>on)\b(?! (?:your|the|my|this|that|a|an) )")

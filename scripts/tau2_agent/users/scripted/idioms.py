@@ -12,6 +12,18 @@ _IDIOMS = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
         (
+            r"(?:switch|chang|toggl|set|turn|flip|mov)(?:e|t?ing)? ([\w -]{3,40}?) from (?:the )?"
+            r"(?:on|off)(?: position)? to (?:the )?(on|off)\b",
+            r"turn \2 \1",
+        ),
+        (r"\((?:it'?s |it is )?(?:currently|now)\W+(on|off)\)", r"(it is currently \1)"),
+        (
+            r"(?:select|choose|tap|press|hit|click)(?: on)? [\"']((?:reset|turn|switch|enable"
+            r"|disable)"
+            r" [^\"']{3,40})[\"']",
+            r"\1",
+        ),
+        (
             r"(?:tak|remov|pop|eject|pull|get)(?:e|p?ing)? (?:out )?(?:the |your )?(?:physical"
             r" )?sim(?:[ -]?card)?(?: out)?"
             r"(?: of (?:the|your|its) \w+)?,? (?:and |then )+(?:(?:put|plac|re-?insert|slid|push"
@@ -70,6 +82,7 @@ _IDIOMS = tuple(
             r"|\bin the (?:event|case)(?: that)?\b|\bon (?:the )?condition that\b|\bin case\b",
             "if",
         ),
+        (r"\b(?:only|just) (?=after\b|once\b|as soon as\b)", ""),
         (
             r"\b(?:where|when|as|if)(?:ever)? (?:needed|necessary|required|applicable"
             r"|appropriate)\b",

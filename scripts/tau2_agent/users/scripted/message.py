@@ -30,6 +30,7 @@ class Message:
     listing: bool = False  # "please provide the following information"
     permissions: tuple[str, ...] = ()  # that were spoken of last
     announced: bool = False  # the agent goes to do something itself: "I will resume your line"
+    last: list[Request] = field(default_factory=list)  # of the sentence before
     told: dict[str, bool] = field(default_factory=dict)  # positions of switches, as the agent says
 
 
@@ -47,7 +48,9 @@ class Sentence:
     mute: bool = False
     first: bool = False  # what follows is to be done before what was asked for
     mood: str = ""  # of the clause before: "request", "negated", "told", "asked", "riddle" or ""
+    alone: bool = True  # nothing but fillers stands before the clause
     added: list[list[Request]] = field(default_factory=list)  # of each clause
+    previous: list[Request] = field(default_factory=list)  # of the sentence before
 
     def for_items(self) -> Sentence:
         """The state in which the items of a list under this sentence are read."""

@@ -68,6 +68,6 @@ def mode(text: str) -> str | None:
     return None
 
 
-def app(text: str) -> str:
+def app(text: str, otherwise: str = "messaging") -> str:
     """The app that a text is about; the messaging app unless it names another."""
-    return next((name for name, words in APPS.items() if re.search(words, text)), "messaging")
+    return next((name for name, words in APPS.items() if re.search(words, text)), otherwise)
