@@ -50,6 +50,7 @@ def test_files_that_are_named_exist(page: Path) -> None:
         )
     )
     missing = [name for name in named if not any((ROOT / base / name).exists() for base in BASES)]
+    missing = [name for name in missing if not name.startswith("data/")]  # made, or tau2's
     assert not missing
 
 
