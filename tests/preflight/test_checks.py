@@ -17,6 +17,7 @@ from tau2_agent.preflight import host as machines
 from tau2_agent.preflight.checks import findings
 from tau2_agent.preflight.host import Gpu, Machine
 from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
+from tau2_agent.training.slime import known_flags
 from tau2_agent.training.slime.install import Install
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,7 +182,7 @@ def test_experts_that_cannot_be_shared(needs, name, experts, said):
 def test_arguments_that_slime_would_ignore(needs, monkeypatch, key):
     for name in ("training", "conversion", "server"):
         function = f"unknown_{name}_flags"
-        monkeypatch.setattr(preflight.known_flags, function, lambda words, *_: list(words))
+        monkeypatch.setattr(known_flags, function, lambda words, *_: list(words))
     text = failures(replace(needs, **{key: ("--lrr",)}))["arguments"]
     assert f"slime.{key}" in text and "--lrr" in text
     assert "arguments" not in failures(needs)

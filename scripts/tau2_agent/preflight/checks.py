@@ -4,26 +4,24 @@
 `require(needs)` is the first thing that a GPU job does once it holds its store. Each failure says
 what to do. Memory and disk are lower bounds: passing is no promise, failing is certain.
 
-Left out on purpose: values that do not fit each other (config/checks.py), and where slime's sources
-are (training/slime/install.py); those fail at their own places, before the GPUs.
+Elsewhere: slime's versions, arguments and the model (slime_checks.py); values that do not fit each
+other (config/checks.py), which fail before any job.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import read_jsonl
 from tau2_agent.preflight import host as machines
+from tau2_agent.preflight import slime_checks
+from tau2_agent.preflight.finding import Finding
 from tau2_agent.preflight.host import Machine
 from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
 from tau2_agent.processes import LOCAL, listens
-from tau2_agent.training.megatron.model_args import ModelConfigError, is_moe, model_arguments
-from tau2_agent.training.slime import known_flags
-from tau2_agent.training.slime.install import Install, InstallError, find_install, untested_versions
-from tau2_agent.training.slime.model_scripts import check_against_slime
+from tau2_agent.training.slime.install import Install
 from tau2_agent.weights import WeightsError, require_readable
 
 GB = 10**9
@@ -34,14 +32,6 @@ TASKS_SHA256 = "37e562e1ae3242577407e1303b1548bc64e7ea68e37d36173e6747990ceaf8a4
 
 class PreflightError(PipelineError):
     """This machine cannot do the job; the message lists every reason with its remedy."""
-
-
-class Finding(NamedTuple):
-    """What one check found. level: "ok", "warning" or "failure"."""
-
-    level: str
-    check: str
-    text: str
 
 
 def require(needs: Requirements, install: Install | None = None) -> None:
@@ -82,9 +72,9 @@ def findings(
     yield from _gpus(needs, machine)
     yield from _driver(machine)
     yield from _system(needs, machine)
-    yield from _ignored("server_args", known_flags.unknown_server_flags(needs.server_args))
+    yield from slime_checks.arguments_of_servers(needs)
     if needs.megatron:
-        yield from _stack(needs, install)
+        yield from slime_checks.stack(needs, install)
 
 
 def _loopback(machine: Machine) -> Iterator[Finding]:
@@ -256,85 +246,4 @@ def _system(needs: Requirements, machine: Machine) -> Iterator[Finding]:
             "warning",
             "open files",
             f"at most {machine.open_files} files may be open (ulimit -Hn), Ray wants {OPEN_FILES}",
-        )
-
-
-def _stack(needs: Requirements, install: Install | None) -> Iterator[Finding]:
-    try:
-        install = install or find_install()
-    except InstallError as error:
-        yield Finding("failure", "slime", str(error))
-        return
-    different = untested_versions(install.versions())
-    for difference in different:
-        yield Finding("warning", "versions", difference)
-    if not different:
-        yield Finding("ok", "versions", "the tested ones")
-    for key, unknown in (
-        ("extra_args", known_flags.unknown_training_flags(needs.extra_args, install)),
-        ("convert_args", known_flags.unknown_conversion_flags(needs.convert_args, install)),
-    ):
-        yield from _ignored(key, unknown)
-    config = needs.config()
-    if config is None:
-        return
-    try:
-        model_arguments(config)
-        script = check_against_slime(config, install.model_scripts, needs.source)
-    except ModelConfigError as error:
-        yield Finding("failure", "model", str(error))
-        return
-    yield Finding("ok", "model", f"agrees with slime's {script}.sh" if script else "no script")
-    yield from _model_shape(needs, config)
-
-
-def _ignored(key: str, unknown: list[str]) -> Iterator[Finding]:
-    if unknown:
-        yield Finding(
-            "failure",
-            "arguments",
-            f"slime.{key} has what slime, Megatron and SGLang do not know, and slime ignores it "
-            f"without a word: {', '.join(unknown)}; correct it, or take it away",
-        )
-
-
-def _model_shape(needs: Requirements, config: dict[str, Any]) -> Iterator[Finding]:
-    heads = config["num_attention_heads"]
-    groups = config.get("num_key_value_heads") or heads
-    layers = config["num_hidden_layers"]
-    if groups % needs.tensor_parallel or heads % needs.tensor_parallel:
-        yield Finding(
-            "failure",
-            "model",
-            f"slime.tensor_parallel {needs.tensor_parallel} does not divide the model's {heads} "
-            f"heads and {groups} key-value groups",
-        )
-    if layers % needs.pipeline_parallel:
-        yield Finding(
-            "failure",
-            "model",
-            f"slime.pipeline_parallel {needs.pipeline_parallel} does not divide its {layers} "
-            "layers",
-        )
-    if is_moe(config) and config["num_experts"] % needs.expert_parallel:
-        yield Finding(
-            "failure",
-            "model",
-            f"slime.expert_parallel {needs.expert_parallel} does not divide its "
-            f"{config['num_experts']} experts",
-        )
-    elif needs.expert_parallel > 1 and not is_moe(config):
-        yield Finding(
-            "failure",
-            "model",
-            f"slime.expert_parallel is {needs.expert_parallel}, and the model has no experts; "
-            "set it to 1",
-        )
-    longest = config.get("max_position_embeddings")
-    if longest and needs.context_length > longest:
-        yield Finding(
-            "failure",
-            "model",
-            f"a context of {needs.context_length} tokens is asked for, the model has {longest}; "
-            "lower the section's context_length (or sft.max_length), or raise model.max_positions",
         )
