@@ -77,7 +77,8 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 def server(tmp_path: Path):
     server = Server(tmp_path / "web")
     wheel(server.folder / "simple/torch", "torch", "2.13.0", needs="cuda-libraries")
-    for name, version in (("cuda_libraries", "1.0"), ("six", "1.0"), ("pip", "99")):
+    cuda = (("cuda_libraries", "1.0"), ("cuda_libraries", "2.0"))  # locked: the first
+    for name, version in (*cuda, ("six", "1.0"), ("pip", "99")):
         wheel(server.folder / "simple" / name.replace("_", "-"), name, version)
     for name in ("setuptools", "wheel"):
         wheel(server.folder / "simple" / name, name, "1.0")
@@ -192,6 +193,16 @@ def test_another_list_is_installed_beside_what_a_user_added(checkout, server) ->
     checkout.setup()
     assert "six-2.0" in checkout.packages
     assert (checkout.folder / ".venv/added").exists()
+
+
+def test_an_interrupted_change_counts_as_neither(checkout, server) -> None:
+    checkout.setup()
+    (checkout.folder / "envs/cpu.txt").write_text(LOCKED.replace("torch==2.13.0", "torch==3.0"))
+    checkout.refused()
+    (checkout.folder / "envs/cpu.txt").write_text(LOCKED)
+    server.asked.clear()
+    checkout.setup()
+    assert server.asked
 
 
 def test_a_moved_folder_gets_an_environment_of_its_own(checkout) -> None:
