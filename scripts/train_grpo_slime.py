@@ -42,6 +42,7 @@ from tau2_agent.training.slime.user_arguments import (
     refuse_top_p,
     without_custom_config,
 )
+from tau2_agent.training.trained_for import TrainedFor, write_record
 from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
@@ -234,6 +235,16 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     if not stage.stop_requested:
         asked = users.from_options(options, options.seed)
         usage = asked.usage(stage.folder / USER_CALLS)
+        record = TrainedFor(
+            stage="grpo",
+            prompt=options.prompt,
+            user=asked.fingerprint(),
+            max_new_tokens=options.max_new_tokens,
+            context_length=options.context_length,
+            max_steps=options.max_steps,
+            code=code_digest("train_grpo_slime"),
+        )
+        write_record(stage.folder, record)
         stage.finish({"stage": "grpo", **summary, "user_usage": usage})
 
 

@@ -29,6 +29,7 @@ from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.trained_for import TrainedFor
 from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
@@ -263,6 +264,15 @@ def train(args, stage: Stage) -> None:
                 "started_from": str(args.model),
                 "user_usage": rollouts.settings.users.usage(stage.folder / USER_CALLS),
             },
+            TrainedFor(
+                stage="grpo",
+                prompt=args.prompt,
+                user=users.from_options(args, args.seed).fingerprint(),
+                max_new_tokens=args.max_new_tokens,
+                context_length=args.context_length,
+                max_steps=args.max_steps,
+                code=code_digest("train_grpo_trl"),
+            ),
         )
 
 

@@ -34,6 +34,7 @@ from tau2_agent.training.slime.ray_nodes import require_allocation
 from tau2_agent.training.slime.sft_rollout import prompt_rows
 from tau2_agent.training.slime.trainer import Training, last_rollout
 from tau2_agent.training.slime.user_arguments import extra_arguments, fingerprint_fields
+from tau2_agent.training.trained_for import TrainedFor, write_record
 
 
 def slime_arguments(
@@ -174,6 +175,8 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     )
     summary = training.run(stage, sys.executable)
     if not stage.stop_requested:
+        code = code_digest("train_sft_slime")
+        write_record(stage.folder, TrainedFor(stage="sft", prompt=options.prompt, code=code))
         stage.finish({"stage": "sft", **summary})
 
 

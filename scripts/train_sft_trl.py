@@ -16,6 +16,7 @@ from tau2_agent import cli
 from tau2_agent.config import program_options as settings
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.trained_for import TrainedFor
 
 
 def train(args, stage: Stage) -> None:
@@ -90,6 +91,7 @@ def train(args, stage: Stage) -> None:
                 "train_loss": result.training_loss,
                 "started_from": str(args.model),
             },
+            TrainedFor(stage="sft", prompt=args.prompt, code=code_digest("train_sft_trl")),
         )
 
 

@@ -59,5 +59,5 @@ def test_a_final_model_with_such_a_weight_is_not_finished(stage) -> None:
 
     trainer = SimpleNamespace(model=SimpleNamespace(save_pretrained=save), state=STATE)
     with pytest.raises(Diverged, match=r"a in model.safetensors"):
-        finish(stage, trainer, None, {})
+        finish(stage, trainer, None, {}, None)
     assert not stage.finished and not stage.target.exists()

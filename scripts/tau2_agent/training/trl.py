@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
 from tau2_agent.training.resumable import Diverged, Stage
+from tau2_agent.training.trained_for import TrainedFor, write_record
 from tau2_agent.weights import first_not_finite
 
 METRICS = "metrics.jsonl"
@@ -140,7 +141,9 @@ def run(stage: Stage, trainer: Any, checkpoint: Path | None) -> Any:
     return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
-def finish(stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any]) -> None:
+def finish(
+    stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any], record: TrainedFor
+) -> None:
     """Write the final model where the next stage looks for it, and mark the stage as done.
 
     Raises Diverged if a weight is not finite.
@@ -149,4 +152,5 @@ def finish(stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any]) 
     if name := first_not_finite(stage.folder):
         raise Diverged(stage.target, trainer.state.global_step, f"{name} is not finite")
     tokenizer.save_pretrained(stage.folder)
+    write_record(stage.folder, record)
     stage.finish(summary)

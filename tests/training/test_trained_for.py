@@ -1,0 +1,54 @@
+"""What a checkpoint remembers of its training."""
+
+from __future__ import annotations
+
+import pytest
+
+from tau2_agent.training.trained_for import (
+    FILE,
+    TOKENIZER_FILES,
+    TrainedFor,
+    TrainedForError,
+    read_record,
+    write_record,
+)
+
+RECORD = TrainedFor(stage="grpo", prompt="short", user={"user": "scripted"}, max_new_tokens=48)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    for name in TOKENIZER_FILES:
+        (tmp_path / name).write_text(name)
+    write_record(tmp_path, RECORD)
+    return tmp_path
+
+
+def test_it_is_read_as_it_was_written(checkpoint) -> None:
+    read = read_record(checkpoint)
+    assert read is not None
+    assert read.model_dump(exclude={"commit", "tokenizer_sha256"}) == RECORD.model_dump(
+        exclude={"commit", "tokenizer_sha256"}
+    )
+
+
+def test_a_model_from_elsewhere_has_none(tmp_path) -> None:
+    assert read_record(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", TOKENIZER_FILES)
+@pytest.mark.parametrize("edit", ["another", None])
+def test_another_tokenizer_or_template_is_refused(checkpoint, name, edit) -> None:
+    if edit is None:
+        (checkpoint / name).unlink()
+    else:
+        (checkpoint / name).write_text(edit)
+    with pytest.raises(TrainedForError, match="not the one that it was trained with"):
+        read_record(checkpoint)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"stage": "grpo"}', '{"prompt": 3}'])
+def test_a_damaged_record_is_one_line(checkpoint, text) -> None:
+    (checkpoint / FILE).write_text(text)
+    with pytest.raises(TrainedForError, match=FILE):
+        read_record(checkpoint)
