@@ -16,7 +16,7 @@ if not ROOT.samefile(Path.cwd()):
     )
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from tau2_agent.config import invocation, job_resources, stage_flags
+from tau2_agent.config import invocation, job_resources, made_by, stage_flags
 from tau2_agent.config.backend import choose, visible_gpus
 from tau2_agent.config.layers import check_command_line, choice
 from tau2_agent.config.settings import SPLITS
@@ -31,7 +31,6 @@ from tau2_agent.config.start import check_start
 from tau2_agent.config.sweeps import PLAIN, Run, resolve_runs
 from tau2_agent.config.user_options import is_folder, simulator_of
 from tau2_agent.errors import PipelineError
-from tau2_agent.files import code_digest
 
 STARTED = invocation.read(workflow)
 
@@ -107,15 +106,9 @@ def untracked(value):
     return lambda wildcards, resources: value
 
 
-def code(wildcards, resources):
-    """What else decides a file that copies of the project share (--cache): our programs.
-
-    A param for the cache's sake: Snakemake hashes params, not programs. It gives no rerun.
-    """
-    return code_digest(ROOT / "scripts")
-
-
-# Copies share only what comes out the same each time. Such rules may have no benchmark.
+# Copies share (--cache) only what comes out the same each time. Such rules may have no benchmark, and
+# say which packages they rest on.
+PACKAGES = untracked(made_by.packages())
 SAME_TRACES, SAME_MODEL = job_resources.same_each_time(config)
 
 

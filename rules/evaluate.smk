@@ -36,6 +36,9 @@ for stage, name in EVALUATE.items():
             flags=EVALUATION.flags,
             untracked_flags=untracked(EVALUATION.untracked),
             beside=beside_user_model("evaluation", f"{name}_{{split}}"),
+            served_user=made_by.served_user(config),
+            tau2_data=made_by.tau2_data(),
+            code=made_by.code("evaluate_tau2.py"),
         message:
             "Evaluation of {input.checkpoint} on {wildcards.split}"
         shell:

@@ -30,6 +30,9 @@ rule grpo:
         flags=GRPO.flags,
         untracked_flags=untracked(GRPO.untracked),
         beside=beside_user_model("grpo", "grpo"),
+        served_user=made_by.served_user(config),
+        tau2_data=made_by.tau2_data(),
+        code=made_by.code(GRPO_PROGRAM.split()[0]),
     message:
         "GRPO: {input.sft} practises on {input.tasks}"
     shell:

@@ -14,7 +14,9 @@ rule base_model:
     localrule: True
     params:
         flags=stage_flags.base_model(config, FILES.traces),
-        code=code,
+        source=made_by.folder(config["model"]["source"]),
+        code=made_by.code("base_model.py"),
+        packages=PACKAGES,
     message:
         "Base model: {output}"
     shell:
@@ -37,7 +39,8 @@ rule convert_model:
         runtime=runtime,
     params:
         flags=stage_flags.conversion(config),
-        code=code,
+        code=made_by.code("convert_checkpoint.py"),
+        packages=PACKAGES,
     message:
         "Conversion: {input.model} -> {output}"
     shell:

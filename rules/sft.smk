@@ -28,6 +28,7 @@ rule sft:
     params:
         flags=SFT.flags,
         untracked_flags=untracked(SFT.untracked),
+        code=made_by.code(SFT_PROGRAM.split()[0]),
     message:
         "SFT: {input.model} learns from {input.traces}"
     shell:

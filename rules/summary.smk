@@ -16,6 +16,7 @@ rule summary:
             for run in RUNS.values()
             if run.name != PLAIN
         ),
+        code=made_by.code("summarise_results.py"),
     message:
         "Summary of {input.others}"
     shell:

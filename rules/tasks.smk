@@ -11,6 +11,9 @@ rule tasks:
     benchmark:
         "benchmarks/tasks_{split}.tsv"
     localrule: True
+    params:
+        tau2_data=made_by.tau2_data(),
+        code=made_by.code("tau2_mock.py"),
     message:
         "Tasks of the split {wildcards.split}"
     shell:

@@ -32,7 +32,11 @@ rule teacher_traces:
         flags=TEACHER.flags,
         untracked_flags=untracked(TEACHER.untracked),
         beside=beside_user_model("traces", "teacher_traces"),
-        code=code,
+        source=made_by.folder(config["traces"]["source"]),
+        served_user=made_by.served_user(config),
+        tau2_data=made_by.tau2_data(),
+        code=made_by.code(TEACHER_PROGRAM.split()[0]),
+        packages=PACKAGES,
     message:
         "Teacher traces: {output.traces}"
     shell:
@@ -56,6 +60,8 @@ rule leaks:
     localrule: True
     params:
         flags=stage_flags.words({"in_sample_splits": config["tasks"]["in_sample"] or None}),
+        tau2_data=made_by.tau2_data(),
+        code=made_by.code("check_leakage.py"),
     message:
         "Leak gate: does the training data share fault combinations with {wildcards.split}?"
     shell:

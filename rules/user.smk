@@ -9,7 +9,8 @@ rule user_model:
     localrule: True
     params:
         flags=stage_flags.words(stage_flags.only(config["user"], "serve", "source revision")),
-        code=code,
+        code=made_by.code("base_model.py"),
+        packages=PACKAGES,
     message:
         "The user simulator's model: {output}"
     shell:

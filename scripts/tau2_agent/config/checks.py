@@ -68,6 +68,14 @@ def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:
                 f"traces.{key} goes with traces.teacher {' or '.join(teachers)}, not with "
                 f"{teacher}; set it to null, or the teacher to {teachers[0]}",
             )
+    if teacher == "file" and traces["source"] and not Path(traces["source"]).exists():
+        # Snakemake forgives a missing input whose output is there already: older traces would
+        # pass for the ones that are named here.
+        yield Fault(
+            "traces.source",
+            f"traces.source {traces['source']} is not there; give a file or folder, as seen from "
+            "the folder of config.yaml",
+        )
     longest, most = traces["max_length"], config["sft"]["max_length"]
     if longest is not None and longest > most:
         yield Fault(

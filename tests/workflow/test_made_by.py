@@ -1,0 +1,115 @@
+"""A result belongs to what made it: edits of code, of tau2's data and of folders are seen."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+
+from tau2_agent.benchmark import data_files
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+EVALUATIONS = {"evaluate", "evaluate_base", "evaluate_sft"}
+EVERYTHING = {"teacher_traces", "leaks", "base_model", "sft", "grpo", "summary", *EVALUATIONS}
+TINY = ("--cores", "2", "--configfile", "tiny.yaml")
+
+
+def reruns(project, *words: str):
+    outcome = project.dry_run("--configfile", "tiny.yaml", *words)
+    assert outcome.status == 0, outcome.text
+    return set(outcome.jobs), outcome.text
+
+
+@pytest.fixture
+def edit(tiny_project):
+    """Edit a file of the finished project; it is as it was afterwards."""
+    kept = {}
+
+    def replace(name: str, old: str, new: str) -> None:
+        path = tiny_project.folder / name
+        kept[path] = path.read_text(encoding="utf-8")
+        assert old in kept[path], f"{name} has no {old!r}"
+        path.write_text(kept[path].replace(old, new, 1), encoding="utf-8")
+
+    yield replace
+    for path, text in kept.items():
+        path.write_text(text, encoding="utf-8")
+    assert reruns(tiny_project)[0] == set()
+
+
+REWARD = "scripts/tau2_reward_shaping.py"
+GRPO = "scripts/train_grpo_trl.py"
+TABLE = "scripts/tau2_agent/evaluation/table.py"
+EPISODE = "scripts/tau2_agent/rollout/episode.py"
+SHAPED = "def shaped_reward"
+SCORED = {"grpo", "summary", *EVALUATIONS}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        (REWARD, SHAPED, f"X = 1\n\n\n{SHAPED}", SCORED),
+        (EPISODE, "T = TypeVar", "X = 1\nT = TypeVar", EVERYTHING),
+        (GRPO, 'ROLLOUTS = "', 'X = 1\nROLLOUTS = "', {"grpo", "evaluate", "summary"}),
+        (TABLE, "WIDTH = 100", "WIDTH = 99", {"summary", *EVALUATIONS}),
+        (REWARD, '"""', '"""Some words more. ', set()),
+        (REWARD, SHAPED, f"# a comment\n{SHAPED}", set()),
+        (GRPO, "def main() -> int:\n", "def main() -> int:  # the program\n\n", set()),
+    ],
+)
+def test_an_edit_of_code_reruns_what_it_decides(tiny_project, edit, name, old, new, expected):
+    edit(name, old, new)
+    jobs, text = reruns(tiny_project)
+    assert jobs == expected, text
+    if expected:
+        assert re.search(r"[Pp]arams", text), text  # the reason
+        assert re.search(r"\w+\.py [0-9a-f]{16}", text), text
+
+
+def test_an_edited_reward_trains_and_scores_anew(tiny_copy) -> None:
+    folder = tiny_copy.folder
+    before = (folder / "checkpoints/demo_rl_telecom").resolve()
+    reward = folder / REWARD
+    reward.write_text(
+        reward.read_text().replace("def shaped_reward", "X = 1\n\n\ndef shaped_reward", 1)
+    )
+    outcome = tiny_copy.run(*TINY)
+    assert outcome.status == 0, outcome.text
+    assert "demo_rl_telecom: already trained" not in outcome.text
+    after = (folder / "checkpoints/demo_rl_telecom").resolve()
+    assert after != before and before.exists()  # in a store of its own; the old one stays
+    result = json.loads((folder / "results/eval_test.json").read_text())
+    assert result["evaluated"] == 4
+
+
+def test_tau2_s_data_decides(tiny_project, tmp_path, monkeypatch) -> None:
+    shutil.copytree(data_files.data_folder(), tmp_path / data_files.INSIDE)
+    monkeypatch.setenv("TAU2_DATA_DIR", str(tmp_path))
+    assert reruns(tiny_project)[0] == set()  # another place, the same data
+    with open(tmp_path / data_files.INSIDE / "db.toml", "a", encoding="utf-8") as stream:
+        stream.write("\n# edited\n")
+    assert reruns(tiny_project)[0] == EVERYTHING | {"tasks"}
+
+
+def test_a_model_s_folder_that_is_edited_in_place(tiny_copy) -> None:
+    shutil.copytree(tiny_copy.folder / "models/demo", tiny_copy.folder / "mine")
+    source = ("--config", "model={name: mine, source: mine}")
+    target = ("models/mine",)
+    first = tiny_copy.run("--cores", "1", "--configfile", "tiny.yaml", *source, "--", *target)
+    assert first.status == 0, first.text
+    words = ("--configfile", "tiny.yaml", *source, "--", *target)
+    assert tiny_copy.dry_run(*words).jobs == {}
+    path = tiny_copy.folder / "mine/generation_config.json"
+    path.write_text(path.read_text().replace("{", '{"top_k": 7, ', 1))
+    outcome = tiny_copy.dry_run(*words)
+    assert outcome.jobs == {"base_model": 1}, outcome.text
+
+
+def test_traces_that_are_not_there_do_not_pass_for_older_ones(tiny_project) -> None:
+    words = "traces={teacher: file, source: misspelt.jsonl, max_length: null}"
+    outcome = tiny_project.dry_run("--configfile", "tiny.yaml", "--config", words)
+    assert outcome.status != 0
+    assert "traces.source misspelt.jsonl is not there" in outcome.text
