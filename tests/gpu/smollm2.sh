@@ -1,6 +1,6 @@
 #!/bin/bash
-# A pretrained model from base to GRPO: base, SFT and GRPO on the test tasks and on 200 unseen ones, the
-# last two also with the user's held-out wording.  tests/gpu/smollm2.sh FOLDER GPUS [MODEL]
+# A pretrained model from base to GRPO: base, SFT and GRPO on the test tasks, the last two also on 200
+# unseen tasks and with the user's held-out wording.  tests/gpu/smollm2.sh FOLDER GPUS [MODEL]
 # MODEL: its folder, where no hub can be reached. The same command in the same FOLDER resumes; with
 # TAU2_KILL_AFTER=SECONDS everything is killed with -9 after so long, to show that it does.
 . "$(dirname "$0")/common.sh"
@@ -15,7 +15,7 @@ stack, gpus, model = sys.argv[1:]
 config = yaml.safe_load(open(stack)) if stack else {}
 config["runs"] = {"held_out": {"evaluation": {"phrasing": "held_out", "compare_with": ["sft"]}}}
 config["resources"] = {"gpus": int(gpus)}
-config["evaluation"] = {"num_tasks": 200}
+config["evaluation"] = {"num_tasks": 200, "compare_with": ["sft"]}
 if model:
     config["model"] = {"source": model, "revision": None}
 print(yaml.safe_dump(config))
@@ -23,9 +23,7 @@ P
 python3 overlay.py "$TAU2_CONFIGFILE" "$2" "$model" >overlay.yaml || exit 1
 TAU2_CONFIGFILE=overlay.yaml
 targets=(results/base/eval_test.json)
-for split in test extra_unseen; do
-    targets+=(results/sft/eval_$split.json results/eval_$split.json results/held_out/eval_$split.json)
-done
+targets+=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json)
 if [ "$TAU2_KILL_AFTER" ]; then
     setsid bash -c '. tests/gpu/common.sh; recipe "$@"' run "${targets[@]}" \
         --rerun-incomplete --config preset=smollm2-135m >>run.log 2>&1 &
