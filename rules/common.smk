@@ -40,6 +40,7 @@ os.environ.update(
     PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
     PYTHONUNBUFFERED="1",
     PYTHONUTF8="1",
+    TAU2_AGENT_PROGRESS="results/progress.json",  # where long stages say how far they are
 )
 # A failure anywhere in a command fails the job (the first part, Snakemake's own default). A stop
 # signal is the program's to answer: the shell waits for it to save its state, and tee, which shows

@@ -21,7 +21,9 @@ for stage, name in EVALUATE.items():
                 for earlier in (config["evaluation"]["compare_with"] if stage == "rl" else [])
             ],
         output:
-            FILES.results[stage],
+            results=FILES.results[stage],
+            # The same episodes in tau2's own format. Their conversations and tokens lie beside it.
+            tau2=FILES.results[stage].replace(".json", ".tau2.json"),
         log:
             f"logs/{name}_{{split}}.log",
         benchmark:
@@ -43,6 +45,6 @@ for stage, name in EVALUATE.items():
             "Evaluation of {input.checkpoint} on {wildcards.split}"
         shell:
             "{params.beside}python scripts/evaluate_tau2.py --checkpoint {input.checkpoint}"
-            " --output-path {output} --domain telecom --task-split {wildcards.split}"
+            " --output-path {output.results} --domain telecom --task-split {wildcards.split}"
             " --stage {params.stage} {params.flags} {params.untracked_flags}"
             " --compare {input.compared} 2>&1 | tee {log}"

@@ -27,10 +27,15 @@ from typing import Any
 
 from tau2_agent import cli
 from tau2_agent.benchmark.data_files import data_sha256
-from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.config.program_options import add_user
 from tau2_agent.errors import InputError
-from tau2_agent.evaluation.model_evaluation import EPISODE_TIMEOUT_S, add_flags, evaluate
+from tau2_agent.evaluation.model_evaluation import (
+    EPISODE_TIMEOUT_S,
+    add_flags,
+    chosen_tasks,
+    evaluate,
+    selection,
+)
 from tau2_agent.evaluation.playing import PLAYING, SCORING, play_each
 from tau2_agent.evaluation.results import read_summary
 from tau2_agent.evaluation.statistics import figure
@@ -44,9 +49,10 @@ from tau2_agent.evaluation.user_agreement import (
 from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
+from tau2_agent.records.episode_row import EpisodeRow
 from tau2_agent.records.provenance import project_commit, versions
 from tau2_agent.rollout.episode import Limits, run_episode
-from tau2_agent.rollout.trajectory import JobStop
+from tau2_agent.rollout.trajectory import JobStop, Trajectory
 from tau2_agent.source_code import code_digest
 from tau2_agent.teachers.baselines import AGENTS, make_agent
 from tau2_agent.teachers.llm import LLMTeacher
@@ -142,9 +148,7 @@ def play_agent(
     options: argparse.Namespace, simulators: users.Users, ledger: Path
 ) -> tuple[dict, dict[str, Any] | None, dict[str, Any] | None]:
     """Play an agent that is no checkpoint, by the evaluation's own loop. Raises JobStop."""
-    tasks = load_tasks(options.task_split)
-    if options.num_tasks >= 0:
-        tasks = tasks[: options.num_tasks]
+    tasks = chosen_tasks(options)
     limits = Limits(max_steps=options.max_steps, timeout_s=EPISODE_TIMEOUT_S)
     decides = {
         "agent": options.agent,
@@ -169,8 +173,11 @@ def play_agent(
         return await run_episode(task, agent, user, limits=limits)
 
     async def play(log: EpisodeLog, jobs: list) -> None:
+        def write(row: EpisodeRow, _: Trajectory) -> None:
+            log.append(row)
+
         try:
-            await play_each(jobs, episode, simulators, options, log.append)
+            await play_each(jobs, episode, simulators, options, write)
         finally:
             if model is not None:
                 await model.close()
@@ -237,7 +244,7 @@ def record(args: argparse.Namespace) -> dict[str, Any]:
         "agent_model": args.agent_model,
         "agent_temperature": args.agent_temperature if args.agent == "llm" else None,
         "split": args.task_split,
-        "num_tasks": args.num_tasks,
+        "selection": selection(args),
         "trials": args.trials,
         "seed": args.seed,
         "commit": project_commit(),

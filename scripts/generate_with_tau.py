@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.tasks import get_task
-from tau2_agent.reward.scoring import score
+from tau2_agent.records.samples import Sample, Samples
+from tau2_agent.reward.scoring import Score, score
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import Limits
 from tau2_agent.rollout.model_rollout import EpisodeSettings, play
@@ -61,6 +62,8 @@ USER_WINDOW = 200  # the last episodes, of which too many may not fail for the u
 _policies: dict[tuple[int, str], Router] = {}
 _codecs: dict[int, ChatCodec] = {}
 _users: dict[str, Users] = {}
+_episodes: dict[int, Sample] = {}  # by the sample's index: those of the current rollout
+_samples: dict[str, Samples] = {}
 _dropped = 0  # groups dropped in the current rollout
 _silent = 0  # groups in a row without a single finished episode
 
@@ -87,7 +90,8 @@ async def generate(
         sample.non_generation_time = time.perf_counter() - began - timed.seconds
         if trajectory.end in UNTRAINABLE or not sum(trajectory.tokens.loss_mask):
             return give_up(args, sample, trajectory.end, trajectory.detail, trajectory.failure)
-        finish(args, sample, trajectory, task, routed_experts(answers))
+        result = finish(args, sample, trajectory, task, routed_experts(answers))
+        _episodes[sample.index] = Sample(task, trajectory, result, sample.reward["shaped"])
         for meta in answers:
             sample.prefix_cache_info.add(meta)
         sample.response = codec.tokenizer.decode(
@@ -135,7 +139,7 @@ def episode_settings(
 
 def finish(
     args: Any, sample: Any, trajectory: Trajectory, task: Any, experts: bytes | None = None
-) -> None:
+) -> Score:
     """Put a finished episode into the sample: tokens, mask, log probs, reward, status.
 
     experts: of a mixture of experts, see `routed_experts`.
@@ -170,6 +174,7 @@ def finish(
         "seconds": round(trajectory.seconds, 3),
         "reward_info": result.reward_info,
     }
+    return result
 
 
 def give_up(args: Any, sample: Any, end: EndReason, detail: str, failure: str = "") -> Any:
@@ -227,6 +232,7 @@ def log_rollout(
     if path:
         with open(Path(path), "a", encoding="utf-8") as stream:
             stream.writelines(json.dumps(row) + "\n" for row in rows)
+    _keep(args, rollout_id, samples)
     finished = [row for row in rows if row["status"] != "aborted"]
     summary: dict[str, Any] = {"episodes": len(rows), "aborted": len(rows) - len(finished)}
     for key in ("reward", "partial", "shaped", "agent_turns", "tokens"):
@@ -238,6 +244,17 @@ def log_rollout(
     summary["failures_of_the_user"] = dict(failures)
     logger.info("tau2 %s: %s", rollout_id, summary)
     return False
+
+
+def _keep(args: Any, rollout_id: int, samples: list[Any]) -> None:
+    """Keep the conversations of some of a rollout's episodes, and forget the others."""
+    path = option(args, "tau2_transcripts_path", None)
+    if path:
+        if path not in _samples:
+            count = int(option(args, "tau2_keep_episodes", 8))
+            _samples[path] = Samples(Path(path), count, rollout_state(args).tokenizer)
+        _samples[path].keep(rollout_id, [_episodes.get(sample.index) for sample in samples])
+    _episodes.clear()
 
 
 def episode_row(sample: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tau2_agent import cli
-from tau2_agent.evaluation.table import PLAIN, csv_row, rows_of_runs, show_rows
+from tau2_agent.evaluation.summary_csv import csv_rows
+from tau2_agent.evaluation.table import PLAIN, rows_of_runs, show_rows
 from tau2_agent.files import write_text
 
 
@@ -30,9 +31,9 @@ def main(argv: list[str] | None = None) -> None:
 
     runs = {PLAIN: args.results} | {name: list(map(Path, files)) for name, *files in args.run}
     rows = rows_of_runs(runs)
-    frame = pd.DataFrame([csv_row(row) for row in rows])
+    frame = pd.DataFrame(csv_rows(rows))
     write_text(args.output, frame.to_csv(index=False))
-    show_rows(rows)
+    show_rows(rows, parts=True)
 
 
 if __name__ == "__main__":

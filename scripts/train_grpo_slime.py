@@ -26,6 +26,7 @@ from tau2_agent.files import write_text
 from tau2_agent.gpus import take_gpus
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
+from tau2_agent.records.samples import TRANSCRIPTS
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.megatron.checkpoints import require_weights
 from tau2_agent.training.megatron.model_args import is_moe, model_arguments, read_config
@@ -68,6 +69,8 @@ def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "tau2_max_dropped_groups": MAX_DROPPED_GROUPS,
         "tau2_max_silent_groups": 2 * options.prompts_per_rollout,
         "tau2_rollouts_path": str(folder / ROLLOUTS),
+        "tau2_transcripts_path": str(folder / TRANSCRIPTS),
+        "tau2_keep_episodes": options.keep_episodes,
     }
 
 
@@ -151,7 +154,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sft", type=Path, required=True, help="checkpoint to start from")
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
-    settings.add(parser, "prompt seed grpo.save_rollouts", "slime")
+    settings.add(parser, "prompt seed grpo.save_rollouts grpo.keep_episodes", "slime")
     settings.add(
         parser.add_argument_group("rollouts"),
         "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.temperature"

@@ -27,6 +27,8 @@ from tau2_agent import cli
 from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
+from tau2_agent.records.progress import Progress
+from tau2_agent.records.samples import TRANSCRIPTS, Sample, Samples
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.trained_for import TrainedFor
@@ -38,14 +40,14 @@ EPISODE_TIMEOUT_S = 300.0
 # Options that do not decide what is trained: the paths' content is in the fingerprint by itself.
 NOT_DECISIVE = {
     *("model", "tasks", "output", "rollouts"),
-    *("save_rollouts", "keep_checkpoints"),
+    *("save_rollouts", "keep_checkpoints", "keep_episodes"),
 }
 
 
 class Rollouts:
     """TRL's `rollout_func`: plays the batch's episodes and scores them."""
 
-    def __init__(self, args, codec, folder: Path) -> None:
+    def __init__(self, args, codec, folder: Path, progress: Progress) -> None:
         from tau2_agent.rollout.episode import Limits
         from tau2_agent.rollout.model_rollout import EpisodeSettings
         from tau2_agent.rollout.policy import Sampling
@@ -62,6 +64,8 @@ class Rollouts:
             context_length=args.context_length,
             limits=Limits(max_steps=args.max_steps, timeout_s=EPISODE_TIMEOUT_S),
         )
+        self.samples = Samples(folder / TRANSCRIPTS, args.keep_episodes, codec.tokenizer)
+        self.progress = progress
         self.settings.users.open(folder / USER_CALLS)
         self.settings.users.failures.window = max(FEWEST, 4 * batch_size(args))
 
@@ -120,11 +124,14 @@ class Rollouts:
             tokens = TokenRecord()
             tokens.append_context([self.codec.stop_id] * 2)
             tokens.prompt_length = 1
-            return row | {"tokens": tokens, "reward": None, "partial": None, "shaped": None}
+            sample = Sample(task, trajectory, None, None)
+            nothing = {"reward": None, "partial": None, "shaped": None}
+            return row | nothing | {"tokens": tokens, "sample": sample}
         result = score(trajectory, task, self.weights)
         shaped = shaped_reward(result.reward, result.partial, self.args.alpha)
         return row | {
             "tokens": tokens,
+            "sample": Sample(task, trajectory, result, shaped),
             "reward": result.reward,
             "partial": result.partial,
             "shaped": shaped,
@@ -138,21 +145,24 @@ class Rollouts:
             len({g for g in groups[i : i + size] if g is not None}) > 1
             for i in range(0, len(groups), size)
         )
+        self.samples.keep(step, [e["sample"] for e in episodes])
         with open(self.path, "a", encoding="utf-8") as stream:
             for e in episodes:
-                row = {"step": step} | {k: v for k, v in e.items() if k != "tokens"}
+                row = {"step": step} | {k: v for k, v in e.items() if k != "sample"}
                 row["tokens"] = len(e["tokens"].ids)
                 stream.write(json.dumps(row) + "\n")
         count = max(len(scored), 1)
+        reward = sum(e["reward"] for e in scored) / count
+        self.progress.step(step + 1, reward)
         ends = Counter(e["end"] for e in episodes)
         failures = Counter(e["failure"] for e in episodes if "failure" in e)
         print(
-            f"rollout {step}: reward {sum(e['reward'] for e in scored) / count:.3f}  "
+            f"rollout {step}: reward {reward:.3f}{self.progress.rises()}  "
             f"partial {sum(e['partial'] for e in scored) / count:.3f}  "
             f"groups with a spread {spread}/{len(groups) // size}  "
             f"ends {dict(ends)}  "
             + (f"failures of the user {dict(failures)}  " if failures else "")
-            + f"{seconds:.1f} s",
+            + f"{seconds:.1f} s{self.progress.left()}",
             flush=True,
         )
 
@@ -238,7 +248,8 @@ def train(args, stage: Stage) -> None:
         disable_tqdm=True,
         seed=args.seed,
     )
-    rollouts = Rollouts(args, ChatCodec(tokenizer), stage.folder)
+    progress = Progress(f"grpo {args.output}", args.rollouts, step, "rollouts", says=False)
+    rollouts = Rollouts(args, ChatCodec(tokenizer), stage.folder, progress)
     trainer = GRPOTrainer(
         model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
         args=config,
@@ -250,7 +261,7 @@ def train(args, stage: Stage) -> None:
     origin = f"resumed its own run at rollout {step}" if checkpoint else f"from {args.model}"
     print(f"{args.rollouts} rollouts of {batch} episodes on {len(task_ids)} tasks; {origin}")
     began = time.time()
-    run(stage, trainer, checkpoint)
+    run(stage, trainer, checkpoint, progress)
     if not stage.stop_requested:
         finish(
             stage,
@@ -297,7 +308,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "cpu",
     )
     records = parser.add_argument_group("records")
-    settings.add(records, "grpo.save_rollouts resources.keep_checkpoints", "cpu")
+    settings.add(records, "grpo.save_rollouts grpo.keep_episodes resources.keep_checkpoints", "cpu")
     settings.add_user(parser)
     return parser.parse_args(arguments)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tau2_agent import cli
 from tau2_agent.config import program_options as settings
+from tau2_agent.records.progress import Progress
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.trained_for import TrainedFor
@@ -77,7 +78,8 @@ def train(args, stage: Stage) -> None:
     cut_metrics(stage.folder, step)
     print(f"{steps} steps; " + (f"resumed at step {step}" if checkpoint else f"from {args.model}"))
     began = time.time()
-    result = run(stage, trainer, checkpoint)
+    progress = Progress(f"sft {args.output}", steps, step, "steps", says=False)
+    result = run(stage, trainer, checkpoint, progress)
     if not stage.stop_requested:
         finish(
             stage,

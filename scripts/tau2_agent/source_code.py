@@ -25,9 +25,12 @@ from tau2_agent.files import write_text
 
 SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "tau2_agent")
 CACHE = Path(".snakemake/tau2_code.json")
-# What decides no number: how a program ends, waits, is refused, or says what is wrong. Options
-# count by their values, not by what made them.
-NEUTRAL = ("errors", "cli", "locks", "processes", "preflight", "config")
+# What decides no number: how a program ends, waits, is refused, says what is wrong, or keeps what
+# happened. Options count by their values, not by what made them.
+NEUTRAL = {
+    *("errors", "cli", "locks", "processes", "preflight", "config"),
+    *("records.conversation", "records.progress", "records.samples", "records.transcripts"),
+}
 _HOOK = re.compile(r"(\w+)\.(\w+)")
 
 
@@ -124,7 +127,7 @@ def _file(name: str, scripts: Path) -> Path | None:
 
 def _neutral(name: str) -> bool:
     parts = name.split(".")
-    return parts[0] == "tau2_agent" and len(parts) > 1 and parts[1] in NEUTRAL
+    return parts[0] == "tau2_agent" and bool({".".join(parts[1:n]) for n in (2, 3)} & NEUTRAL)
 
 
 @lru_cache(maxsize=1)

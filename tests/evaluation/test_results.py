@@ -352,7 +352,7 @@ def test_gain_pairs_the_seeds(tmp_path):
         summary([row("a", 1.0), row("b")], ids, seed=s, stage="rl") for s in (1, 2)
     ]
     gain = table.stage_gains(runs)["test", "rl"]
-    assert (gain.mean, gain.seeds) == (0.0, 1)  # only seed 1 is on both sides
+    assert (gain.difference.mean, gain.difference.seeds) == (0.0, 1)  # only seed 1 is on both sides
 
 
 @pytest.mark.slow

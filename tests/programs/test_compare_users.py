@@ -248,7 +248,7 @@ def test_help_shows_both_customers(monkeypatch, capsys) -> None:
 def test_a_language_model_as_the_agent(tmp_path) -> None:
     """Both sides are models behind servers; the agent's calls are paid and counted by side."""
     tasks = load_tasks("small")[:3]
-    options = ("--task-split", "small", "--num-tasks", 3, "--agent", "llm")
+    options = ("--task-split", "small", "--first", 3, "--agent", "llm")
     with FakeOpenAI(teacher_answers) as agent, FakeOpenAI(Simulator(tasks)) as user:
         model = ("--agent-model", MODEL, "--agent-api-base", agent.url)
         both = run(tmp_path, *options, *model, *llm_side(user))

@@ -20,6 +20,7 @@ from fake_sglang import FakeSGLang
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.llm.client import LLMSettings
+from tau2_agent.records.transcripts import read_transcripts
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import STOP
 from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Turn
@@ -410,6 +411,28 @@ def test_a_rollout_is_recorded(hooks, slime, codec, tmp_path, caplog):
     log = JobLog(Start("/sft"))
     log.feed(f"x - {caplog.messages[-1]}")
     assert log.last["tau2"]["aborted"] == 1 and log.last["tau2"]["episodes"] == 2
+
+
+def test_the_first_conversations_of_a_rollout_are_kept(hooks, slime, codec, tmp_path):
+    path = tmp_path / "transcripts.jsonl.gz"
+    told = {"tau2_transcripts_path": str(path), "tau2_keep_episodes": 3}
+    samples = []
+    for index in range(4):
+        with FakeSGLang([talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+            sample = new_sample(slime)
+            sample.index = index
+            samples.append(play(hooks, fake, sample, **told))
+    samples[1] = given_up(hooks, slime)
+    samples[1].index = 77
+    hooks.log_rollout(5, arguments(**told), samples, None, 1.0)
+    kept = read_transcripts(path)
+    assert [(one.rollout, one.sample) for one in kept] == [(5, 0), (5, 2)]
+    for one, sample in zip(kept, [samples[0], samples[2]], strict=True):
+        assert (one.reward, one.shaped) == (sample.reward["reward"], sample.reward["shaped"])
+        assert one.tokens.ids == sample.tokens[one.tokens.prompt_length :]
+        assert one.tokens.mask == sample.loss_mask
+        assert one.messages[2].tool_calls[0]["name"] == "transfer_to_human_agents"
+    assert hooks._episodes == {}  # nothing is held for the next rollout
 
 
 def test_spans_cut_where_the_mask_changes(hooks):

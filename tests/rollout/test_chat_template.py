@@ -266,7 +266,7 @@ def test_prompts_extend_each_other_and_keep_tokens_as_sampled(codec, turns, tool
         (log_prob == -0.5) == bool(on)
         for log_prob, on in zip(record.log_probs, record.loss_mask, strict=True)
     )
-    assert made.cut_turns == sum(reason == "length" for _, reason in sampled)
+    assert record.cut_turns == sum(reason == "length" for _, reason in sampled)
 
 
 def test_the_stream_is_what_the_template_would_render(tokenizer, codec):

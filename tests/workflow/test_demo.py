@@ -28,6 +28,12 @@ def test_demo_learns_and_shows_it(project) -> None:
     assert results["base"]["successes"] == 0
     assert results["sft"]["successes"] >= 8
     assert results["rl"]["successes"] >= 8
+    for path in ("results/base/eval_test", "results/sft/eval_test", "results/eval_test"):
+        kept = (
+            project.folder / f"{path}.transcripts.jsonl.gz",
+            project.folder / f"{path}.episodes.jsonl",
+        )
+        assert sum(file.stat().st_size for file in kept) < 1_000_000  # as docs/results.md says
     # The last words are the comparison.
     table = outcome.text[outcome.text.rindex(" partial ") :]
     assert all(f" {stage} " in table for stage in results)

@@ -14,6 +14,10 @@ from pathlib import Path
 import pytest
 from project_copy import whole_checkpoints
 
+from tau2_agent.records.progress import read_progress
+from tau2_agent.records.transcripts import read_transcripts, transcripts_path
+from tau2_agent.teachers.baselines import BASELINES
+
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TINY = ("--cores", "2", "--configfile", "tiny.yaml")
@@ -63,7 +67,47 @@ def test_evaluation_of_every_stage(tiny_project, stage: str) -> None:
 
 def test_summary_has_a_row_a_stage(tiny_project) -> None:
     with (tiny_project.folder / "results/summary.csv").open() as stream:
-        assert [row["stage"] for row in csv.DictReader(stream)] == ["base", "sft", "rl"]
+        stages = [row["stage"] for row in csv.DictReader(stream)]
+    assert stages == [*BASELINES, "base", "sft", "rl"]
+
+
+@pytest.mark.parametrize("name", ["base/eval_test", "sft/eval_test", "eval_test"])
+def test_every_episode_keeps_its_conversation_and_tokens(tiny_project, name) -> None:
+    path = tiny_project.folder / "results" / f"{name}.json"
+    kept = read_transcripts(transcripts_path(path))
+    played = {task["task_id"] for task in json.loads(path.read_text())["tasks"]}
+    assert {one.task_id for one in kept} == played and len(kept) == 4
+    for one in kept:
+        assert sum(one.tokens.mask) > 0 and len(one.tokens.pieces) == len(one.tokens.ids)
+        sampled = [bool(on) for on in one.tokens.mask]
+        assert [value < 0 for value in one.tokens.log_probs] == sampled
+    assert len(json.loads(path.with_suffix(".tau2.json").read_text())["simulations"]) == 4
+
+
+def test_grpo_keeps_some_episodes_of_each_rollout(tiny_project) -> None:
+    store = tiny_project.folder / "checkpoints/demo_rl_telecom"
+    rows = [json.loads(line) for line in (store / "rollouts.jsonl").read_text().splitlines()]
+    kept = read_transcripts(store / "transcripts.jsonl.gz")
+    rollouts = {row["step"] for row in rows}
+    assert {one.rollout for one in kept} == rollouts
+    for rollout in rollouts:
+        batch = [row for row in rows if row["step"] == rollout]
+        mine = [one for one in kept if one.rollout == rollout]
+        assert [one.sample for one in mine] == list(range(len(mine))) and len(mine) <= 8
+        for one in mine:
+            row = batch[one.sample]
+            assert (one.task_id, one.reward, one.shaped) == (
+                row["task_id"],
+                row["reward"],
+                row["shaped"],
+            )
+
+
+def test_stages_said_how_far_they_were(tiny_project) -> None:
+    stages = read_progress(tiny_project.folder / "results/progress.json")
+    assert {name.split()[0] for name in stages} == {"sft", "grpo", "evaluate"}
+    assert all(entry["state"] == "done" for entry in stages.values()), stages
+    assert all(entry["done"] == entry["total"] for entry in stages.values())
 
 
 # --- what reruns ---------------------------------------------------------------------------------

@@ -121,6 +121,11 @@ def get_task(task_id: str) -> Task:
     return task_set.get(task_id)
 
 
+def is_task(task_id: str) -> bool:
+    """Whether the installed tau2 has a task of that id."""
+    return task_id in _task_set().sources
+
+
 def faults(task_id: str) -> tuple[str, frozenset[str]]:
     """Issue kind and fault set of a task id; the persona does not count. Raises UnknownTask."""
     match = _TASK_ID.fullmatch(task_id)

@@ -25,6 +25,7 @@ from tau2_agent.config.fields import (
     Seed,
     Text,
     Whole,
+    WholeAtLeast0,
     no_zero,
 )
 from tau2_agent.config.machine import Resources, Slime, Tracking
@@ -128,6 +129,9 @@ class GRPO(Section):
     )
     weight_decay: AtLeast0 = Field(0.1, description="of AdamW (slime)")
     save_rollouts: Count = Field(description="rounds between checkpoints")
+    keep_episodes: WholeAtLeast0 = Field(
+        8, description="conversations of each round that are kept, in transcripts.jsonl.gz"
+    )
 
 
 class PartialWeights(Section):
@@ -155,7 +159,7 @@ class Evaluation(Section):
         ["base", "sft"], description="models evaluated beside the final one: progress shows"
     )
     num_tasks: Annotated[Whole, Field(ge=-1), AfterValidator(no_zero)] = Field(
-        -1, description="the first so many; -1: all"
+        -1, description="drawn by hash, each issue in proportion; -1: all"
     )
     temperature: AtLeast0 = Field(0.0, description="of sampling; 0 is greedy")
     max_new_tokens: Count = Field(1024, description="tokens of a turn")
@@ -171,6 +175,12 @@ class Evaluation(Section):
     )
     sglang_port: Optional[Port] = Field(
         None, description="of a server that runs already; null: the job starts one"
+    )
+    max_failure_share: Fraction = Field(
+        0.1, description="of 20 episodes and more that the policy's server fails in; then it stops"
+    )
+    keep_tokens: Flag = Field(
+        True, description="with loss mask and log probs, in the transcripts beside the results"
     )
 
 

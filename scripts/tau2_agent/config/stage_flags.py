@@ -155,7 +155,7 @@ def grpo(config: Config) -> Flags:
         ),
         words(
             {
-                **only(config, "grpo", "save_rollouts"),
+                **only(config, "grpo", "save_rollouts keep_episodes"),
                 **(only(config, "slime", sampling) if config["backend"] == "slime" else {}),
                 **machine(config),
                 **user.untracked,
@@ -184,7 +184,12 @@ def evaluation(config: Config) -> Flags:
             }
         ),
         words(
-            {**only(config, "evaluation", "concurrency sglang_port"), **server, **user.untracked}
+            {
+                **only(config, "evaluation", "concurrency sglang_port"),
+                **only(config, "evaluation", "keep_tokens max_failure_share"),
+                **server,
+                **user.untracked,
+            }
         ),
     )
 

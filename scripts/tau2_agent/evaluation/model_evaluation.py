@@ -31,11 +31,19 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
     """Play every (task, trial) of `jobs` with a model; see `play_each`."""
     from tau2_agent.evaluation.playing import play_each
     from tau2_agent.rollout.model_rollout import play
+    from tau2_agent.rollout.trajectory import EndReason
+    from tau2_agent.users.failure_limit import FailureShare
 
     async def episode(task, session: str, sample: str):
         return await play(task, policy, codec, settings, session, sample)
 
-    await play_each(jobs, episode, settings.users, args, write)
+    failures = FailureShare(
+        args.max_failure_share,
+        EndReason.POLICY_ERROR,
+        "the policy's server",
+        "evaluation.max_failure_share",
+    )
+    await play_each(jobs, episode, settings.users, args, write, [failures])
 
 
 async def local_model(jobs, codec, settings, args, write) -> None:
@@ -140,50 +148,65 @@ def make_manifest(args, settings) -> Any:
     )
 
 
+def selection(args) -> dict[str, Any]:
+    """Which tasks of the split are played, for the record."""
+    if args.first is not None:
+        return {"rule": "first", "num_tasks": args.first}
+    rule = "all" if args.num_tasks < 0 else "stratified"
+    return {"rule": rule, "num_tasks": args.num_tasks}
+
+
+def chosen_tasks(args) -> list[Any]:
+    """The tasks to play, in the order of the split. Raises InputError if none is left."""
+    from tau2_agent.benchmark.selection import draw
+    from tau2_agent.benchmark.tasks import get_task, load_tasks, split_ids
+
+    if args.first is not None and args.num_tasks >= 0:
+        raise InputError("--first and --num-tasks both say which tasks are played; give one")
+    tasks = load_tasks(args.task_split)
+    if args.first is not None:
+        tasks = tasks[: max(args.first, 0)]
+    elif args.num_tasks >= 0:
+        tasks = [get_task(task_id) for task_id in draw(split_ids(args.task_split), args.num_tasks)]
+    if not tasks:
+        asked = selection(args)
+        raise InputError(f"{asked['rule']} {asked['num_tasks']}: no task is left to evaluate")
+    return tasks
+
+
 def evaluate(args) -> Any:
-    """Play what is missing, write the summary, return it."""
+    """Play what is missing, write the summary and tau2's own results, return the summary."""
     from transformers import AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
-    from tau2_agent.benchmark.tasks import load_tasks
-    from tau2_agent.evaluation.playing import progress
-    from tau2_agent.evaluation.results import summarise
+    from tau2_agent.evaluation.baselines import baselines
+    from tau2_agent.evaluation.results import COPIES, summarise
+    from tau2_agent.evaluation.tau2_results import write_tau2_results
     from tau2_agent.files import write_text
     from tau2_agent.records.episode_log import EpisodeLog
+    from tau2_agent.records.transcripts import TranscriptFile, transcripts_path
     from tau2_agent.rollout.chat_template import ChatCodec
 
     check(args)
     disable_progress_bar()  # of loading weights
-    tasks = load_tasks(args.task_split)
-    if args.num_tasks >= 0:
-        tasks = tasks[: args.num_tasks]
-    if not tasks:
-        raise InputError(f"--num-tasks {args.num_tasks}: no task is left to evaluate")
+    by_id = {task.id: task for task in chosen_tasks(args)}
     settings = make_settings(args)
     manifest = make_manifest(args, settings)
     decides = manifest.model_dump(mode="json") | {"domain": args.domain, "data": data_sha256()}
     code = code_digest(*PLAYING, *SCORING)
     mark = fingerprint({"checkpoint": args.checkpoint}, decides, code=code)
     run = hashlib.sha256(json.dumps(mark, sort_keys=True).encode()).hexdigest()
-    by_id = {task.id: task for task in tasks}
     codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
-    player = served_model if args.backend == "slime" else local_model
-    with EpisodeLog(args.output_path.with_suffix(".episodes.jsonl"), run) as log:
-        jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, args.trials)]
-        done = len(by_id) * args.trials - len(jobs)
-        if done:
-            print(f"{done} episodes of {len(by_id) * args.trials} are done already", flush=True)
+    copies = args.trials > 1 and args.temperature == 0 and settings.users.deterministic
+    if copies:
+        print(f"--trials {args.trials}: {COPIES}", flush=True)
+    said = transcripts_path(args.output_path)
+    with (
+        EpisodeLog(args.output_path.with_suffix(".episodes.jsonl"), run) as log,
+        TranscriptFile(said, run) as transcripts,
+    ):
         ledger = args.output_path.with_suffix(".user_calls.jsonl")
-        if jobs:
-            settings.users.open(ledger, run)
-            settings.users.failures.counted(done)
-            with progress(done + len(jobs), done) as advance:
-
-                def write(row) -> None:
-                    log.append(row)
-                    advance(row)
-
-                asyncio.run(player(jobs, codec, settings, args, write))
+        play_missing(by_id, codec, settings, args, log, transcripts, (ledger, run))
         summary = summarise(
             log.rows.values(),
             task_ids=list(by_id),
@@ -193,9 +216,45 @@ def evaluate(args) -> Any:
             split=args.task_split,
             manifest=manifest,
             user_usage=settings.users.usage(ledger, run),
+            selection=selection(args),
+            copies=copies,
+            baselines=baselines(list(by_id)),
         )
+        write_tau2_results(args.output_path.with_suffix(".tau2.json"), summary, log.rows, said)
     write_text(args.output_path, summary.model_dump_json(indent=2) + "\n")
     return summary
+
+
+def play_missing(by_id, codec, settings, args, log, transcripts, ledger) -> None:
+    """Play what has no row yet, with its transcript; the same command continues it."""
+    from tau2_agent.records.conversation import make_transcript
+    from tau2_agent.records.progress import Progress
+
+    missing = log.missing(by_id, args.trials, transcripts.keys)
+    jobs = [(by_id[task_id], trial) for task_id, trial in missing]
+    if lost := len(missing) - len(log.missing(by_id, args.trials)):
+        print(f"{lost} episodes have no transcript in {transcripts.path}: played again", flush=True)
+    done = len(by_id) * args.trials - len(jobs)
+    if done:
+        print(f"{done} episodes of {len(by_id) * args.trials} are done already", flush=True)
+    if not jobs:
+        return
+    settings.users.open(*ledger)
+    settings.users.failures.counted(done)
+    player = served_model if args.backend == "slime" else local_model
+    tokenizer = codec.tokenizer if args.keep_tokens else None
+    with Progress(f"evaluate {args.output_path}", done + len(jobs), done) as progress:
+        progress.solved = log.solved(by_id, args.trials)
+
+        def write(row, trajectory) -> None:
+            # The conversation first: a row without one would never get it.
+            transcripts.append(
+                make_transcript(by_id[row.task_id], trajectory, row, tokenizer=tokenizer)
+            )
+            log.append(row)
+            progress.episode(row.solved, row.sampled_tokens)
+
+        asyncio.run(player(jobs, codec, settings, args, write))
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -204,6 +263,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--domain", default="telecom", choices=["telecom"])
     which.add_argument("--task-split", default="test", help="a split of tau2 or of tasks.py")
     add(which, "evaluation.num_tasks evaluation.trials", "slime")
+    which.add_argument("--first", type=int, help="the first N instead, as tau2's own --num-tasks")
     model = parser.add_argument_group("model")
     model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
     add(
@@ -216,4 +276,5 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(server, "slime.tensor_parallel slime.server_args", "slime")
     episode = parser.add_argument_group("episodes")
     add(episode, "prompt evaluation.max_steps evaluation.concurrency seed", "slime")
+    add(episode, "evaluation.max_failure_share evaluation.keep_tokens", "slime")
     add_partial_weights(episode)

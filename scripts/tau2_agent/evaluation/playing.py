@@ -7,10 +7,6 @@ An episode that the infrastructure ended is played again, up to three times.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import Iterator
-from typing import Any
 
 from tau2_agent.records.episode_row import episode_row
 from tau2_agent.rollout.episode import together
@@ -27,10 +23,11 @@ SCORING = ("tau2_agent.reward.scoring",)
 ATTEMPTS = 3  # for an episode that the infrastructure ended
 
 
-async def play_each(jobs, episode, simulators, args, write) -> None:
-    """Play every (task, trial) of `jobs`, at most `--concurrency` at once; `write` each row.
+async def play_each(jobs, episode, simulators, args, write, failures=()) -> None:
+    """Play every (task, trial) of `jobs`, at most `--concurrency` at once.
 
-    episode: (task, session, sample) -> Trajectory. Raises JobStop.
+    episode: (task, session, sample) -> Trajectory. write: called with the row and the trajectory of
+    each. failures: further counts of failures beside the user's. Raises JobStop.
     """
 
     gate = asyncio.Semaphore(args.concurrency)
@@ -43,35 +40,12 @@ async def play_each(jobs, episode, simulators, args, write) -> None:
                 if trajectory.end not in INFRASTRUCTURE_ENDS:
                     break
             row = episode_row(task, trajectory, trial=trial, attempts=attempt, weights=args.weights)
-            write(row)
-            simulators.failures.count(trajectory)
+            write(row, trajectory)
+            for share in (simulators.failures, *failures):
+                share.count(trajectory)
 
     # A mistake of this program in one episode ends all of them: nothing is scored by accident.
     try:
         await together(one(task, trial) for task, trial in jobs)
     finally:
         await simulators.close()
-
-
-@contextlib.contextmanager
-def progress(total: int, done: int) -> Iterator[Any]:
-    """A bar on a terminal, a line now and then elsewhere; yields a function to call per row."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    solved, count, began = 0, done, time.time()
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-        line = bar.add_task("episodes", total=total, completed=done, visible=console.is_terminal)
-
-        def advance(row: Any) -> None:
-            nonlocal solved, count
-            count += 1
-            solved += row.solved
-            bar.update(line, completed=count, description=f"episodes ({solved} solved)")
-            if not console.is_terminal and (count == total or count % max(total // 4, 1) == 0):
-                seconds = time.time() - began
-                print(f"{count}/{total} episodes, {solved} solved, {seconds:.0f} s", flush=True)
-
-        yield advance

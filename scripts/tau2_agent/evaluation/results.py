@@ -19,10 +19,18 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from tau2_agent.benchmark.tasks import DOMAIN, tasks_sha256
-from tau2_agent.evaluation.statistics import Interval, bootstrap_mean, pass_at_k, pass_hat_k, wilson
+from tau2_agent.evaluation.rates import Baseline, Rate, rate, rates_by_facet, totals
+from tau2_agent.evaluation.statistics import Interval, bootstrap_mean, pass_at_k, pass_hat_k
 from tau2_agent.records.episode_row import EpisodeRow, ResultsError, first_problem
 from tau2_agent.records.provenance import project_commit
 from tau2_agent.rollout.trajectory import EndReason
+
+# Beside a number of several trials that tell no more than one.
+COPIES = (
+    "at temperature 0 and with a user simulator that always says the same, the trials of a task "
+    "are copies of one episode; pass^k and pass@k say nothing then, and the interval is that of "
+    "one trial. Raise evaluation.temperature, or evaluate one trial"
+)
 
 
 class Manifest(BaseModel):
@@ -55,10 +63,12 @@ class TaskResult(BaseModel):
 
 
 class EvaluationSummary(BaseModel):
-    """An evaluation. Averages and rates are over the tasks with a trial that counted.
+    """An evaluation. Averages and rates are over the tasks with a trial that counted; `rates.py`
+    says which do.
 
     pass_hat_k (pass^k: k trials all succeed) and pass_at_k (pass@k: one of k does) are there for
-    each k up to the number of trials that every such task has.
+    each k up to the number of trials that every such task has. groups: facet -> value -> pass@1 of
+    those tasks; the other groups are for the largest k, if it is more than 1.
     """
 
     stage: str
@@ -66,13 +76,16 @@ class EvaluationSummary(BaseModel):
     commit: str | None  # of this project; "+" marks uncommitted changes
     domain: str = DOMAIN
     split: str
+    selection: dict[str, Any] = {"rule": "all", "num_tasks": -1}  # of the split; see `tasks`
     total_tasks: int
     trials: int
+    copies: bool = False  # the trials of a task are the same episode again: see COPIES
     evaluated: int  # episodes that count
     excluded: int  # episodes that do not: user_simulator_errors + policy_errors
     successes: int
     pass_at_1: float | None
     pass_at_1_interval: Interval | None
+    lower_bound: Rate = Rate()  # pass@1 with every excluded episode as a failure
     avg_reward: float | None
     avg_reward_interval: Interval | None
     avg_partial_score: float | None
@@ -80,8 +93,16 @@ class EvaluationSummary(BaseModel):
     avg_steps: float | None
     avg_steps_interval: Interval | None
     pass_hat_k: dict[int, float]
+    pass_hat_k_interval: dict[int, Interval] = {}
     pass_at_k: dict[int, float]
+    pass_at_k_interval: dict[int, Interval] = {}
+    groups: dict[str, dict[str, Rate]] = {}
+    groups_pass_hat_k: dict[str, dict[str, Rate]] = {}
+    groups_pass_at_k: dict[str, dict[str, Rate]] = {}
+    baselines: list[Baseline] = []
     ends: dict[str, int]
+    user_ends: dict[str, int] = {}  # of "user_stop": solved ("stop"), transfer, out_of_scope
+    counters: dict[str, dict[str, int]] = {}  # name -> total and episodes; counters.COUNTERS
     user_simulator_errors: int
     user_errors: dict[str, int] = {}  # of them, by kind
     policy_errors: int
@@ -100,12 +121,13 @@ def summarise(
     checkpoint: str,
     split: str,
     manifest: Manifest,
-    user_usage: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> EvaluationSummary:
     """Summarise the rows of `task_ids` x `trials`; other rows are ignored, later ones win.
 
-    Raises ResultsError when an episode is missing: a mean over what happens to be there would be
-    no mean over the split.
+    more: fields of the summary that rows do not tell, such as `selection` and `baselines`. Raises
+    ResultsError when an episode is missing: a mean over what happens to be there would be no mean
+    over the split.
     """
     by_key = {(row.task_id, row.trial): row for row in rows}
     wanted = [(task_id, trial) for task_id in task_ids for trial in range(trials)]
@@ -120,17 +142,22 @@ def summarise(
         by_task[row.task_id].append(row)
     tasks = [_task_result(task_id, by_task[task_id]) for task_id in dict.fromkeys(task_ids)]
     counted = [task for task in tasks if task.counted]
-    rates = [task.successes / task.counted for task in counted]
+    solved = {task.task_id: task.successes / task.counted for task in counted}
+    pass_at_1 = rate(list(solved.values()))
     ends = Counter(row.end.value for row in kept)
     failures = Counter(row.failure for row in kept if row.end is EndReason.USER_ERROR)
-    pass_rate, pass_interval = _mean(rates)
-    if counted and all(task.counted == 1 for task in counted):
-        pass_interval = wilson(sum(task.successes for task in counted), len(counted))
-    figures = {}
+    figures: dict[str, Any] = {}
     for name, field in (("reward", "reward"), ("partial_score", "partial"), ("steps", "steps")):
         mean, interval = _mean([getattr(task, field) for task in counted])
         figures |= {f"avg_{name}": mean, f"avg_{name}_interval": interval}
     ks = range(1, min((task.counted for task in counted), default=0) + 1)
+    for name, formula in (("pass_hat_k", pass_hat_k), ("pass_at_k", pass_at_k)):
+        by_k = {k: {t.task_id: formula(t.counted, t.successes, k) for t in counted} for k in ks}
+        rates = {k: rate(list(values.values())) for k, values in by_k.items()}
+        figures[name] = {k: of_k.value for k, of_k in rates.items()}
+        figures[f"{name}_interval"] = {k: of_k.interval for k, of_k in rates.items()}
+        if len(ks) > 1:
+            figures[f"groups_{name}"] = rates_by_facet(by_k[ks[-1]])
     return EvaluationSummary(
         stage=stage,
         checkpoint=checkpoint,
@@ -141,19 +168,21 @@ def summarise(
         evaluated=sum(task.counted for task in tasks),
         excluded=sum(task.excluded for task in tasks),
         successes=sum(task.successes for task in tasks),
-        pass_at_1=pass_rate,
-        pass_at_1_interval=pass_interval,
-        pass_hat_k={k: fmean(pass_hat_k(t.counted, t.successes, k) for t in counted) for k in ks},
-        pass_at_k={k: fmean(pass_at_k(t.counted, t.successes, k) for t in counted) for k in ks},
+        pass_at_1=pass_at_1.value,
+        pass_at_1_interval=pass_at_1.interval,
+        lower_bound=rate([task.successes / (task.counted + task.excluded) for task in tasks]),
+        groups=rates_by_facet(solved),
         ends=dict(ends.most_common()),
+        user_ends=dict(Counter(row.user_end for row in kept if row.user_end).most_common()),
+        counters=totals(row.counters for row in kept if not row.excluded),
         user_simulator_errors=ends[EndReason.USER_ERROR],
         user_errors=dict(failures.most_common()),
         policy_errors=ends[EndReason.POLICY_ERROR],
         user_report=_sum_reports(row.user_report for row in kept if not row.excluded),
-        user_usage=user_usage,
         tasks=tasks,
         manifest=manifest,
         **figures,
+        **more,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -67,10 +67,29 @@ class EpisodeLog:
             os.fsync(self._handle)
         self.rows[row.task_id, row.trial] = row
 
-    def missing(self, task_ids: Iterable[str], trials: int = 1) -> list[tuple[str, int]]:
-        """Tasks and trials still to be played: without a row, or with an excluded one."""
+    def missing(
+        self,
+        task_ids: Iterable[str],
+        trials: int = 1,
+        known: Container[tuple[str, int]] | None = None,
+    ) -> list[tuple[str, int]]:
+        """Tasks and trials still to be played: without a row, or with an excluded one.
+
+        known: those with a transcript, where there are transcripts; the others are played again.
+        """
         wanted = [(task_id, trial) for trial in range(trials) for task_id in task_ids]
-        return [key for key in wanted if key not in self.rows or self.rows[key].excluded]
+        return [
+            key
+            for key in wanted
+            if key not in self.rows
+            or self.rows[key].excluded
+            or (known is not None and key not in known)
+        ]
+
+    def solved(self, task_ids: Iterable[str], trials: int = 1) -> int:
+        """How many of these tasks and trials have a row that is solved."""
+        wanted = {(task_id, trial) for trial in range(trials) for task_id in task_ids}
+        return sum(row.solved for key, row in self.rows.items() if key in wanted)
 
     def close(self) -> None:
         """Write what the system still holds back, and let others have the file."""

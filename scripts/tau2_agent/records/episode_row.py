@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tau2.data_model.tasks import Task
 
 from tau2_agent.errors import PipelineError
-from tau2_agent.reward.scoring import DEFAULT_WEIGHTS, score
+from tau2_agent.records.counters import count
+from tau2_agent.records.ends import user_end
+from tau2_agent.reward.scoring import DEFAULT_WEIGHTS, Score, score
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
 from tau2_reward_shaping import PartialWeights
 
@@ -33,6 +35,7 @@ class EpisodeRow(BaseModel):
     end: EndReason
     detail: str = ""
     failure: str = ""  # of the user simulator, by kind
+    user_end: str = ""  # which of the user's words ended it: a name of ends.USER_ENDS
     reward: float | None = None
     partial: float | None = None
     steps: int = 0
@@ -43,6 +46,7 @@ class EpisodeRow(BaseModel):
     sampled_tokens: int | None = None
     total_tokens: int | None = None
     user_report: dict[str, Any] = {}
+    counters: dict[str, int] = {}  # names of counters.COUNTERS, without zeros
     reward_info: dict[str, Any] | None = None
     messages: list[dict[str, Any]] | None = None
     run: str = ""  # fingerprint of checkpoint and settings, set by EpisodeLog
@@ -66,10 +70,14 @@ def episode_row(
     attempts: int = 1,
     weights: PartialWeights = DEFAULT_WEIGHTS,
     keep_messages: bool = False,
+    result: Score | None = None,
 ) -> EpisodeRow:
-    """Score an episode and make its row; an infrastructure failure becomes a row without score."""
-    counts = trajectory.end not in INFRASTRUCTURE_ENDS
-    result = score(trajectory, task, weights) if counts else None
+    """Score an episode and make its row; an infrastructure failure becomes a row without score.
+
+    result: the score, if the episode has it already.
+    """
+    if result is None and trajectory.end not in INFRASTRUCTURE_ENDS:
+        result = score(trajectory, task, weights)
     tokens = trajectory.tokens
     return EpisodeRow(
         task_id=task.id,
@@ -77,6 +85,7 @@ def episode_row(
         end=trajectory.end,
         detail=trajectory.detail,
         failure=trajectory.failure,
+        user_end=user_end(trajectory),
         reward=result and result.reward,
         partial=result and result.partial,
         steps=trajectory.steps,
@@ -87,6 +96,7 @@ def episode_row(
         sampled_tokens=sum(tokens.loss_mask) if tokens else None,
         total_tokens=len(tokens.ids) if tokens else None,
         user_report=trajectory.user_report,
+        counters=count(task, trajectory.messages, tokens),
         reward_info=result and result.reward_info,
         messages=[m.model_dump(mode="json", exclude_none=True) for m in trajectory.messages]
         if keep_messages

@@ -25,11 +25,15 @@ from tau2.domains.telecom.user_data_model import APNNames, NetworkStatus
 
 
 class ExecutedCall(NamedTuple):
-    """A tool call, the side that made it (by its message, not its own word), and how it went."""
+    """A tool call, the side that made it (by its message, not its own word), and how it went.
+
+    `message` is the place of the message that made it.
+    """
 
     call: ToolCall
     requestor: str
     error: bool
+    message: int = 0
 
 
 def executed_calls(messages: Sequence[Message]) -> list[ExecutedCall]:
@@ -39,8 +43,8 @@ def executed_calls(messages: Sequence[Message]) -> list[ExecutedCall]:
     """
     calls: list[ExecutedCall] = []
     waiting: list[ToolCall] = []
-    side = ""
-    for message in messages:
+    side, made = "", 0
+    for place, message in enumerate(messages):
         role = message.role  # isinstance is slow on pydantic models
         if role == "tool":
             multiple = type(message) is MultiToolMessage
@@ -48,17 +52,25 @@ def executed_calls(messages: Sequence[Message]) -> list[ExecutedCall]:
                 if waiting:
                     call = waiting.pop(0)
                     failed = result.error or result.id != call.id or result.requestor != side
-                    calls.append(ExecutedCall(call, side, failed))
+                    calls.append(ExecutedCall(call, side, failed, made))
         elif role != "system":
-            calls += [ExecutedCall(call, side, True) for call in waiting]
-            waiting, side = list(message.tool_calls or ()), role
-    return calls + [ExecutedCall(call, side, True) for call in waiting]
+            calls += [ExecutedCall(call, side, True, made) for call in waiting]
+            waiting, side, made = list(message.tool_calls or ()), role, place
+    return calls + [ExecutedCall(call, side, True, made) for call in waiting]
 
 
 def carried_out(
     gold: Sequence[Action], calls: Sequence[ExecutedCall], environment: TelecomEnvironment
 ) -> list[bool]:
     """Tell for each gold action whether it was carried out. `environment` is the final state."""
+    return [
+        place is not None and _in_effect(action, gold, environment)
+        for action, place in zip(gold, matching_calls(gold, calls), strict=True)
+    ]
+
+
+def matching_calls(gold: Sequence[Action], calls: Sequence[ExecutedCall]) -> list[int | None]:
+    """For each gold action the place in `calls` of the call that is its own, None without one."""
     by_name: dict[str, list[int]] = {}
     for place, executed in enumerate(calls):
         if not executed.error:
@@ -67,11 +79,7 @@ def carried_out(
         [place for place in by_name.get(action.name, ()) if _same(action, calls[place])]
         for action in gold
     ]
-    matched = _match(candidates)
-    return [
-        found and _in_effect(action, gold, environment)
-        for action, found in zip(gold, matched, strict=True)
-    ]
+    return _match(candidates)
 
 
 def _same(action: Action, executed: ExecutedCall) -> bool:
@@ -87,7 +95,7 @@ def _same(action: Action, executed: ExecutedCall) -> bool:
     )
 
 
-def _match(candidates: list[list[int]]) -> list[bool]:
+def _match(candidates: list[list[int]]) -> list[int | None]:
     """Give as many actions as possible a call of their own (augmenting paths, Kuhn 1955)."""
     owner: dict[int, int] = {}
 
@@ -100,7 +108,10 @@ def _match(candidates: list[list[int]]) -> list[bool]:
                     return True
         return False
 
-    return [assign(action, set()) for action in range(len(candidates))]
+    for action in range(len(candidates)):
+        assign(action, set())
+    owned = {action: place for place, action in owner.items()}
+    return [owned.get(action) for action in range(len(candidates))]
 
 
 def _in_effect(action: Action, gold: Sequence[Action], environment: TelecomEnvironment) -> bool:

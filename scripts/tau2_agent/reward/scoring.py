@@ -128,10 +128,11 @@ def replay(task: Task, messages: list[Message]) -> TelecomEnvironment:
 def _run_assertions(environment: TelecomEnvironment, assertions: list[EnvAssertion]) -> list[bool]:
     # As tau2 does after its replay. Idempotent, and an episode syncs after every step anyway.
     environment.sync_tools()
-    return [_holds(environment, assertion) for assertion in assertions]
+    return [assertion_holds(environment, assertion) for assertion in assertions]
 
 
-def _holds(environment: TelecomEnvironment, assertion: EnvAssertion) -> bool:
+def assertion_holds(environment: TelecomEnvironment, assertion: EnvAssertion) -> bool:
+    """Whether an assertion holds now; False for one that the state makes impossible to ask."""
     # A malformed call can break the phone itself, set_apn_settings(None) for one. tau2's evaluator
     # raises then and the simulation is lost; an episode of training must have a score.
     try:

@@ -18,7 +18,7 @@ class ModelAgent:
     `context_length` bounds prompt and answer together, `response_length` everything after the
     first prompt; both in tokens, both end the episode with `context_length` when no further turn
     fits. A single turn is bounded by `sampling.max_new_tokens`: text that is cut there goes on as
-    it is, as with tau2's own agent, and is counted in `cut_turns`.
+    it is, as with tau2's own agent, and is counted in `tokens.cut_turns`.
     """
 
     def __init__(
@@ -42,7 +42,6 @@ class ModelAgent:
         self.context_length = context_length
         self.response_length = response_length
         self.tokens = TokenRecord()
-        self.cut_turns = 0
         self._calls = 0
 
     async def act(self, new: list[Message]) -> AssistantMessage:
@@ -65,12 +64,8 @@ class ModelAgent:
             record.ids, replace(self.sampling, max_new_tokens=limit), self.session
         )
         record.append_sampled(turn)
-        if turn.finish_reason == "length":
-            if limit < self.sampling.max_new_tokens:
-                raise EpisodeEnd(
-                    EndReason.CONTEXT_LENGTH, f"cut after {len(record.ids)} tokens in all"
-                )
-            self.cut_turns += 1
+        if turn.finish_reason == "length" and limit < self.sampling.max_new_tokens:
+            raise EpisodeEnd(EndReason.CONTEXT_LENGTH, f"cut after {len(record.ids)} tokens in all")
         message = self.codec.parse(turn.token_ids, first_call=self._calls)
         self._calls += len(message.tool_calls or [])
         return message

@@ -86,12 +86,14 @@ class TokenRecord:
 
     `ids`, `loss_mask` and `log_probs` are aligned; `loss_mask` is 1 on sampled tokens and 0 on
     everything else, where `log_probs` is 0.0. The first `prompt_length` ids are the first prompt.
+    `cut_turns` were stopped by a limit of tokens.
     """
 
     ids: list[int] = field(default_factory=list)
     loss_mask: list[int] = field(default_factory=list)
     log_probs: list[float] = field(default_factory=list)
     prompt_length: int = 0
+    cut_turns: int = 0
 
     def append_context(self, ids: list[int]) -> None:
         """Append ids that the policy did not choose."""
@@ -104,6 +106,7 @@ class TokenRecord:
         self.ids += turn.token_ids
         self.loss_mask += [1] * len(turn.token_ids)
         self.log_probs += turn.log_probs
+        self.cut_turns += turn.finish_reason == "length"
 
 
 @dataclass

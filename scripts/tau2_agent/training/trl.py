@@ -15,6 +15,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
+from tau2_agent.records.progress import Progress
 from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.trained_for import TrainedFor, write_record
 from tau2_agent.weights import first_not_finite
@@ -29,8 +30,9 @@ class StageCallback(TrainerCallback):
     such weights is renamed, so that no resume begins there.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, progress: Progress | None = None) -> None:
         self.stage = stage
+        self.progress = progress
         self.began = time.time()
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -47,6 +49,8 @@ class StageCallback(TrainerCallback):
                 raise Diverged(self.stage.target, state.global_step, f"{key} is {row[key]}")
         with open(self.stage.folder / METRICS, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(row) + "\n")
+        if "loss" in row and self.progress is not None and self.progress.unit == "steps":
+            self.progress.step(state.global_step, loss=row["loss"])
         if "loss" in row:
             text = "  ".join(f"{key} {row[key]:.4g}" for key in row if _worth_showing(key))
             print(f"step {state.global_step}/{state.max_steps}  {text}", flush=True)
@@ -134,11 +138,15 @@ def silence_progress() -> None:
     datasets.disable_progress_bars()
 
 
-def run(stage: Stage, trainer: Any, checkpoint: Path | None) -> Any:
-    """Train from the checkpoint, or from the start, with this stage's callbacks."""
-    trainer.add_callback(StageCallback(stage))
+def run(stage: Stage, trainer: Any, checkpoint: Path | None, progress: Progress) -> Any:
+    """Train from the checkpoint, or from the start, with this stage's callbacks.
+
+    progress: is told of each step if it counts steps; who plays rollouts tells of those itself.
+    """
+    trainer.add_callback(StageCallback(stage, progress))
     trainer.remove_callback(PrinterCallback)
-    return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with progress:
+        return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
 def finish(

@@ -38,6 +38,7 @@ def _llm_user(task: Task, llm: LLM) -> User:
 
 
 USERS: dict[str, Callable[..., User]] = {"scripted": ScriptedUser, "llm": _llm_user}
+DETERMINISTIC = frozenset({"scripted"})  # say the same whenever they hear the same
 
 
 def make_user(name: str, task: Task, **settings: Any) -> User:
@@ -80,6 +81,11 @@ class Users:
     def needs_llm(self) -> bool:
         """Whether a language model plays any episode."""
         return "llm" in self._shares
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether every trial of a task meets a user that says the same to the same words."""
+        return set(self._shares) <= DETERMINISTIC
 
     def open(self, ledger: Path | None = None, run: str = "") -> None:
         """Make ready what the simulators share, before the first episode.

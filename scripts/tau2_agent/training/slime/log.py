@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import write_text
+from tau2_agent.records.progress import Progress
 from tau2_agent.training.resumable import Diverged
 
 _METRICS = re.compile(r"\b(step|rollout|perf|multi_turn|tau2|eval) (\d+): (\{.*\})\s*$")
@@ -66,12 +67,14 @@ class JobLog:
     start: what must happen; `feed` raises WrongStart as soon as the log says otherwise.
     metrics: a JSON-lines file that every metrics line is appended to; what a killed job wrote there
     about rollouts that are now trained again is dropped. updates_per_rollout: optimizer steps a
-    rollout, by which slime numbers its steps. stop: why our hooks ended the job, if they did.
+    rollout, by which slime numbers its steps. progress: is told of each rollout. stop: why our
+    hooks ended the job, if they did.
     """
 
     start: Start
     metrics: Path | None = None
     updates_per_rollout: int = 1
+    progress: Progress | None = None
     loaded: tuple[str, int] | None = None
     first_rollout: int | None = None
     saved: list[int] = field(default_factory=list)
@@ -139,12 +142,15 @@ class JobLog:
             if values.get("loss", 0.0) is None:
                 raise Diverged(self.start.folder, number, "the loss is not finite")
         self.last.setdefault(kind, {}).update(values)
+        rollout = number // self.updates_per_rollout if kind == "step" else number
+        if self.progress is not None and kind in ("step", "tau2"):
+            reward = values.get("reward") if kind == "tau2" else None
+            self.progress.step(rollout + 1, reward, loss=values.get("loss"))
         if self.metrics is None:
             return
         if self._sink is None:
             drop_rows_from(self.metrics, self.start.first_rollout)
             self._sink = open(self.metrics, "a", encoding="utf-8")  # noqa: SIM115 (closed later)
-        rollout = number // self.updates_per_rollout if kind == "step" else number
         row = {"kind": kind, "rollout": rollout, "time": round(time.time(), 3), **values}
         self._sink.write(json.dumps(row) + "\n")
         self._sink.flush()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tau2_agent.errors import PipelineError
+from tau2_agent.records.progress import Progress
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.slime.arguments import job_environment
@@ -105,7 +106,9 @@ class Training:
             if restored:
                 print(f"the data position after rollout {done} was lost by a kill; computed anew")
         print(f"training begins with {start.describe()}", flush=True)
-        log = JobLog(start, folder / METRICS, self.updates_per_rollout)
+        first = 0 if done is None else done + 1
+        progress = Progress(f"train {stage.target}", self.rollouts, first, "rollouts")
+        log = JobLog(start, folder / METRICS, self.updates_per_rollout, progress)
         job = Job(
             command=[python, str(self.install.train_program), *self.command],
             environment=job_environment(self.install, self.options),
@@ -131,7 +134,7 @@ class Training:
             store.prune(folder, keep)
 
         try:
-            with open(copy, "w", encoding="utf-8") as sink:
+            with progress, open(copy, "w", encoding="utf-8") as sink:
                 sink.write(json.dumps(job.command) + "\n")
                 status = job.run(_reader(log, sink, loaded=turn.over, saved=saved))
         finally:

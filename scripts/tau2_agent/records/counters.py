@@ -1,0 +1,113 @@
+"""What an agent did that a score does not tell, counted by name.
+
+tau2 pays full reward after a line was suspended that the task does not concern, and its manual
+invites the agent to call tools that are the user's. Such things are counted beside the score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from tau2.data_model.message import Message
+from tau2.data_model.tasks import Task
+
+from tau2_agent.benchmark.environment import (
+    assistant_tools,
+    make_environment,
+    new_environment,
+    user_tools,
+)
+from tau2_agent.reward.action_checks import executed_calls
+from tau2_agent.rollout.trajectory import TokenRecord
+
+# name -> what a table or a page says
+COUNTERS = {
+    "foreign_tool_calls": "calls to tools that the agent does not own",
+    "unknown_tool_calls": "calls to tools that do not exist",
+    "unparsed_calls": "tool calls that could not be read",
+    "repeated_calls": "calls repeated although nothing had changed",
+    "cut_turns": "turns cut at the limit of tokens",
+    "transfers": "transfers to a human",
+    "tool_errors": "tool errors, of both sides",
+    "agent_tool_errors": "tool errors of the agent",
+    "outside_writes": "writes to lines or customers that the task does not concern",
+}
+
+
+def count(
+    task: Task, messages: Sequence[Message], tokens: TokenRecord | None = None
+) -> dict[str, int]:
+    """Count what happened in an episode; names of `COUNTERS`, without zeros."""
+    counts: Counter[str] = Counter()
+    own, foreign, writes = _tools()
+    lines, customers = _concerned(task)
+    seen: set[str] = set()  # the agent's calls since something could have changed
+    place = -1
+    for executed in executed_calls(messages):
+        # What the user said or did between two calls can change what a tool answers.
+        if any(message.role == "user" for message in messages[place + 1 : executed.message]):
+            seen.clear()
+        place = executed.message
+        counts["tool_errors"] += executed.error
+        if executed.requestor != "assistant":
+            seen.clear()
+            continue
+        name, arguments = executed.call.name, executed.call.arguments
+        counts["agent_tool_errors"] += executed.error
+        if name not in own:
+            counts["foreign_tool_calls" if name in foreign else "unknown_tool_calls"] += 1
+        same = json.dumps([name, arguments], sort_keys=True, default=str)
+        counts["repeated_calls"] += same in seen
+        if executed.error:
+            seen.add(same)
+            continue
+        counts["transfers"] += name == "transfer_to_human_agents"
+        if name in writes:
+            seen.clear()
+            outside = _outside(arguments, "line_id", lines)
+            outside |= _outside(arguments, "customer_id", customers)
+            counts["outside_writes"] += outside
+        seen.add(same)
+    counts["unparsed_calls"] += sum(
+        message.role == "assistant" and "<tool_call>" in (message.content or "")
+        for message in messages
+    )
+    counts["cut_turns"] += tokens.cut_turns if tokens else 0
+    return {name: counts[name] for name in COUNTERS if counts[name]}
+
+
+def _outside(arguments: dict[str, Any], name: str, concerned: frozenset[str]) -> bool:
+    return name in arguments and arguments[name] not in concerned
+
+
+@lru_cache(maxsize=1)
+def _tools() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """Names of the agent's tools, of the user's, and of those of the agent's that write."""
+    own = frozenset(tool["function"]["name"] for tool in assistant_tools())
+    foreign = frozenset(tool["function"]["name"] for tool in user_tools())
+    tools = new_environment().tools
+    writes = frozenset(name for name in own if tools.tool_type(name).value == "write")
+    return own, foreign - own, writes
+
+
+def _concerned(task: Task) -> tuple[frozenset[str], frozenset[str]]:
+    """Lines and customers that a task concerns.
+
+    The line of the phone that the user calls from, its owner, and what the gold actions name.
+    """
+    environment = make_environment(task)
+    phone = environment.user_tools.db.surroundings.phone_number
+    lines = {line.line_id for line in environment.tools.db.lines if line.phone_number == phone}
+    customers = {
+        customer.customer_id
+        for customer in environment.tools.db.customers
+        if lines & set(customer.line_ids)
+    }
+    named = [action.arguments for action in task.evaluation_criteria.actions or []]
+    lines |= {arguments["line_id"] for arguments in named if "line_id" in arguments}
+    customers |= {arguments["customer_id"] for arguments in named if "customer_id" in arguments}
+    return frozenset(lines), frozenset(customers)

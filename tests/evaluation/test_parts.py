@@ -1,0 +1,225 @@
+"""Parts of an evaluation: tasks that are drawn, rates by facet, baselines, two models, counters."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter
+
+import pytest
+from test_results import lost, row, summary
+
+from tau2_agent.benchmark.facets import facets
+from tau2_agent.benchmark.selection import draw
+from tau2_agent.benchmark.tasks import faults, split_ids
+from tau2_agent.errors import InputError
+from tau2_agent.evaluation import baselines as played
+from tau2_agent.evaluation import summary_csv, table
+from tau2_agent.evaluation.baselines import baselines
+from tau2_agent.evaluation.comparison import compare
+from tau2_agent.evaluation.model_evaluation import chosen_tasks, selection
+from tau2_agent.evaluation.rates import rate
+from tau2_agent.rollout.trajectory import EndReason
+
+TEST = split_ids("test")
+
+
+# Which tasks
+
+
+def issues(task_ids) -> Counter:
+    return Counter(faults(task_id)[0] for task_id in task_ids)
+
+
+@pytest.mark.parametrize("split", ["test", "train", "full"])
+def test_tasks_are_drawn_issue_by_issue_in_proportion(split):
+    ids = split_ids(split)
+    whole = issues(ids)
+    for number in (1, 3, 9, 20, len(ids) // 2, len(ids)):
+        drawn = draw(ids, number)
+        assert len(drawn) == number and drawn == [i for i in ids if i in set(drawn)]
+        for issue, count in whole.items():
+            assert abs(issues(drawn)[issue] - number * count / len(ids)) <= 1
+    assert issues(ids[:9]).most_common(1)[0][1] == 9  # what drawing is for
+
+
+def test_a_draw_is_stable_and_grows():
+    drawn = [set(draw(TEST, number)) for number in range(1, 41)]
+    assert all(small < large for small, large in itertools.pairwise(drawn))
+    assert draw(list(reversed(TEST)), 9) == list(reversed(draw(TEST, 9)))
+
+
+class Options:
+    task_split, num_tasks, first = "test", -1, None
+
+    def __init__(self, **values):
+        vars(self).update(values)
+
+
+def test_the_options_say_which_tasks_are_played():
+    def ids(**values):
+        return [task.id for task in chosen_tasks(Options(**values))]
+
+    assert ids() == TEST and ids(num_tasks=5) == draw(TEST, 5) and ids(first=5) == TEST[:5]
+    assert selection(Options(first=5)) == {"rule": "first", "num_tasks": 5}
+    assert selection(Options(num_tasks=5))["rule"] == "stratified"
+    assert selection(Options())["rule"] == "all"
+    for wrong in ({"num_tasks": 0}, {"first": 0}, {"first": 1, "num_tasks": 1}):
+        with pytest.raises(InputError):
+            ids(**wrong)
+
+
+# Rates and groups
+
+
+def test_fix_and_transfer_tasks_are_those_of_tau2s_reward_basis():
+    kinds = Counter(facets(task_id).kind for task_id in TEST)
+    assert kinds == {"fix": 28, "transfer": 12}
+    for task_id in TEST:
+        transfer = {"lock_sim_card_pin", "contract_end_suspension"} & set(facets(task_id).faults)
+        assert (facets(task_id).kind == "transfer") == bool(transfer)
+
+
+def test_a_summary_stands_apart_by_kind_issue_faults_and_persona():
+    solved = {task_id: float(facets(task_id).kind == "transfer") for task_id in TEST}
+    made = summary([row(task_id, reward) for task_id, reward in solved.items()], TEST)
+    assert made.pass_at_1 == pytest.approx(0.3)
+    assert [made.groups["kind"][kind].value for kind in ("fix", "transfer")] == [0.0, 1.0]
+    assert made.groups["kind"]["fix"].interval.high > 0  # Wilson's, which has a width at 0
+    for parts in made.groups.values():
+        assert sum(part.tasks for part in parts.values()) == 40
+        assert sum(part.tasks * part.value for part in parts.values()) == pytest.approx(12)
+    assert set(made.groups["persona"]) == {"None", "Easy", "Hard"}
+    assert made.groups_pass_hat_k == {}
+
+
+def test_groups_have_pass_hat_k_where_there_are_trials():
+    ids = TEST[:4]
+    rows = [row(t, float(trial == 0), trial=trial) for t in ids for trial in range(2)]
+    made = summary(rows, ids, trials=2)
+    assert made.pass_hat_k_interval[2].high > made.pass_hat_k[2] == 0.0
+    assert sum(p.tasks for p in made.groups_pass_hat_k["kind"].values()) == 4
+    assert all(p.value == 1.0 for p in made.groups_pass_at_k["kind"].values())
+
+
+def test_a_rate_on_which_all_tasks_agree_has_a_width():
+    assert rate([0.0] * 10).interval.high > 0.2 and rate([1.0] * 10).interval.low < 0.8
+    assert rate([0.5] * 10).interval.method == "bootstrap over tasks"
+    assert rate([]).value is None
+
+
+def test_excluded_episodes_are_failures_in_the_lower_bound():
+    rows = [row("a", 1.0), row("b", 1.0), lost("c"), row("d", 1.0), lost("d", trial=1)]
+    rows += [row(task_id, 1.0, trial=1) for task_id in "abc"]
+    rows[2] = lost("c")
+    made = summary(rows, list("abcd"), trials=2)
+    assert made.pass_at_1 == 1.0
+    assert made.lower_bound.value == pytest.approx((1 + 1 + 0.5 + 0.5) / 4)
+    assert made.lower_bound.interval.low < made.lower_bound.value
+
+
+def test_counters_and_the_users_words_are_summed():
+    rows = [
+        row("a", counters={"transfers": 1, "repeated_calls": 3}, user_end="transfer"),
+        row("b", counters={"repeated_calls": 1}, user_end="out_of_scope"),
+        row("c", end=EndReason.MAX_STEPS),
+        lost("d").model_copy(update={"counters": {"transfers": 5}}),
+    ]
+    made = summary(rows, list("abcd"))
+    assert made.counters == {
+        "transfers": {"total": 1, "episodes": 1},
+        "repeated_calls": {"total": 4, "episodes": 2},
+    }
+    assert made.user_ends == {"transfer": 1, "out_of_scope": 1}
+
+
+# Baselines
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("baselines")
+    return folder, baselines(TEST, folder)
+
+
+def test_baselines_are_what_was_measured(made):
+    """On test: tau2's facts, and the scripted teacher solves all."""
+    _, found = made
+    values = {one.agent: (one.all.value, one.fix.value, one.transfer.value) for one in found}
+    assert values["do_nothing"] == (0.0, 0.0, 0.0)
+    assert values["transfer_at_once"] == (pytest.approx(0.3), 0.0, 1.0)
+    assert values["scripted"] == (1.0, 1.0, 1.0)
+    assert 0.9 < values["blind_script"][0] < 1.0
+
+
+def test_baselines_are_played_once_for_the_same_tasks(made, monkeypatch):
+    folder, found = made
+    monkeypatch.setattr(played, "_play", lambda *_: pytest.fail("played again"))
+    assert baselines(list(reversed(TEST)), folder) == found
+    with pytest.raises(pytest.fail.Exception):
+        baselines(TEST[:3], folder)  # other tasks
+    monkeypatch.setattr(played, "code_digest", lambda *_: "edited")
+    with pytest.raises(pytest.fail.Exception):
+        baselines(TEST, folder)  # other code
+
+
+# Two models, and the tables
+
+
+def evaluation(solved, stage, **more):
+    return summary(
+        [row(t, float(i in solved)) for i, t in enumerate(TEST)], TEST, stage=stage, **more
+    )
+
+
+def test_won_lost_and_same_between_two_models():
+    before, after = evaluation({0, 1, 2}, "sft"), evaluation({2, 3}, "rl")
+    found = compare(before, after)
+    assert found.won == [TEST[3]] and found.lost == TEST[:2] and found.same == 37
+    assert found.difference.mean == pytest.approx(-1 / 40)
+    assert found.difference.interval.low < -1 / 40 < found.difference.interval.high
+    nothing = compare(before, summary([row("a")], ["a"]))
+    assert (nothing.won, nothing.same, nothing.difference) == ([], 0, None)
+
+
+def test_the_table_has_baselines_kinds_won_and_lost_and_the_notes(made, capsys):
+    _, found = made
+    after = evaluation({2, 3, 20}, "rl", baselines=found, copies=True, trials=1)
+    after = after.model_copy(
+        update={
+            "excluded": 2,
+            "user_ends": {"out_of_scope": 3},
+            "counters": {"foreign_tool_calls": {"total": 7, "episodes": 2}},
+        }
+    )
+    gains = table.stage_gains([evaluation({0, 1, 2}, "sft"), after])
+    rows = [table.Row("plain", after, gains["test", "rl"])]
+    table.show_rows(rows, parts=True)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "transfers at once 40 0.300 [0.18, 0.45] 0.000 1.000" in shown
+    assert " 2/2 " in shown
+    for words in (
+        "with every excluded episode as a failure",
+        "gave up as out of scope 3 times",
+        "are copies of one episode",
+        "calls to tools that the agent does not own 7",
+        "mobile_data_issue",
+        "first rows: no model",
+    ):
+        assert words in shown
+    lines = summary_csv.csv_rows(rows)
+    assert [line["stage"] for line in lines][:2] == ["do_nothing", "transfer_at_once"]
+    last = lines[-1]
+    assert (last["won"], last["lost"], last["foreign_tool_calls"]) == (2, 2, 7)
+    assert last["kind_fix_low"] < last["kind_fix"] < last["kind_fix_high"]
+    assert json.dumps(last)
+
+
+def test_several_trials_have_a_table_of_their_own(capsys):
+    rows = [row(t, float(trial == 0), trial=trial) for t in TEST[:4] for trial in range(2)]
+    made = summary(rows, TEST[:4], trials=2)
+    table.show([made])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "pass^k pass@k" in shown and "sft 2 0.000 [0.00, 0.49] 1.000 [0.51, 1.00]" in shown
+    line = summary_csv.csv_rows([table.Row("plain", made, None)])[0]
+    assert (line["pass_hat_2"], line["pass_at_2"], line["pass_at_2_low"] > 0.5) == (0.0, 1.0, True)
