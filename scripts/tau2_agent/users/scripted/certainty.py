@@ -63,6 +63,7 @@ def known_words(text: str, kind: str = "", menus: bool = False) -> bool:
     """
     for thing in reversed(things_in(text)):
         text = f"{text[: thing.start]} {text[thing.end :]}"
+    text = re.sub(r"(?<!\w)'s\b|\bonly (?=the\b|your\b)", " ", text)
     if kind:
         text = re.sub(
             VERB_WORDS,

@@ -112,7 +112,10 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
     elif grammar.CONDITION.match(body):
         _read_condition(body, clause, sentence, message)
     elif grammar.ASIDE.match(body) and not (sentence.is_question and questions_in(body)):
-        _read_aside(body, clause, sentence, message)
+        if before in ("told", "stated") and not re.search(r"[,:-]", clause.joint):
+            message.notice = True  # part of a statement: "it takes effect after a restart"
+        else:
+            _read_aside(body, clause, sentence, message)
     elif asks := grammar.ASKS.match(body):
         _read_request(body, asks.end(), sentence, message)
     elif grammar.HEADING.match(body):
@@ -293,7 +296,7 @@ def _read_statement(body: str, sentence: Sentence, message: Message) -> None:
             message.notice = True
             _add(done, sentence, message)
             return
-        sentence.mood = "told" if things_in(body) else ""
+        sentence.mood = "told" if things_in(body) else "stated"
     remember_position(body, message)
     if grammar.NOTICE.match(body) or things_in(body):
         message.notice = True

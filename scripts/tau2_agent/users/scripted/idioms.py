@@ -11,6 +11,9 @@ _PHONE = r"(?:(?:your|the) )?(?:phone|device)"
 _IDIOMS = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
+        (r"\b(?:can|could|would|will) u\b", "can you"),
+        (r"\bur\b", "your"),
+        (r"\b(?:pls|plz)\b", "please"),
         (
             r"(?:switch|chang|toggl|set|turn|flip|mov)(?:e|t?ing)? ([\w -]{3,40}?) from (?:the )?"
             r"(?:on|off)(?: position)? to (?:the )?(on|off)\b",

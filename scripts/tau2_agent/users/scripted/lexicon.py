@@ -135,7 +135,8 @@ VERBS: dict[str, str] = {
     r"|find out|list(?:ing)?|identify|tak(?:e|ing) a look(?: at)?|have a look(?: at)?|make(?= (?:a "
     r"|or receive )?(?:phone )?calls?)|access(?= (?:the )?(?:web|internet))",
     # Ways to get there: another verb says what to do, or the thing does ("run a speed test").
-    "nav": r"go(?:ing)?|run(?:ning)?|perform(?:ing)?|conduct(?:ing)?|us(?:e|ing)|open(?:ing)?"
+    "nav": r"go(?:ing)?|(?:re-?)?run(?:ning)?|perform(?:ing)?|conduct(?:ing)?|us(?:e|ing)"
+    r"|open(?:ing)?"
     r"|navigat(?:e|ing)|tap(?:ping)?|press|hold|swip(?:e|ing)|pull|scroll|locate|find|access|head"
     r"|launch|click|wait|count|pause|start|begin|follow|proceed|return|leave|keep|try(?:ing)?"
     r"|attempt|enter"

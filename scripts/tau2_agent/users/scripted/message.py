@@ -47,7 +47,7 @@ class Sentence:
     presses_wait: bool = False  # for something that only a look can do without
     mute: bool = False
     first: bool = False  # what follows is to be done before what was asked for
-    mood: str = ""  # of the clause before: "request", "negated", "told", "asked", "riddle" or ""
+    mood: str = ""  # of the clause before: "request", "negated", "told", "stated", "asked" …
     alone: bool = True  # nothing but fillers stands before the clause
     added: list[list[Request]] = field(default_factory=list)  # of each clause
     previous: list[Request] = field(default_factory=list)  # of the sentence before
