@@ -20,10 +20,12 @@ from pathlib import Path
 
 from tau2_agent import cli
 from tau2_agent.errors import InputError
+from tau2_agent.files import content_hash
 from tau2_agent.gpus import take_gpus, visible_names
+from tau2_agent.inference.server_arguments import deciding
 from tau2_agent.inference.sglang_server import ServerError, ServerOptions, SGLangServer
 from tau2_agent.processes import end_with_parent
-from tau2_agent.users.mixture import API_BASE
+from tau2_agent.users.mixture import API_BASE, SERVED
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 GRACE_S = 60.0  # for the command to save its state once the server is given up
@@ -111,6 +113,8 @@ def main() -> int:
     print(f"the user: {args.model} on GPU {','.join(theirs)}; log: {args.log}", flush=True)
     environment = {**os.environ, API_BASE: f"{server.url}/v1"}
     environment["CUDA_VISIBLE_DEVICES"] = ",".join(ours)
+    # the name says neither what an edited folder holds nor how it is served
+    environment[SERVED] = shlex.join([content_hash(args.model)[:16], *deciding(extra)])
     status = asyncio.run(beside(server, words, environment))
     return status if status >= 0 else 128 - status
 

@@ -112,6 +112,24 @@ def test_the_server_has_gpus_of_its_own(here, monkeypatch, visible, gpus, server
     assert gone(began["pid"])
 
 
+def test_the_command_knows_what_is_served(here):
+    (here / "model").mkdir()
+    tell = "import os; print('served', os.environ['TAU2_USER_SERVED'])"
+    seen = []
+    for content, args in (
+        ("a", "--log-level info"),
+        ("b", "--log-level info"),
+        ("b", "--quantization fp8"),
+    ):
+        (here / "model" / "config.json").write_text(content)
+        more = ["--model", "model", "--server-args", args]
+        status, text = finish(start(sys.executable, "-c", tell, more=more))
+        assert status == 0, text
+        seen.append(text.split("served ")[1].split("\n")[0])
+    assert len(set(seen)) == 3
+    assert "--log-level" not in seen[1] and seen[2].endswith("--quantization fp8")
+
+
 def test_too_few_gpus(here, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     status, text = finish(start("true", gpus=2))

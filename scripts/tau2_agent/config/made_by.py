@@ -7,6 +7,7 @@ some, as short texts.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import content_hash
+from tau2_agent.inference.server_arguments import deciding
 from tau2_agent.source_code import code_digest
 
 # Beside our code they decide what a cached file is (--cache).
@@ -47,9 +49,12 @@ def folder(source: str | Path | None) -> str | None:
 
 
 def served_user(config: Mapping[str, Any]) -> str | None:
-    """The content of a local folder that serves as the user."""
+    """What is served as the user: a local folder's content, and its server's arguments."""
     serve = config["user"]["serve"]
-    return folder(serve["source"]) if serve else None
+    if not serve:
+        return None
+    words = deciding(shlex.split(serve["server_args"]))
+    return shlex.join([*filter(None, [folder(serve["source"])]), *words])
 
 
 def packages() -> str:

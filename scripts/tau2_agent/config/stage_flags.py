@@ -167,10 +167,10 @@ def grpo(config: Config) -> Flags:
 def evaluation(config: Config) -> Flags:
     """The evaluation of one model."""
     user = simulator_of(config, "evaluation")
-    server = {}
+    server, gpus = {}, {}
     if config["backend"] == "slime":
-        server = only(config, "slime", "tensor_parallel server_args")
-        server["server_args"] = server["server_args"] or None
+        server = {"server_args": config["slime"]["server_args"] or None}
+        gpus = only(config, "slime", "tensor_parallel")
     keys = "num_tasks trials temperature max_new_tokens context_length max_steps"
     return Flags(
         words(
@@ -181,13 +181,14 @@ def evaluation(config: Config) -> Flags:
                 **user.flags,
                 "seed": config["seed"],
                 "backend": config["backend"],
+                **server,
             }
         ),
         words(
             {
                 **only(config, "evaluation", "concurrency sglang_port"),
                 **only(config, "evaluation", "keep_tokens max_failure_share"),
-                **server,
+                **gpus,
                 **user.untracked,
             }
         ),

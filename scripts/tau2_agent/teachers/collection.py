@@ -21,6 +21,7 @@ from tau2_agent.benchmark.tasks import get_task
 from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings
 from tau2_agent.llm.ledger import Ledger, spending
+from tau2_agent.llm.sent import as_sent
 from tau2_agent.records.episode_log import EpisodeLog
 from tau2_agent.records.episode_row import episode_row
 from tau2_agent.rollout.episode import Limits, run_episode
@@ -204,9 +205,7 @@ def run_mark(users: Users, args) -> str:
     if "," in users.simulator or users.phrasing != "fixed":  # the seed draws who plays, or how
         decides["seed"] = users.seed
     if args.teacher == "llm":
-        settings = teacher_settings(args)
-        for name in ("model", "temperature", "max_tokens", "options"):
-            decides[name] = getattr(settings, name)
+        decides |= as_sent(teacher_settings(args))
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 

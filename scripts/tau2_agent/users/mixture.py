@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from tau2_agent.errors import PipelineError
 
 API_BASE = "TAU2_USER_API_BASE"  # set by with_user_model.py; wins over the configuration
+SERVED = "TAU2_USER_SERVED"  # set there, too: the model's content and its server's arguments
 SIMULATORS = ("scripted", "llm")  # a test compares them with users.USERS
 
 

@@ -22,10 +22,11 @@ from typing import Any
 from tau2.data_model.tasks import Task
 
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
+from tau2_agent.llm.sent import as_sent
 from tau2_agent.rollout.episode import User
 from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.users.failure_limit import FailureShare
-from tau2_agent.users.mixture import API_BASE, draw, mix_text, parse_mix
+from tau2_agent.users.mixture import API_BASE, SERVED, draw, mix_text, parse_mix
 from tau2_agent.users.scripted.user import ScriptedUser
 
 MODEL = "gemini/gemini-2.5-flash-lite"
@@ -62,7 +63,8 @@ class Users:
 
     simulator: a name or a mixture (`user_mix.py`). seed: of the draw. llm: how a language model is
     asked, where one plays. phrasing, one_action: of the scripted user, see `ScriptedUser`;
-    the seed draws its words, too. max_failure_share: of episodes, see failure_share.py.
+    the seed draws its words, too. served: what a server beside the job serves, see mixture.SERVED.
+    max_failure_share: of episodes, see failure_limit.py.
     """
 
     simulator: str = "scripted"
@@ -71,6 +73,7 @@ class Users:
     max_failure_share: float = 0.1
     phrasing: str = "fixed"
     one_action: bool = False
+    served: str = ""
 
     def __post_init__(self) -> None:
         self._shares = parse_mix(self.simulator)
@@ -131,8 +134,8 @@ class Users:
         if "scripted" in self._shares:
             fields |= {"phrasing": self.phrasing, "one_action": self.one_action}
         if self.needs_llm:
-            names = ("model", "temperature", "max_tokens", "options")
-            fields |= {name: getattr(self.llm, name) for name in names}
+            fields |= as_sent(self.llm)
+            fields |= {"served": self.served} if self.served else {}
         return fields
 
     def fingerprint(self) -> dict[str, Any]:
@@ -162,6 +165,7 @@ def from_options(options: argparse.Namespace, seed: int) -> Users:
         max_failure_share=options.user_max_failure_share,
         phrasing=options.user_phrasing,
         one_action=options.user_one_action,
+        served=os.environ.get(SERVED, ""),
     )
 
 

@@ -213,8 +213,10 @@ def test_top_p_is_refused(tmp_path, extra, refused):
 
 def test_what_decides_the_weights_and_what_does_not():
     extra = ["--sglang-disable-cuda-graph", "--use-tis", "--tis-clip", "2"]
-    extra += ["--router-policy", "manual", "--eps-clip-c", "3", "--train-env-vars", "{}"]
-    assert fingerprint_fields(extra) == ["--use-tis", "--tis-clip", "2", "--eps-clip-c", "3"]
+    extra += ["--router-policy", "manual", "--sglang-quantization", "fp8", "--train-env-vars", "{}"]
+    extra += ["--sglang-mem-fraction-static", "0.5"]
+    kept = ["--use-tis", "--tis-clip", "2", "--sglang-quantization", "fp8"]
+    assert fingerprint_fields(extra) == kept
 
 
 @pytest.mark.parametrize(

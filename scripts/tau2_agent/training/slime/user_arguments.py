@@ -16,10 +16,10 @@ from typing import Any
 import yaml
 
 from tau2_agent.errors import InputError
+from tau2_agent.inference.server_arguments import deciding
 
 CUSTOM_CONFIG = "--custom-config-path"
 MACHINE_PREFIXES = (
-    "--sglang-",
     "--router-",
     "--attention-backend",
     "--no-gradient-accumulation-fusion",
@@ -45,12 +45,13 @@ def extra_arguments(options: argparse.Namespace) -> list[str]:
 def fingerprint_fields(arguments: list[str]) -> list[str]:
     """Return the extra arguments that may decide what is learnt, for a stage's fingerprint.
 
-    Those about the machine, the server and the records are left out: to lower a memory share after
-    a crash must not begin the training anew.
+    Those about the machine and the records are left out, and of SGLang's those that change no
+    answer (`server_arguments.NEUTRAL`): to lower a memory share after a crash must not begin the
+    training anew.
     """
     kept: list[str] = []
     dropping = False
-    for argument in arguments:
+    for argument in deciding(arguments, "--sglang-"):
         if argument.startswith("--"):
             dropping = argument.startswith(MACHINE_PREFIXES)
         if not dropping:
