@@ -15,6 +15,7 @@ container: config["resources"]["container"]
 rule all:
     input:
         "results/summary.csv",
+        "results/model_card.md",
 
 
 include: "rules/tasks.smk"
@@ -24,6 +25,7 @@ include: "rules/sft.smk"
 include: "rules/grpo.smk"
 include: "rules/evaluate.smk"
 include: "rules/summary.smk"
+include: "rules/cards.smk"
 include: "rules/preflight.smk"
 include: "rules/runs.smk"
 

@@ -36,6 +36,7 @@ ORDER = [
     "config",
     "preflight",
     "evaluation",
+    "cards",
     "report",
 ]
 # Of the programs, the one that users edit: their reward. Everybody may import it.

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 
 import pytest
-from test_results import lost, row, summary
+from made_results import lost, row, summary
 
 from tau2_agent.benchmark.facets import facets
 from tau2_agent.benchmark.selection import draw

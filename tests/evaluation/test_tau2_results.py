@@ -6,11 +6,11 @@ import asyncio
 import json
 
 import pytest
+from made_results import MANIFEST
 from tau2.data_model.simulation import Results, TerminationReason
 from tau2.metrics.agent_metrics import compute_metrics
 from tau2.scripts import evaluate_trajectories, view_simulations
 from tau2.scripts.leaderboard import prepare_submission, submission, verify_trajectories
-from test_results import MANIFEST
 
 import make_submission
 from tau2_agent.benchmark.selection import draw

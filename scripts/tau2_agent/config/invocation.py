@@ -6,7 +6,9 @@ versions below; tests/workflow runs them. Every other file asks this one.
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +37,16 @@ class Invocation(NamedTuple):
         """Where values come from, lowest first. Raises ConfigError."""
         files = [OWN_FILE, *(Path(os.path.relpath(file)) for file in self.files)]
         return [*file_layers(files), (COMMAND_LINE, self.values)]
+
+    def again(self) -> str:
+        """The command that makes everything again with the same values, where config.yaml is."""
+        words = ["snakemake", "--cores", "all"]
+        if self.files:
+            words += ["--configfile", *(os.path.relpath(file) for file in self.files)]
+        if self.values:
+            given = (f"{key}={json.dumps(value)}" for key, value in self.values.items())
+            words += ["--config", *given]
+        return shlex.join(words)
 
 
 def read(workflow: Any) -> Invocation:

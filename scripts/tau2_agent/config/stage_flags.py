@@ -260,3 +260,24 @@ def preflight(config: Config, files: StageFiles) -> str:
             },
         }
     return words(values)
+
+
+def cards(config: Config) -> str:
+    """The cards of the model and of its traces: where the model comes from, who made the traces."""
+    section = config["traces"]
+    makers = {
+        "scripted": "the scripted teacher",
+        "llm": f"the language model {section['model']}",
+        "file": f"other people ({section['source']})",
+        "hub": f"other people ({section['source']} on the hub)",
+    }
+    user = simulator_of(config, "traces")
+    llm = user.flags.get("user_model")
+    return words(
+        {
+            "base": config["model"]["source"],
+            "revision": config["model"]["revision"],
+            "teacher": makers.get(section["teacher"], section["teacher"]),
+            "user": f"the language model {llm}" if llm else f"the {user.simulator} user",
+        }
+    )

@@ -85,7 +85,7 @@ def to_tau2(
             max_steps=about.limits["max_steps"],
             max_errors=about.limits.get("max_errors", 10),
             user_info=UserInfo(
-                implementation="user_simulator" if settings else about.user_simulator,
+                implementation="user_simulator" if settings.get("model") else about.user_simulator,
                 llm=settings.get("model"),
                 llm_args={
                     name: settings[name]

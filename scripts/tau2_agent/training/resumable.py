@@ -48,6 +48,7 @@ from tau2_agent.files import (
 )
 
 STAGE_FILE = "stage.json"
+CARD = "README.md"  # written anew when the model has been evaluated
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # SLURM sends one of them before it kills
 
 
@@ -233,6 +234,7 @@ class Stage:
         elif any(
             not (self.folder / name).is_file() or (self.folder / name).stat().st_size != size
             for name, size in done.get("files", {}).items()
+            if name != CARD
         ):
             _say(f"{path}: files of the store are missing or cut; the stage counts as unfinished")
         elif done.get("settings") == self.settings:
@@ -290,7 +292,7 @@ def _top_level_sizes(folder: Path) -> dict[str, int]:
     return {
         path.name: path.stat().st_size
         for path in sorted(folder.iterdir())
-        if path.is_file() and not path.name.startswith(".") and path.name != DONE_FILE
+        if path.is_file() and not path.name.startswith(".") and path.name not in (DONE_FILE, CARD)
     }
 
 

@@ -88,7 +88,7 @@ class Users:
     @property
     def deterministic(self) -> bool:
         """Whether every trial of a task meets a user that says the same to the same words."""
-        return set(self._shares) <= DETERMINISTIC
+        return set(self._shares) <= DETERMINISTIC and self.phrasing == "fixed"  # others are drawn
 
     def open(self, ledger: Path | None = None, run: str = "") -> None:
         """Make ready what the simulators share, before the first episode.

@@ -1,0 +1,26 @@
+# The model card of the final checkpoint, which is put into it as README.md, and the data card of the
+# traces: publishing is one command of the hub's own client, which the job prints.
+rule cards:
+    input:
+        checkpoint=FILES.models["rl"],
+        sft=FILES.models["sft"],
+        base=FILES.models["base"],
+        results=evaluated(RUN),
+        traces=FILES.traces,
+        leaks=expand(FILES.leaks, split=config["tasks"]["held_out"]),
+    output:
+        model="results/model_card.md",
+        data="data/README.md",
+    log:
+        "logs/cards.log",
+    localrule: True
+    params:
+        flags=stage_flags.cards(config),
+        again=untracked(shlex.quote(STARTED.again())),
+    message:
+        "Cards of {input.checkpoint} and {input.traces}"
+    shell:
+        "python scripts/make_cards.py --checkpoint {input.checkpoint} --sft {input.sft}"
+        " --base-folder {input.base} --results {input.results} --traces {input.traces}"
+        " --leaks {input.leaks} {params.flags} --command {params.again}"
+        " --output {output.model} --data-card {output.data} 2>&1 | tee {log}"
