@@ -16,6 +16,7 @@ rule cards:
     localrule: True
     params:
         flags=stage_flags.cards(config),
+        code=made_by.code("make_cards.py"),
         again=untracked(shlex.quote(STARTED.again())),
     message:
         "Cards of {input.checkpoint} and {input.traces}"

@@ -13,7 +13,7 @@ from tau2_agent.benchmark import data_files
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 EVALUATIONS = {"evaluate", "evaluate_base", "evaluate_sft"}
-EVERYTHING = {"teacher_traces", "leaks", "base_model", "sft", "grpo", "summary", *EVALUATIONS}
+EVERYTHING = {"teacher_traces", "leaks", "base_model", "sft", "grpo", "summary", "cards", *EVALUATIONS}
 TINY = ("--cores", "2", "--configfile", "tiny.yaml")
 
 
@@ -45,7 +45,7 @@ GRPO = "scripts/train_grpo_trl.py"
 TABLE = "scripts/tau2_agent/evaluation/table.py"
 EPISODE = "scripts/tau2_agent/rollout/episode.py"
 SHAPED = "def shaped_reward"
-SCORED = {"grpo", "summary", *EVALUATIONS}
+SCORED = {"grpo", "summary", "cards", *EVALUATIONS}
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ SCORED = {"grpo", "summary", *EVALUATIONS}
     [
         (REWARD, SHAPED, f"X = 1\n\n\n{SHAPED}", SCORED),
         (EPISODE, "T = TypeVar", "X = 1\nT = TypeVar", EVERYTHING),
-        (GRPO, 'ROLLOUTS = "', 'X = 1\nROLLOUTS = "', {"grpo", "evaluate", "summary"}),
-        (TABLE, "WIDTH = 100", "WIDTH = 99", {"summary", *EVALUATIONS}),
+        (GRPO, 'ROLLOUTS = "', 'X = 1\nROLLOUTS = "', {"grpo", "evaluate", "summary", "cards"}),
+        (TABLE, "WIDTH = 132", "WIDTH = 99", {"summary", "cards", *EVALUATIONS}),
         (REWARD, '"""', '"""Some words more. ', set()),
         (REWARD, SHAPED, f"# a comment\n{SHAPED}", set()),
         (GRPO, "def main() -> int:\n", "def main() -> int:  # the program\n\n", set()),

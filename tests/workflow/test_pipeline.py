@@ -21,8 +21,8 @@ from tau2_agent.teachers.baselines import BASELINES
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TINY = ("--cores", "2", "--configfile", "tiny.yaml")
-AFTER_SFT = {"sft", "evaluate_sft", "grpo", "evaluate", "summary"}
-AFTER_GRPO = {"grpo", "evaluate", "summary"}
+AFTER_SFT = {"sft", "evaluate_sft", "grpo", "evaluate", "summary", "cards"}
+AFTER_GRPO = {"grpo", "evaluate", "summary", "cards"}
 
 
 def rerun(project, *config: str) -> set[str]:
@@ -141,7 +141,7 @@ def test_unrelated_key_reruns_nothing(tiny_project, config: str) -> None:
         ("grpo={lr: 1.0e-5}", AFTER_GRPO),
         ("reward={alpha: 0.25}", AFTER_GRPO),
         ("sft={lr: 1.0e-5}", AFTER_SFT),
-        ("evaluation={num_tasks: 3}", {"evaluate_base", "evaluate_sft", "evaluate", "summary"}),
+        ("evaluation={num_tasks: 3}", {"evaluate_base", "evaluate_sft", "evaluate", "summary", "cards"}),
         ("seed=1", AFTER_SFT | {"base_model", "evaluate_base"}),
     ],
 )
