@@ -13,7 +13,16 @@ from tau2_agent.benchmark import data_files
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 EVALUATIONS = {"evaluate", "evaluate_base", "evaluate_sft"}
-EVERYTHING = {"teacher_traces", "leaks", "base_model", "sft", "grpo", "summary", "cards", *EVALUATIONS}
+EVERYTHING = {
+    "teacher_traces",
+    "leaks",
+    "base_model",
+    "sft",
+    "grpo",
+    "summary",
+    "cards",
+    *EVALUATIONS,
+}
 TINY = ("--cores", "2", "--configfile", "tiny.yaml")
 
 

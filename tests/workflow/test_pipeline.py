@@ -141,7 +141,10 @@ def test_unrelated_key_reruns_nothing(tiny_project, config: str) -> None:
         ("grpo={lr: 1.0e-5}", AFTER_GRPO),
         ("reward={alpha: 0.25}", AFTER_GRPO),
         ("sft={lr: 1.0e-5}", AFTER_SFT),
-        ("evaluation={num_tasks: 3}", {"evaluate_base", "evaluate_sft", "evaluate", "summary", "cards"}),
+        (
+            "evaluation={num_tasks: 3}",
+            {"evaluate_base", "evaluate_sft", "evaluate", "summary", "cards"},
+        ),
         ("seed=1", AFTER_SFT | {"base_model", "evaluate_base"}),
     ],
 )
