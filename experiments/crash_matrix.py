@@ -49,7 +49,7 @@ class Stage:
 
     config: makes it run again in the finished pipeline. store: glob of what it saves; it is "in the
     middle" when a new match is there. done: (folder) -> units of work done, None if it counts none.
-    resumed: pattern of the line in which it says where it went on.
+    resumed: pattern of the line in which it says where it resumes.
     """
 
     target: str
@@ -358,7 +358,7 @@ def describe(
     if match:
         step = int(match[1])
         lost = max(0, reached - step)
-        outcome = f"goes on at {step} of the {reached} {stage.unit} done"
+        outcome = f"resumes at {step} of the {reached} {stage.unit} done"
         if step > reached:  # the program outlived Snakemake
             outcome = "finished meanwhile, kept"
         return {"outcome": "; ".join([outcome, *notes]), "lost": f"{lost} {stage.unit}"}

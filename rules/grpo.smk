@@ -34,7 +34,7 @@ rule grpo:
         tau2_data=made_by.tau2_data(),
         code=made_by.code(GRPO_PROGRAM.split()[0]),
     message:
-        "GRPO: {input.sft} practises on {input.tasks}"
+        "GRPO: {input.sft} plays {input.tasks}"
     shell:
         f"{{params.beside}}python scripts/{GRPO_PROGRAM} --tasks {{input.tasks}} --output {{output}}"
         " {params.flags} {params.untracked_flags} 2>&1 | tee {log}"

@@ -1,5 +1,5 @@
 # Supervised fine-tuning on the teacher traces. The backend decides the program and its flags; the
-# files are the same. An interrupted job continues: see tau2_agent/training/resumable.py.
+# files are the same. An interrupted job resumes: see tau2_agent/training/resumable.py.
 SFT = stage_flags.sft(config)
 SFT_PROGRAM = {
     "cpu": "train_sft_trl.py --model {input.model}",

@@ -4,8 +4,8 @@ tau2 makes its telecom tasks by combining faults; two tasks with the same faults
 how the user talks. The report is one JSON object. It is written when the data is clean and
 when it leaks; a leak also ends the program with status 1 and the offending ids.
 
-A split that is evaluated on purpose on the tasks that were trained on (train, to see how much was
-learnt by heart) is named with --in-sample-splits: its report says "in_sample": true and passes.
+A split that is evaluated on purpose on the tasks that were trained on (train, to see how far the
+model overfits) is named with --in-sample-splits: its report says "in_sample": true and passes.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ The first prints how precise a comparison of so many tasks is. An agent that alw
 one user has no kappa: take one that fails now and then (a language model, a checkpoint). The
 options of the user are there twice: --user-a and --user-a-model as --user-b and --user-b-model, and
 so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl, so a comparison
-that was stopped goes on where it was. OUTPUT has rewards and their agreement, what the simulators
+that was stopped resumes where it was. OUTPUT has rewards and their agreement, what the simulators
 did not understand, lengths, ends, failures and cost; how it is computed says
 tau2_agent/evaluation/user_agreement.py.
 """

@@ -2,7 +2,7 @@
 
 The model is behind an SGLang server, which is started for it unless `--sglang-port` names one that
 runs already, or is loaded here (`--backend cpu`). One JSON line is written as each episode ends, to
-OUTPUT.episodes.jsonl: an interrupted evaluation goes on where it was, as long as the checkpoint and
+OUTPUT.episodes.jsonl: an interrupted evaluation resumes where it was, as long as the checkpoint and
 the settings are the same. Then OUTPUT is written, with the averages, their intervals, the reasons
 for the ends, every task's result, what needs no model (baselines), and what made the numbers.
 Beside it stand the conversations (OUTPUT.transcripts.jsonl.gz; show_episode.py prints them) and the
@@ -11,7 +11,7 @@ same episodes as tau2's own results (OUTPUT.tau2.json).
 An episode that ended because the user simulator or the server failed is played again, then left
 out of the averages and counted by kind. It is never scored as the agent's. What a language model as
 user cost is kept in OUTPUT.user_calls.jsonl; a spent budget, a refused key or too many failures end
-the evaluation without a result, and the same command continues it.
+the evaluation without a result, and the same command resumes it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ CONVERSATIONS are files with a conversation a line: task_id, reward, end and mes
 sides' tool calls (`*.attempts.jsonl`, transcripts, also with .gz). Without one, only the handful
 labelled by hand is reviewed, which tells whether a model can be trusted with this: OUTPUT always
 has the agreement with those labels (share, Cohen's kappa). Reviews are kept in
-OUTPUT.reviews.jsonl as they end; a run that was stopped goes on without paying for them again.
+OUTPUT.reviews.jsonl as they end; a job that was stopped resumes without paying for them again.
 """
 
 from __future__ import annotations

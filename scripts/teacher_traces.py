@@ -7,7 +7,7 @@ the model's own.
 
 A teacher or a user that is a language model costs money, so nothing is asked for twice: every
 finished episode is a line of OUTPUT.attempts.jsonl, every call one of OUTPUT.teacher_calls.jsonl
-(or user_calls), and a run that was stopped goes on where it was. OUTPUT.usage.json has the sums.
+(or user_calls), and a job that was stopped resumes where it was. OUTPUT.usage.json has the sums.
 Such a teacher gets several attempts a task; its first good one is kept.
 """
 

@@ -5,8 +5,8 @@ job's log is read, and anything else than the one that was meant ends the job at
 sampling take turns on the same GPUs. Episodes, rewards and the group filter are the hooks in
 generate_with_tau.py and tau2_reward_shaping.py.
 
-More `--rollouts` continue a finished run whose learning rate is constant; one that decays ends with
-its rollouts, so another number of them is another run.
+More `--rollouts` resume a finished training whose learning rate is constant; one that decays ends
+with its rollouts, so another number of them is another training.
 """
 
 from __future__ import annotations
@@ -259,7 +259,7 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
         "scale_by_group_std lr lr_schedule weight_decay updates_per_rollout clip_low "
         "clip_high kl_coef"
     )
-    if options.lr_schedule != "constant":  # else more rollouts go on where the fewer ended
+    if options.lr_schedule != "constant":  # else more rollouts resume where the fewer ended
         names += " rollouts"
     extra, custom_config = without_custom_config(extra_arguments(options))
     return {

@@ -6,10 +6,10 @@ The reward is `reward + alpha * partial`; the group's mean is subtracted, and wi
 `--scale-by-group-std` the advantage is divided by its standard deviation. An episode that an
 infrastructure failure ended is played again; if that fails too it gets no reward and no gradient. A
 spent budget, a refused key or too many failures of the user simulator stop the job; the same
-command continues it.
+command resumes it.
 
-It starts from the SFT checkpoint with a fresh optimizer, or goes on with its own run, and says
-which. More `--rollouts` continue a finished run whose learning rate is constant; one that decays
+It starts from the SFT checkpoint with a fresh optimizer, or resumes its own training, and says
+which. More `--rollouts` resume a finished training whose learning rate is constant; one that decays
 ends with its rollouts, so another number of them is another run.
 """
 
@@ -321,7 +321,7 @@ def fingerprint_fields(args) -> dict[str, Any]:
         if key not in NOT_DECISIVE and not key.startswith("user_")
     }
     decides |= users.from_options(args, args.seed).fingerprint()
-    if args.lr_schedule != "constant":  # else more rollouts continue the same run
+    if args.lr_schedule != "constant":  # else more rollouts resume the same training
         decides["rollouts"] = args.rollouts
     return decides
 

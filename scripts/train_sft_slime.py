@@ -4,7 +4,7 @@ The episode's own codec turns the traces into tokens and loss masks, once and be
 touched; slime takes them as they are (tau2_agent/training/slime/sft_rollout.py). The loss is on
 what the teacher wrote after the greeting.
 
-Interrupted, it continues from its last whole checkpoint when the same command runs again. The
+Interrupted, it resumes from its last whole checkpoint when the same command runs again. The
 finished folder is both: Megatron checkpoint for GRPO, Hugging Face model for everything else.
 """
 

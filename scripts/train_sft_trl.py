@@ -3,7 +3,7 @@
 Traces are tokenised by the episode's own codec, so the model is trained on exactly the token stream
 that it will see and write in an episode. The loss is on what the teacher wrote after the greeting.
 
-Interrupted, it continues from its last whole checkpoint when the same command runs again.
+Interrupted, it resumes from its last whole checkpoint when the same command runs again.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 
 from tau2_agent.errors import PipelineError
-from tau2_agent.files import disk_full_message, disk_full_place, is_disk_full
+from tau2_agent.files import DiskFull, disk_full_place, is_disk_full
 
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -41,7 +41,7 @@ def run(main: Callable[[], int | None]) -> None:
         sys.exit(130)
     except Exception as error:
         if is_disk_full(error):
-            sys.exit(disk_full_message(disk_full_place(error)))
+            error = DiskFull(disk_full_place(error))
         if not isinstance(error, PipelineError | FileNotFoundError | PermissionError):
             raise
         print(f"error: {error}", file=sys.stderr)

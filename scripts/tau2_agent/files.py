@@ -2,7 +2,8 @@
 
 Writers put the text beside its place and rename it there, so that a reader or a killed program
 never sees half a file. `content_hash` tells two inputs apart without reading tens of gigabytes.
-Not here: stores, locks and resuming (stage.py), and the typed rows of results (results.py).
+Not here: stores and resuming (training/resumable.py), and the typed rows of results
+(records/episode_row.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ WHOLE_BYTES = 8 * 2**20
 BLOCK_BYTES = 2**18
 BLOCKS = 16
 
-DONE_FILE = "done.json"  # what stage.py writes last into a store; its run id names the weights
+# What training/resumable.py writes last into a store; its id names the weights.
+DONE_FILE = "done.json"
 
 DISK_FULL_CODES = {errno.ENOSPC, errno.EDQUOT}
 DISK_FULL_TEXTS = (
@@ -33,6 +35,16 @@ DISK_FULL_TEXTS = (
     "PytorchStreamWriter failed writing",  # torch.save hides the system's error behind these two
     ". unexpected pos ",
 )
+
+
+class DiskFull(PipelineError):
+    """A disk or a quota is full: says which, and what to do."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(
+            f"{path}: no space left on this disk (or quota). Free some space and run the same "
+            "command again: it resumes, and finished work is kept"
+        )
 
 
 class JsonLineError(PipelineError):
@@ -117,26 +129,6 @@ def disk_full_place(error: BaseException) -> str:
     """Return the file that a full disk kept from being written, "." if the error does not say."""
     names = (getattr(cause, "filename", None) for cause in _causes(error))
     return next((str(name) for name in names if name), ".")
-
-
-def disk_full_message(path: Path | str) -> str:
-    """Return one line for people: which disk is full and what to do."""
-    folder = Path(path)
-    return (
-        f"{folder}: no space left on this disk (or quota). Free some space and run the same "
-        "command again: finished work is kept and the rest continues."
-    )
-
-
-@contextmanager
-def explain_full_disk(path: Path | str) -> Iterator[None]:
-    """Turn a full disk into one clear line on stderr and exit status 1, without a traceback."""
-    try:
-        yield
-    except Exception as error:
-        if is_disk_full(error):
-            raise SystemExit(disk_full_message(path)) from error
-        raise
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

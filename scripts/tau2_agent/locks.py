@@ -1,6 +1,7 @@
 """One writer at a time: the kernel's lock on an open file, which not even kill -9 leaves behind.
 
-Used by trainings (stage.py) and by files that grow episode by episode (episode_log.py).
+Used by trainings (training/resumable.py) and by files that grow episode by episode
+(records/episode_log.py).
 """
 
 from __future__ import annotations

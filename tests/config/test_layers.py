@@ -29,6 +29,14 @@ from tau2_agent.config.layers import (
         ("a: b: c\n", ["no valid YAML"]),
         ("- a\n- b\n", ["must hold keys and values"]),
         ("only words", ["must hold keys and values"]),
+        ("x: {}\nseed: 010\n", ["line 2: YAML reads 010 as 8"]),
+        ("resources: {time_limit_hours: 1:30}", ["line 1: YAML reads 1:30 as 90"]),
+        ("sft:\n  no: 1\n", ["line 2: there is the key False"]),
+        ("1: 2", ["the key 1, as YAML reads it", "quotation marks"]),
+        ("sft: &a {lr: *a}", ["the alias (*) of a section within itself"]),
+        ("runs: &a [*a]", ["the alias (*)"]),
+        ("seed: " + "9" * 5000, ["a value cannot be read"]),
+        ("model: {name: 2024-13-45}", ["a value cannot be read (month"]),
     ],
 )
 def test_yaml_that_would_be_misread(tmp_path: Path, text: str, parts: list[str]) -> None:
@@ -56,6 +64,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("a: é".encode("latin-1"))
     with pytest.raises(ConfigError, match="is no text in UTF-8"):
         read_yaml(tmp_path / "latin.yaml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_yaml(tmp_path)
 
 
 def test_presets_are_read_as_strictly(tmp_path: Path) -> None:
@@ -68,6 +78,12 @@ def test_presets_are_read_as_strictly(tmp_path: Path) -> None:
         ("presets/b.yaml", {"seed": 2}),
         ("presets/a.yaml", {"seed": 1}),
     ]
+
+
+def test_a_preset_within_a_preset_is_led_to_extends(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("preset: demo\n")
+    with pytest.raises(ConfigError, match=r"presets/a\.yaml: preset: .* write extends"):
+        preset_layers("a", tmp_path)
 
 
 def test_a_preset_that_extends_one_that_is_not_there(tmp_path: Path) -> None:

@@ -71,12 +71,12 @@ def test_every_section_is_read_by_a_stage_or_is_the_machines():
 
 @pytest.mark.parametrize("name", ["base", "sft", "rl", "plain", "a-b", "a/b", "1st", ""])
 def test_names_that_would_collide(name):
-    with pytest.raises(ConfigError, match="cannot be the name of a run"):
+    with pytest.raises(ConfigError, match=r"\S+: runs: .* cannot be the name of a run"):
         owners({name: {"seed": 1}})
 
 
 def test_a_mistake_names_its_run():
-    with pytest.raises(ConfigError, match=r"runs\.fast: grpo\.lr is 'quick'"):
+    with pytest.raises(ConfigError, match=r"\S+: runs\.fast: grpo\.lr is 'quick'"):
         owners({"fast": {"grpo": {"lr": "quick"}}})
     with pytest.raises(ConfigError, match=r"runs\.fast: unknown key grop; did you mean grpo"):
         owners({"fast": {"grop": {"lr": 0.1}}})

@@ -39,7 +39,7 @@ def test_a_server_that_stops_ends_the_evaluation_and_keeps_what_is_done(
     status, text = run_here(monkeypatch, capfd, "evaluate_tau2.py", *words)
     assert status not in (0, None), text
     assert f"no SGLang server answers at {server.url}" in text
-    assert "The same command goes on where it stopped" in text and "Traceback" not in text
+    assert "The same command resumes where it stopped" in text and "Traceback" not in text
     assert not output.exists()
     kept = read_rows(episodes)
     assert 6 <= len(kept) < 40 and not any(row.excluded for row in kept)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from model_configs import config
 
+from tau2_agent.files import DiskFull
 from tau2_agent.training.megatron.model_args import ModelConfigError
 from tau2_agent.training.slime import conversion
 from tau2_agent.training.slime.conversion import ConversionError, to_huggingface, to_megatron
@@ -55,7 +56,8 @@ def test_the_tool_sees_slime_and_a_port_of_its_own(tmp_path, model):
 def test_a_failure_leaves_nothing_at_the_target(tmp_path, model, monkeypatch, trouble):
     said = {"fail": "scripted failure", "half": "without a whole", "full": "no space left"}
     monkeypatch.setenv("TAU2_TEST_TROUBLE", trouble)
-    with pytest.raises(ConversionError, match=said[trouble]):
+    kind = DiskFull if trouble == "full" else ConversionError
+    with pytest.raises(kind, match=said[trouble]):
         to_megatron(INSTALL, model, tmp_path / "converted")
     assert not (tmp_path / "converted").exists()
     monkeypatch.delenv("TAU2_TEST_TROUBLE")

@@ -119,7 +119,7 @@ def test_a_lost_node_ends_the_job_with_its_last_words(
     assert state(cluster, job) == "FAILED"
     text = output(tmp_path)
     assert "a node of the job was lost" in text
-    assert "run the same command again to continue" in text
+    assert "run the same command again to resume" in text
     assert "Traceback" not in text
 
 

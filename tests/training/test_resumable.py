@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tau2_agent.files import DiskFull
 from tau2_agent.training.resumable import Stage, StageError, fingerprint
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -101,7 +102,7 @@ def test_kill_9_continues_from_the_last_save(target: Path, train) -> None:
     second = train(steps=8)
     _, errors = second.communicate()
     assert second.returncode == 0
-    assert "continues what lies in" in errors
+    assert "resumes what lies in" in errors
     lines = log_lines(target)
     assert next(step for process, step in lines if process == second.pid) >= 3
     # At most the one step that was being saved is done twice.
@@ -255,7 +256,7 @@ def test_an_error_of_the_trainer_passes_through_and_frees_the_lock(tmp_path: Pat
 
 
 def test_full_disk_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="no space left on this disk"), Stage(tmp_path / "x", {}):
+    with pytest.raises(DiskFull, match="no space left on this disk"), Stage(tmp_path / "x", {}):
         try:
             raise OSError(errno.ENOSPC, "No space left on device")
         except OSError as error:

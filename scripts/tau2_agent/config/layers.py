@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import difflib
+import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +33,20 @@ class ConfigError(PipelineError):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which no key stands twice in a section."""
+    """YAML in which keys are texts, none stands twice in a section, and 010 and 1:30 are mistakes.
+
+    YAML 1.1 reads these two as 8 and 90, and says nothing.
+    """
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        read = self.construct_yaml_int if node.tag.endswith("int") else self.construct_yaml_float
+        value = read(node)
+        if ":" in node.value or re.fullmatch(r"[-+]?0[0-7_]+", node.value):
+            raise ConfigError(
+                f"{node.start_mark.name}: line {node.start_mark.line + 1}: YAML reads "
+                f"{node.value} as {value}; write the number without colons and leading zeros"
+            )
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         lines: dict[Any, int] = {}
@@ -44,7 +59,19 @@ class _Loader(yaml.SafeLoader):
                         f"line {lines[key]}; join the two, or delete one"
                     )
                 lines[key] = line
-        return super().construct_mapping(node, deep)
+        values = super().construct_mapping(node, deep)
+        for key in values:
+            if not isinstance(key, str):
+                raise ConfigError(
+                    f"{node.start_mark.name}: line {node.start_mark.line + 1}: there is the key "
+                    f"{key!r}, as YAML reads it, and keys are texts; correct it, or put it in "
+                    "quotation marks"
+                )
+        return values
+
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_number)
 
 
 def read_yaml(path: Path, name: str = "") -> dict[str, Any]:
@@ -56,6 +83,8 @@ def read_yaml(path: Path, name: str = "") -> dict[str, Any]:
         raise ConfigError(f"{name}: there is no such file") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{name} is no text in UTF-8; save it as such") from None
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be read ({error.strerror}); name another file") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark else ""
@@ -72,7 +101,18 @@ def parse(text: str, name: str) -> Any:
     """Return what a YAML text says. Raises ConfigError for a key that stands twice, YAMLError."""
     loader = _Loader(text)
     loader.name = name
-    return loader.get_single_data()
+    try:
+        values = loader.get_single_data()
+        json.dumps(values, default=str, check_circular=False)  # an alias in its own section
+    except RecursionError:
+        raise ConfigError(
+            f"{name}: sections within sections without end; take out the alias (*) of a section "
+            "within itself"
+        ) from None
+    except ValueError as error:  # of Python: a date that no calendar has, thousands of digits
+        reason = str(error).partition(";")[0]
+        raise ConfigError(f"{name}: a value cannot be read ({reason}); correct it") from None
+    return values
 
 
 def preset_layers(name: str, folder: Path, seen: tuple[str, ...] = ()) -> list[Layer]:
@@ -86,6 +126,8 @@ def preset_layers(name: str, folder: Path, seen: tuple[str, ...] = ()) -> list[L
     shown = f"presets/{name}.yaml"
     values = read_yaml(folder / f"{name}.yaml", shown)
     parent = values.pop("extends", None)
+    if "preset" in values:
+        raise ConfigError(f"{shown}: preset: to build on another preset, write extends instead")
     below = [] if parent is None else preset_layers(str(parent), folder, (*seen, name))
     return [*below, (shown, values)]
 

@@ -68,7 +68,7 @@ class Tasks(Section):
     (never used)."""
 
     sft: Split = Field("train", description="split that the teacher solves")
-    grpo: Split = Field("train", description="split that is practised on")
+    grpo: Split = Field("train", description="split that the policy plays")
     held_out: Distinct[Split] = Field(
         ["test"], description="no training begins while it shares a fault combination with these"
     )
@@ -101,7 +101,7 @@ class GRPO(Section):
         "constant", description="constant | linear | cosine: these two end at 0 with the rollouts"
     )
     rollouts: Count = Field(
-        description="rounds of sampling and training; more continue a run of constant lr"
+        description="rounds of sampling and training; more resume a training of constant lr"
     )
     prompts_per_rollout: Count = Field(description="tasks a round")
     samples_per_prompt: Annotated[Whole, Field(ge=2)] = Field(

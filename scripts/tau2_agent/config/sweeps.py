@@ -18,6 +18,7 @@ from typing import Any
 
 from tau2_agent.config.backend import Backend
 from tau2_agent.config.layers import ConfigError, Layer
+from tau2_agent.config.mistakes import origin
 from tau2_agent.config.resolve import Resolved, resolve
 
 PLAIN = ""  # the name of the run without overrides
@@ -61,8 +62,9 @@ def resolve_runs(
     plain = resolve(layers, presets, choose_backend)
     settings = {PLAIN: plain}
     for name, values in plain.config["runs"].items():
-        _check_name(name)
-        layer = (f"runs.{name}", values or {})
+        place = origin(f"runs.{name}", layers) or f"presets/{plain.preset}.yaml"
+        _check_name(name, place)
+        layer = (f"{place}: runs.{name}", values or {})
         settings[name] = resolve([*layers, layer], presets, choose_backend)
     runs: dict[str, Run] = {}
     for name, one in settings.items():
@@ -89,9 +91,9 @@ def _read(stage: str, config: Mapping[str, Any]) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-def _check_name(name: Any) -> None:
+def _check_name(name: Any, place: str) -> None:
     if name in RESERVED or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)):
         raise ConfigError(
-            f"runs: {name!r} cannot be the name of a run: letters, digits and _, a letter first, "
-            f"and none of {', '.join(sorted(RESERVED))}"
+            f"{place}: runs: {name!r} cannot be the name of a run: letters, digits and _, a "
+            f"letter first, and none of {', '.join(sorted(RESERVED))}"
         )

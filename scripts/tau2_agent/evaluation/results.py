@@ -4,8 +4,8 @@ An episode that the infrastructure ended (the user simulator or the server faile
 it is counted as excluded and is in no average. Averages are over tasks, each with one vote; with
 one trial a task that is the average over episodes.
 
-Elsewhere: playing (play.py), the file that grows by a row an episode (episode_log.py), statistics
-(intervals.py).
+Elsewhere: playing (playing.py), the file that grows by a row an episode (records/episode_log.py),
+statistics (statistics.py).
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ A server that dies in the middle costs no episode: it is started again on the sa
 `restarts` times, and requests wait for it meanwhile. The process ends with this program, however
 that ends.
 
-Left out on purpose: requests (policy.py), and servers that somebody else started, which need only
-their port.
+Left out on purpose: requests (sglang_client.py), and servers that somebody else started, which need
+only their port.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class PatientPolicy:
         self.server = server
 
     async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
-        """See `policy.Policy.generate`."""
+        """See `rollout.policy.Policy.generate`."""
         await self.server.until_ready()
         starts = self.server.restarts_done
         try:
@@ -107,14 +107,14 @@ class ForeignPolicy:
         self.policy = policy
 
     async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
-        """See `policy.Policy.generate`. Raises JobStop when no server answers any more."""
+        """See `rollout.policy.Policy.generate`. Raises JobStop when no server answers any more."""
         try:
             return await self.policy.generate(prompt, sampling, session)
         except PolicyFailure:
             try:
                 waited = await self.policy.check()
             except PolicyFailure as gone:
-                raise JobStop(f"{gone}. The same command goes on where it stopped") from None
+                raise JobStop(f"{gone}. The same command resumes where it stopped") from None
             if not waited:
                 raise
         return await self.policy.generate(prompt, sampling, session)

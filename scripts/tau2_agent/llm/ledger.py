@@ -1,10 +1,10 @@
 """What the calls of one job to a language model cost, kept beside the job's output.
 
-A line of JSON is written as each call ends, so that a job that was killed and goes on still counts
+A line of JSON is written as each call ends, so that a job that was killed and resumes still counts
 what it paid before. With a budget a line is also written before each call, with the most that it
 can cost: a call whose end was never written counts in full. That keeps the budget whatever happens.
 
-Left out: prices and the calls themselves (llm.py).
+Left out: prices and the calls themselves (client.py).
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ class Ledger:
         return (
             f"{spent} are spent{uncertain}; the next call of up to {most.tokens} tokens could pass "
             f"the budget of {' and '.join(limits)}. What is done is kept: raise the budget and run "
-            "the same command again to continue"
+            "the same command again to resume"
         )
 
     def _close(self, call: Call, limited: bool) -> None:

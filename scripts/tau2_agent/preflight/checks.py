@@ -1,6 +1,6 @@
 """What kills long jobs late, asked before they begin.
 
-`findings(needs, machine)` compares what a job needs with the facts of a machine (machine.py);
+`findings(needs, machine)` compares what a job needs with the facts of a machine (host.py);
 `require(needs)` is the first thing that a GPU job does once it holds its store. Each failure says
 what to do. Memory and disk are lower bounds: passing is no promise, failing is certain.
 

@@ -1,7 +1,7 @@
 """What this machine has that a long job may miss: GPUs, versions, disk, loopback, proxies.
 
 Everything is asked from outside: no CUDA context is made and torch is not imported, so that all of
-it takes a second. Whether it is enough is preflight.py's question.
+it takes a second. Whether it is enough is the question of checks.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a job wants from the machine that it runs on, and how much memory and disk that is at least.
 
-Elsewhere: what the machine has (machine.py), and whether that is enough (preflight.py).
+Elsewhere: what the machine has (host.py), and whether that is enough (checks.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The file to which a job appends a row as each episode ends, so that it can go on later.
+"""The file to which a job appends a row as each episode ends, so that it can resume later.
 
-Left out: what the rows mean (results.py), and when an evaluation counts as finished (stage.py).
+Left out: what the rows mean (episode_row.py), and when an evaluation counts as finished
+(evaluation/results.py).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from tau2_agent.teachers.scripted import TRANSFER_TEXT, ScriptedTeacher
 
 Move = str | tuple[str, dict]  # a sentence, or a tool with its arguments
 
-_LINE = {"customer_id": "C1001", "line_id": "L1002"}  # tau2's only customer, learnt by heart
+_LINE = {"customer_id": "C1001", "line_id": "L1002"}  # tau2's only customer, hard-coded
 
 
 class FixedAgent:

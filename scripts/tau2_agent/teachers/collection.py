@@ -3,7 +3,8 @@
 For an output X.jsonl there are X.attempts.jsonl (every finished episode), X.teacher_calls.jsonl and
 X.user_calls.jsonl (every call) and X.usage.json (the sums). The options are teacher_traces.py's.
 
-Left out: the order of attempts (attempts.py), and the trace file itself (teacher_traces.py).
+Left out: the order of attempts (rejection_sampling.py), and the trace file itself
+(teacher_traces.py).
 """
 
 from __future__ import annotations

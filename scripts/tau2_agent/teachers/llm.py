@@ -2,7 +2,7 @@
 
 It gets tau2's official system prompt and the agent's tool schemas, in tau2's order, and the
 conversation as tau2 shows it to an agent. Left out: prompts of our own, and what its answers are
-good for (attempts.py keeps them, trace_checks.py says which can be taught).
+good for (rejection_sampling.py keeps them, trace_checks.py says which can be taught).
 """
 
 from __future__ import annotations

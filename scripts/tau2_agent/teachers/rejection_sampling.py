@@ -1,11 +1,11 @@
 """Several attempts a task, until one is good enough to be taught; nothing is paid for twice.
 
 Every finished attempt is one line of a file (episode_log.py), with all its messages: a killed job
-goes on where it was, and prompts or lengths can change without a further call. An attempt that the
+resumes where it was, and prompts or lengths can change without a further call. An attempt that the
 user simulator or the teacher's server ended is no attempt: it is played again, then left out and
 counted.
 
-Left out: who plays (llm_teacher.py, users.py) and what a good trace is (trace_checks.py).
+Left out: who plays (llm.py, users/registry.py) and what a good trace is (trace_checks.py).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ async def attempt_all(
                 async with gate:
                     attempt = await play_until_it_counts(task_id, number)
             if attempt is None or attempt.excluded:
-                return  # not decided: a later run goes on here
+                return  # not decided: a later job resumes here
             if accept(attempt):
                 tell(task_id, True)
                 return

@@ -41,8 +41,8 @@ from tau2_agent import locks
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import (
     DONE_FILE,
+    DiskFull,
     content_hash,
-    disk_full_message,
     is_disk_full,
     write_json,
 )
@@ -87,7 +87,7 @@ class Stage:
 
     target: what becomes a link to the finished store.
     fingerprint: JSON values that decide the weights; see `fingerprint()`.
-    settings: JSON values that may change and continue the same store, such as how many rollouts.
+    settings: JSON values that may change and resume the same store, such as how many rollouts.
         A finished store with other settings counts as unfinished; what has been trained beyond a
         smaller number is the trainer's to judge (`set_aside` starts anew).
 
@@ -134,7 +134,7 @@ class Stage:
         except OSError as error:
             self._unlock()
             if is_disk_full(error):
-                raise SystemExit(disk_full_message(self.store_root)) from error
+                raise DiskFull(self.store_root) from error
             raise
         # Only now: a program that waits for the lock dies of SIGTERM as any other does.
         self._catch_signals()
@@ -162,9 +162,9 @@ class Stage:
         self._link()
 
     def set_aside(self, reason: str) -> Path:
-        """Move the store's content away, say why, and go on with an empty store.
+        """Move the store's content away, say why, and begin with an empty store.
 
-        For a state that cannot be continued. Nothing is deleted. Returns where it went.
+        For a state that cannot be resumed. Nothing is deleted. Returns where it went.
         """
         aside = self.folder.with_name(f"{self.folder.name}.aside-{time.strftime('%Y%m%d-%H%M%S')}")
         aside = next(path for path in _numbered(aside) if not path.exists())
@@ -185,12 +185,12 @@ class Stage:
         self._old_handlers.clear()
         self._unlock()
         if isinstance(error, Exception) and is_disk_full(error):
-            raise SystemExit(disk_full_message(self.folder)) from error
+            raise DiskFull(self.folder) from error
         if error is not None or self.finished:
             return
         if self.stop_signal is not None:
             name = signal.Signals(self.stop_signal).name
-            _say(f"{self.target}: stopped by {name}; run the same command again to continue")
+            _say(f"{self.target}: stopped by {name}; run the same command again to resume")
             raise SystemExit(128 + self.stop_signal)
         raise StageError(f"{self.target}: the trainer ended without finishing the stage")
 
@@ -220,7 +220,7 @@ class Stage:
             if done is not None:
                 self.finished, self.summary = True, done["summary"]
                 return
-            _say(f"{self.target}: continues what lies in {self.folder}")
+            _say(f"{self.target}: resumes what lies in {self.folder}")
         self._begin_record()
 
     def _read_done(self) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Which user simulator plays which episode: one, or several by ratio.
 
 A mixture is written {scripted: 0.5, llm: 0.5} in the configuration and scripted=0.5,llm=0.5 on a
-command line. Who plays is drawn from the seed, the task and the sample, so a run that goes on draws
+command line. Who plays is drawn from the seed, the task and the sample, so a job that resumes draws
 as it did before. Imports nothing heavy: the workflow reads mixtures at each start.
 """
 

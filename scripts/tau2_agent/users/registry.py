@@ -1,8 +1,8 @@
 """Who asks: the user simulators an episode can have, by name, and those of a job.
 
-"scripted" is free and deterministic (`scripted_user.py`); "llm" is a language model with tau2's own
+"scripted" is free and deterministic (`scripted/user.py`); "llm" is a language model with tau2's own
 prompt (`llm_user.py`). A simulator is a class whose instances are `episode.User`; it is added with
-one line in `USERS` and its name in `user_mix.SIMULATORS`.
+one line in `USERS` and its name in `mixture.SIMULATORS`.
 
 `Users` serves a job: who plays which episode, one language model for all of them, and how many
 failures are too many. Its options on command lines
@@ -45,8 +45,8 @@ DETERMINISTIC = frozenset({"scripted"})  # say the same whenever they hear the s
 def make_user(name: str, task: Task, **settings: Any) -> User:
     """The simulator `name` for one episode of `task`.
 
-    `settings` are the simulator's own (scripted: `patience`; llm: `llm`, an `llm.LLM`). Raises
-    ValueError for an unknown name or setting.
+    `settings` are the simulator's own (scripted: `patience`; llm: `llm`, an `llm.client.LLM`).
+    Raises ValueError for an unknown name or setting.
     """
     if name not in USERS:
         raise ValueError(f"user {name!r} does not exist; choose one of: {', '.join(USERS)}")
@@ -61,7 +61,7 @@ def make_user(name: str, task: Task, **settings: Any) -> User:
 class Users:
     """The user simulators of a job.
 
-    simulator: a name or a mixture (`user_mix.py`). seed: of the draw. llm: how a language model is
+    simulator: a name or a mixture (`mixture.py`). seed: of the draw. llm: how a language model is
     asked, where one plays. phrasing, one_action: of the scripted user, see `ScriptedUser`;
     the seed draws its words, too. served: what a server beside the job serves, see mixture.SERVED.
     max_failure_share: of episodes, see failure_limit.py.

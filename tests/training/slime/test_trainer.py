@@ -317,7 +317,7 @@ def test_a_stop_signal_ends_the_job_and_keeps_what_is_there(tmp_path, full_model
     stopped.send_signal(signal.SIGTERM)
     text, _ = stopped.communicate(timeout=60)
     assert stopped.returncode == 128 + signal.SIGTERM, text
-    assert "run the same command again to continue" in text
+    assert "run the same command again to resume" in text
     folder = next(place.glob("x_rl-*"))
     assert store.latest_iteration(folder) == 1
     assert marked_processes(str(folder.resolve())) == []

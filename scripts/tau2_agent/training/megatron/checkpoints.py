@@ -9,7 +9,7 @@
 
 slime writes the tracker after the weights and the rest after the tracker, so a kill can leave a
 checkpoint without its Hugging Face export or its data position; both are made good here.
-Left out on purpose: stores and locks (stage.py), and starting anything.
+Left out on purpose: stores and locks (resumable.py), and starting anything.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ files under `tests/golden/` hold whole command lines. Extra arguments go last, a
 flags the last one counts: so a machine's own needs override anything.
 
 Left out on purpose: what only one stage says (its program has it), and running a job
-(slime_training.py).
+(trainer.py).
 """
 
 from __future__ import annotations

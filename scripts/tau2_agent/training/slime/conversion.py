@@ -14,7 +14,7 @@ from collections import deque
 from pathlib import Path
 
 from tau2_agent.errors import PipelineError
-from tau2_agent.files import DISK_FULL_TEXTS, disk_full_message
+from tau2_agent.files import DISK_FULL_TEXTS, DiskFull
 from tau2_agent.processes import end_with_parent, free_ports
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.megatron.model_args import model_arguments, read_config
@@ -139,5 +139,5 @@ def _run(command: list[str], install: Install, partial: Path) -> None:
         return
     words = "".join(tail)
     if any(text in words for text in DISK_FULL_TEXTS):
-        raise ConversionError(disk_full_message(partial.parent))
+        raise DiskFull(partial.parent)
     raise ConversionError(f"slime's tool ended with status {process.returncode}:\n{words}")

@@ -6,7 +6,7 @@ variable in its environment (`TAU2_JOB`); only such processes, of this user and 
 signalled. If the program is killed, the kernel ends its Ray (parent-death signal), and the next run
 of the same store sweeps what may be left.
 
-Left out on purpose: which command to run (slime_command.py) and what its log means (slime_log.py).
+Left out on purpose: which command to run (arguments.py) and what its log means (log.py).
 """
 
 from __future__ import annotations

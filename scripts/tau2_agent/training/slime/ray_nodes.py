@@ -3,9 +3,9 @@
 One `srun` starts `ray start --address=HEAD` once on each node but this one, inside the allocation
 that this program runs in. The workers live as long as that srun, and srun as long as this program.
 When it ends early a node, or its Ray, is lost: the job is stopped, for a training cannot go on with
-fewer GPUs. Started again, it goes on from its last checkpoint.
+fewer GPUs. Started again, it resumes from its last checkpoint.
 
-Left out on purpose: the head (slime_job.py), and clusters without SLURM: start Ray there, and give
+Left out on purpose: the head (job.py), and clusters without SLURM: start Ray there, and give
 its address.
 """
 
@@ -134,7 +134,7 @@ def other_nodes(
         if not leaving.is_set():
             workers.lost = workers.explain(
                 f"a node of the job was lost (its Ray ended, srun's status {status}); run the same "
-                "command again to continue from the last checkpoint"
+                "command again to resume from the last checkpoint"
             )
             on_lost()
 

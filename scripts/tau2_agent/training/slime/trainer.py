@@ -2,7 +2,7 @@
 
 The checks are what the published recipes lack: that the job loaded the checkpoint it was meant to,
 began at the rollout it was meant to, and left its last checkpoint whole.
-Left out on purpose: the command line (slime_command.py and the two programs), Ray (slime_job.py).
+Left out on purpose: the command line (arguments.py and the two programs), Ray (job.py).
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ APPS: dict[str, str] = {
     "messaging": r"\bmessag\w+\b|\bsms\b|\btext(?:ing)?\b",
 }
 
-# --- What can be asked of the user himself; `scripted_user.py` knows the answers. ---
+# --- What can be asked of the user himself; `user.py` knows the answers. ---
 QUESTIONS: dict[str, re.Pattern[str]] = {
     name: re.compile(pattern)
     for name, pattern in {

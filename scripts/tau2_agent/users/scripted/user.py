@@ -1,8 +1,9 @@
 """The scripted user: a free, deterministic simulation of tau2's telecom user.
 
 It reads only the task's user scenario and the results of its own tools, and does only what the
-agent asks for: `utterances.py` reads the agent's text, `handset.py` the phone's answers. Policies
-have an easier time with it than with a language model: always name it beside a number.
+agent asks for: `utterances.py` reads the agent's text, `benchmark/tool_outputs.py` the phone's
+answers. Policies have an easier time with it than with a language model: always name it beside a
+number.
 
 Settings of tau2's scenario that it keeps: name, phone, location, refuel amount, plan change, bills,
 persona, mild frustration, and when the issue counts as solved. Left out on purpose: small talk,
