@@ -10,7 +10,7 @@ command resumes it.
 
 It starts from the SFT checkpoint with a fresh optimizer, or resumes its own training, and says
 which. More `--rollouts` resume a finished training whose learning rate is constant; one that decays
-ends with its rollouts, so another number of them is another run.
+ends with its rollouts, so another number of them is another training.
 """
 
 from __future__ import annotations

@@ -146,6 +146,7 @@ def test_runs_side_by_side_pay_for_what_they_do_not_share(run) -> None:
 
 
 def test_traces_from_a_file_ask_nobody(run) -> None:
+    Path("x.jsonl").touch()
     rows = by_stage(run("user={simulator: llm}", "traces={teacher: file, source: x.jsonl}"))
     assert not any(stage == "traces" for stage, _ in rows)
 
