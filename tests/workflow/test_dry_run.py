@@ -206,6 +206,6 @@ def test_settings_in_force_are_shown_with_their_places(project) -> None:
         r"sft\.steps: 200 +# presets/gpu-smoke\.yaml",
         r"grpo\.micro_batch_size: 8 +# presets/demo\.yaml",
         r"grpo\.max_steps: 200 +# default",
-        r"grpo\.lr: 1\.0e-5 +# runs\.low",
+        r"grpo\.lr: 1\.0e-5 +# --config: runs\.low",
     ):
         assert re.search(f"(?m)^{line}$", shown), line
