@@ -129,11 +129,24 @@ def test_a_base_model_learns_where_its_new_template_stops(source, fetch):
     assert ChatCodec(AutoTokenizer.from_pretrained(output)).stop_ids == (stop, end)
 
 
+@pytest.mark.parametrize("token", ["<|im_start|>", "<|im_end|>", "</tool_call>"])
+def test_a_token_that_only_the_tokenizer_has_is_named(source, fetch, token):
+    """ChatML's tokens were added to a tokenizer, and the embeddings left as they were."""
+    number = AutoTokenizer.from_pretrained(source).convert_tokens_to_ids(token)
+    above = AutoTokenizer.from_pretrained(source).decode([number])
+    config_of(source, vocab_size=number)
+    _, said, _ = outcome = fetch()
+    refused(outcome, f"a vocab_size of {number}", "no embedding")
+    assert above in said or "<|im_end|>" in said or "tool_call" in said
+
+
 def test_files_that_cannot_be_read(source, fetch, tmp_path):
     (tmp_path / "latin.jinja").write_bytes("é".encode("latin-1"))
     refused(fetch("--chat-template", tmp_path / "latin.jinja"), "latin.jinja is no UTF-8 text")
     (source / "config.json").write_text("{")
     refused(fetch("--max-positions", 99999), "config.json is no JSON")
+    (source / "config.json").write_text("[]")
+    refused(fetch("--max-positions", 99999), "config.json holds no JSON object")
 
 
 def test_a_tokenizer_that_cannot_be_loaded(source, fetch):
@@ -161,6 +174,7 @@ def test_positions_are_widened_and_said_so(source, fetch):
         ({"max_position_embeddings": 1000}, 999, "has 1000 positions"),
         ({"rope_scaling": {"rope_type": "yarn", "rope_theta": 1e4}}, 99999, "(yarn)"),
         ({"rope_scaling": {"type": "linear"}, "rope_theta": 1e4}, 99999, "(linear)"),
+        ({"rope_scaling": "linear", "rope_theta": 1e4}, 99999, "(linear)"),
         ({"rope_parameters": None, "rope_theta": None}, 99999, "has no rotary positions"),
         ({"max_position_embeddings": None}, 99999, "has no rotary positions"),
     ],

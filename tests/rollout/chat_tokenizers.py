@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 _SPECIAL = re.compile(r"<[|｜][^<>|｜\s']+[|｜]>|<(?:start|end)_of_turn>|<\|?turn\|?>")
 
@@ -27,9 +28,21 @@ def special_tokens(templates: Iterable[str]) -> list[str]:
     return sorted(set().union(*map(_SPECIAL.findall, templates)))
 
 
-def byte_tokenizer(special: Iterable[str], *, eos: str | None = "</s>", lower: bool = False):
-    """A tokenizer with a token a byte, and `special` ones; its eos is none of a template's."""
-    alphabet = {char: i for i, char in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+def byte_tokenizer(
+    special: Iterable[str],
+    *,
+    eos: str | None = "</s>",
+    lower: bool = False,
+    without: int | None = None,
+):
+    """A tokenizer with a token a byte, and `special` ones; its eos is none of a template's.
+
+    without: a byte that it lacks.
+    """
+    chars = sorted(pre_tokenizers.ByteLevel.alphabet())
+    if without is not None:
+        chars.remove(bytes_to_unicode()[without])
+    alphabet = {char: i for i, char in enumerate(chars)}
     tokenizer = Tokenizer(models.BPE(vocab=alphabet, merges=[]))
     if lower:
         tokenizer.normalizer = normalizers.Lowercase()

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 from chat_tokenizers import byte_tokenizer, special_tokens, trl_templates
-from tokenizers import AddedToken
+from tokenizers import AddedToken, normalizers
 
 from tau2_agent.benchmark.environment import assistant_tools
 from tau2_agent.rollout.chat_template import ChatCodec
@@ -134,6 +134,7 @@ def test_streams_of_all_taken_templates_are_the_whole_rendered(request):
 
 CALL = "call.arguments if call.arguments is string else call.arguments | tojson"
 CONTENT = "{%- set content = message.content if message.content is string else '' %}"
+RESULT = "'\\n<tool_response>\\n' + content + '\\n</tool_response>'"
 DEFECTS = [
     ("{{- '\\n' + (tool | tojson) }}", "", "leaves out the tools"),
     ("(tool | tojson)", "tool.function.name", "leaves out the tools"),
@@ -172,7 +173,7 @@ DEFECTS = [
         "'<|im_start|>' + message.role + '\\n' + content + '<|im_end|>\\n'",
         "'<|im_start|>' + message.role + '\\n' + content + ('!' if loop.index > 9 else '') + "
         "'<|im_end|>\\n'",
-        "rewrites earlier turns",
+        "role user otherwise by what stands before it",
     ),
     (
         "'<|im_start|>assistant\\n' + content",
@@ -205,6 +206,43 @@ DEFECTS = [
     (CONTENT, CONTENT + "{{ content / 2 }}", "fails on messages of"),
     (CONTENT, CONTENT + "{% if %}", "fails on messages of"),
     ("'# Tools", "strftime_now('%d %b') + '# Tools", "today's date"),
+    ("'# Tools", "(strftime_now('%d %b') | upper)[:2] + '# Tools", "today's date"),
+    ("'# Tools", "'JanFeb'[(strftime_now('%m') | int - 1) * 3:] + '# Tools", "today's date"),
+    ("'<|im_start|>system\\n' + system", "strftime_now('%Y') + system", "today's date"),
+    (RESULT, f"strftime_now('%H') + {RESULT}", "today's date"),
+    ("(tool | tojson)", "(tool | tojson)[:900]", "leaves out the tools|without the schemas"),
+    ("for tool in tools", "for tool in tools[:9]", "leaves out the tools"),
+    (
+        "(tool | tojson)",
+        "[tool.function.name, tool.function.description, tool.function.parameters.properties]"
+        " | tojson",
+        "without the schemas",
+    ),
+    (
+        "(tool | tojson)",
+        "(tool.function | tojson) | replace('\"type\": \"string\"', '')"
+        " | replace('\"type\": \"boolean\"', '')",
+        "without the schemas",
+    ),
+    ("set system = messages[0].content", "set system = messages[0].content[:999]", "system prompt"),
+    ("for message in messages %", "for message in messages[-40:] %", "rewrites earlier turns"),
+    (RESULT, RESULT.replace("content", "content[:999]"), "result of a tool as it is: 'word 0"),
+    (RESULT, RESULT.replace("content", "content | striptags"), "result of a tool as it is"),
+    (
+        RESULT,
+        RESULT.replace("content", "('' if content.startswith('Error') else content)"),
+        "result of a tool as it is: 'Error",
+    ),
+    (
+        RESULT,
+        RESULT.replace(
+            "content", "('' if messages[loop.index0 - 1].content == content else content)"
+        ),
+        "result of a tool as it is: 'Error",
+    ),
+    ("message.tool_calls or []", "(message.tool_calls or [])[:4]", "several calls in one turn"),
+    ("' + call.name", '\' + call.name + \'", "id": "\' + message.tool_calls[0].id', "the ids of"),
+    (CALL, "(call.arguments | tojson) | replace('  ', ' ')", "a string with blanks does not"),
 ]
 
 
@@ -223,6 +261,28 @@ def test_a_defect_is_refused_with_its_reason(old, new, reason):
     with pytest.raises(TemplateError, match=reason) as error:
         ChatCodec(tokenizer)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("whose", ["tool_calls[0]", "tool_calls[-1]"])
+def test_results_that_are_written_with_the_call_before_them_are_refused(whose):
+    """An increment is rendered behind a call of one's own, whatever was called."""
+    text = shipped("hermes").replace(
+        "{%- for message in messages %}",
+        "{%- set last = namespace(call='') %}{%- for message in messages %}"
+        "{%- if message.tool_calls %}"
+        f"{{%- set last.call = message.{whose}.function.name %}}{{%- endif %}}",
+    )
+    text = text.replace(RESULT, f"last.call + {RESULT}")
+    with pytest.raises(TemplateError, match="role tool otherwise by what stands before it"):
+        ChatCodec(with_template(text))
+
+
+@pytest.mark.parametrize(
+    "way", ["content | tojson", "content | e", "message.tool_call_id + content"]
+)
+def test_results_may_be_written_in_a_templates_own_way(way):
+    text = shipped("hermes").replace(RESULT, RESULT.replace("content", f"({way})"))
+    assert verdict(with_template(text)) == ("taken", "hermes calls")
 
 
 def test_plain_chatml_is_refused_and_the_way_out_is_named():
@@ -254,6 +314,65 @@ def test_a_tokenizer_that_tokenises_a_whole_otherwise_than_its_parts_is_refused(
     tokenizer.add_tokens([AddedToken("<|im_end|>", rstrip=True, special=True)], special_tokens=True)
     with pytest.raises(TokenizerError, match="other tokens for a conversation"):
         choose_template(tokenizer, "hermes")
+    tokenizer = chatml()
+    # The new line before it, in whole and part.
+    tokenizer.add_tokens([AddedToken("<|im_start|>", lstrip=True, special=True)], True)
+    with pytest.raises(TokenizerError, match="does not give back a conversation as it was"):
+        choose_template(tokenizer, "hermes")
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        AddedToken("<tool_call>", rstrip=True),
+        AddedToken("</tool_call>", lstrip=True),
+        AddedToken("customer", lstrip=True),
+    ],
+    ids=str,
+)
+def test_a_tokenizer_with_tokens_that_swallow_blanks_is_refused(added):
+    tokenizer = chatml()
+    tokenizer.add_tokens([added])
+    with pytest.raises(TokenizerError, match="does not give back what it was given: ' "):
+        choose_template(tokenizer, "hermes")
+
+
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        normalizers.NFKC(),
+        normalizers.NFD(),
+        normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.NFC()]),
+        normalizers.Strip(left=False),
+        normalizers.Strip(right=False),
+        normalizers.Replace("\r\n", "\n"),
+        normalizers.Replace("…", "..."),
+        normalizers.BertNormalizer(lowercase=False),
+        normalizers.Prepend(" "),
+    ],
+    ids=lambda one: repr(one)[:20],
+)
+def test_a_tokenizer_that_normalises_is_refused(normalizer):
+    tokenizer = chatml()
+    tokenizer.backend_tokenizer.normalizer = normalizer
+    with pytest.raises(TokenizerError, match="does not give back"):
+        choose_template(tokenizer, "hermes")
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFC()  # Qwen's
+    choose_template(tokenizer, "hermes")
+
+
+@pytest.mark.parametrize("byte", [0x23, 0x41, 0x9F, 0xB1, 0xC2, 0xD7, 0xE4, 0xF0])
+def test_a_vocabulary_without_a_byte_is_refused(byte):
+    with pytest.raises(TokenizerError, match="does not give back"):
+        choose_template(chatml(without=byte), "hermes")
+
+
+def test_a_stop_token_that_stands_within_answers_is_refused():
+    template = shipped("hermes").replace("<|im_end|>", "")
+    tokenizer = chatml()
+    tokenizer.add_tokens([AddedToken("\n", normalized=False)])
+    with pytest.raises(TemplateError, match=r"has '\\n' in the middle, at which a model stops"):
+        ChatCodec(tokenizer, template)
 
 
 @pytest.mark.parametrize("eos", [None, "<|endoftext|>", "<|im_end|>"])

@@ -7,7 +7,12 @@ from typing import Any
 
 from tau2_agent.preflight.finding import Finding
 from tau2_agent.preflight.requirements import Requirements
-from tau2_agent.training.megatron.model_args import ModelConfigError, is_moe, model_arguments
+from tau2_agent.training.megatron.model_args import (
+    ModelConfigError,
+    is_moe,
+    model_arguments,
+    query_groups,
+)
 from tau2_agent.training.slime import known_flags
 from tau2_agent.training.slime.install import Install, InstallError, find_install, untested_versions
 from tau2_agent.training.slime.model_scripts import check_against_slime
@@ -60,7 +65,7 @@ def _ignored(key: str, unknown: list[str]) -> Iterator[Finding]:
 
 def _model_shape(needs: Requirements, config: dict[str, Any]) -> Iterator[Finding]:
     heads = config["num_attention_heads"]
-    groups = config.get("num_key_value_heads") or heads
+    groups = query_groups(config)
     layers = config["num_hidden_layers"]
     if groups % needs.tensor_parallel or heads % needs.tensor_parallel:
         yield Finding(

@@ -17,7 +17,14 @@ from tau2.data_model.message import AssistantMessage, Message, ToolCall
 from tau2_agent.rollout import template_trial
 from tau2_agent.rollout.call_formats import FORMATS, CallFormat, Types, argument_types
 from tau2_agent.rollout.rendering import Rendering, TemplateError, own_template
-from tau2_agent.rollout.template_trial import ASKED, CALLED, SAID, TOOLS, mark
+from tau2_agent.rollout.template_probes import (
+    ASKED,
+    AWKWARD_TEXTS,
+    CALLED,
+    SAID,
+    TOOLS,
+    mark,
+)
 from tau2_agent.rollout.trajectory import TokenRecord, Turn, as_chat
 
 # Ends of a text that a model may write in place of its template's: of a document (Qwen, Llama 3),
@@ -233,13 +240,18 @@ class ChatCodec:
         """How messages of a role are written, if it is their text with constant text around."""
 
         def rendered(texts: list[str]) -> str:
-            return self._rendered_increment([{"role": role, "content": text} for text in texts])
+            return self._rendered_increment(
+                [
+                    {"role": role, "content": text, "tool_call_id": f"probe{number}"}
+                    for number, text in enumerate(texts)
+                ]
+            )
 
         one, two = mark("first message"), mark("second message")
         opening, found, closing = rendered([one]).partition(one)
         between = rendered([one, two]).removeprefix(opening + one).removesuffix(two + closing)
         joint = _Joint(role, opening, between, closing)
-        for texts in template_trial.AWKWARD_TEXTS:
+        for texts in AWKWARD_TEXTS:
             messages = [{"role": role, "content": text} for text in texts]
             if not found or joint.text(messages) != rendered(texts):
                 return None

@@ -15,6 +15,7 @@ from tau2_agent.errors import InputError
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.rendering import TemplateError
 from tau2_agent.rollout.template_choice import choose_template
+from tau2_agent.rollout.template_probes import ASKED, CALLED, TOOLS
 
 
 def prepare_chat(folder: Path, source: str, wanted: str | None) -> None:
@@ -27,6 +28,7 @@ def prepare_chat(folder: Path, source: str, wanted: str | None) -> None:
         chosen = choose_template(tokenizer, wanted)
     except TemplateError as error:
         raise InputError(f"{source} cannot be trained on tool calls: {error}") from error
+    _check_vocabulary(folder, source, chosen.codec)
     if wanted is not None:
         print(f"chat template: {wanted}, not the model's own")
     for switch in chosen.switches:
@@ -36,6 +38,19 @@ def prepare_chat(folder: Path, source: str, wanted: str | None) -> None:
         ChatCodec(_tokenizer(folder, source))  # what later stages will read
     if add_stop(folder, chosen.codec.stop_id):
         print(f"generation_config.json: {chosen.codec.stop_text} ends an answer, too")
+
+
+def _check_vocabulary(folder: Path, source: str, codec: ChatCodec) -> None:
+    """The model knows every token of a conversation: tokens can be added to a tokenizer alone."""
+    size = _read(folder / "config.json").get("vocab_size")
+    highest = max(codec.stop_id, *codec.encode(codec.render([ASKED, CALLED, ASKED], TOOLS)))
+    if isinstance(size, int) and highest >= size:
+        raise InputError(
+            f"{source}: its tokenizer has the token {codec.decode([highest])!r} as number "
+            f"{highest}, but its config.json a vocab_size of {size}: the model has no embedding "
+            "for it. Resize the model's embeddings, or set model.chat_template to one that does "
+            "without"
+        )
 
 
 def _tokenizer(folder: Path, source: str) -> Any:
@@ -83,6 +98,7 @@ def widen_positions(folder: Path, source: str, positions: int) -> None:
     config = _read(folder / "config.json")
     own = config.get("max_position_embeddings")
     rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    rope = rope if isinstance(rope, dict) else {"rope_type": rope}
     scaling = rope.get("rope_type", rope.get("type", "default"))
     if not isinstance(own, int) or not (config.get("rope_theta") or rope.get("rope_theta")):
         raise InputError(
@@ -104,9 +120,12 @@ def widen_positions(folder: Path, source: str, positions: int) -> None:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InputError(f"{file} is no JSON ({error}); fetch the model again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{file} holds no JSON object; fetch the model again")
+    return content
 
 
 def _edit(file: Path, **values: Any) -> None:

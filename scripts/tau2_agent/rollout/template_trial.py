@@ -6,100 +6,41 @@ are known to lose. The first thing that does not come out right is the reason of
 
 from __future__ import annotations
 
+import html
 import json
 from typing import TYPE_CHECKING, Any
 
 from tau2_agent.rollout.rendering import Rendering, TemplateError, TokenizerError
+from tau2_agent.rollout.template_probes import (
+    ARGUMENTS,
+    ASKED,
+    AWKWARD_TEXTS,
+    CALLED,
+    EVERY_BYTE,
+    LONG,
+    MANY_CALLS,
+    OTHER_SCHEMAS,
+    SAID,
+    TEXT,
+    TOOLS,
+    call_id,
+    calls,
+    mark,
+    results,
+)
 
 if TYPE_CHECKING:
     from tau2_agent.rollout.chat_template import ChatCodec
 
 
-def mark(what: str) -> str:
-    """A text that stands in no template and that no template changes."""
-    return f"Xq7 {what} Zk9"
-
-
-_STRING = {"type": "string", "description": mark("argument's description")}
-TOOLS: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "function": {
-            "name": "probe_tool",
-            "description": mark("tool's description"),
-            "parameters": {
-                "type": "object",
-                "properties": {
-                    "probe_text": _STRING,
-                    "whole": {"type": "integer"},
-                    "share": {"type": "number"},
-                    "flag": {"type": "boolean"},
-                    "nested": {"type": "object"},
-                    "listed": {"type": "array", "items": {"type": "string"}},
-                },
-                "required": ["probe_text"],
-            },
-        },
-    },
-    {
-        "type": "function",
-        "function": {
-            "name": "second_tool",
-            "description": mark("second tool's description"),
-            "parameters": {"type": "object", "properties": {"second_text": _STRING}},
-        },
-    },
-]
-
-
-def _calls(*calls: tuple[str, dict[str, Any]], text: str = "") -> dict[str, Any]:
-    return {
-        "role": "assistant",
-        "content": text,
-        "tool_calls": [
-            {"id": str(i), "type": "function", "function": {"name": name, "arguments": arguments}}
-            for i, (name, arguments) in enumerate(calls)
-        ],
-    }
-
-
-def _results(*texts: str) -> list[dict[str, Any]]:
-    return [
-        {"role": "tool", "content": text, "tool_call_id": str(i)} for i, text in enumerate(texts)
-    ]
-
-
-# Stand-ins for what comes before the message of interest.
-ASKED = {"role": "user", "content": "x"}
-SAID = {"role": "assistant", "content": "y"}
-CALLED = _calls(("probe_tool", {"probe_text": "b"}))
-
-_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "a string": {"probe_text": "C1001"},
-    "a string that looks like a number": {"probe_text": "5551232002"},
-    "numbers": {"whole": -3, "share": 2.0},
-    "truth values": {"flag": False},
-    "a nested object": {"nested": {"a": [1, {"b": None}], "c": "d"}, "listed": ["e", "f"]},
-    "unicode": {"probe_text": "Zoë 東京 🙂"},
-    "a backslash": {"probe_text": "C:\\new\\table"},
-    "quotes and new lines": {"probe_text": 'He said: "it\'s\n\tdone"\nand left'},
-    "signs of markup": {"probe_text": "1 < 2 & 3 > 2 {{ x }} {% y %}"},
-    "an empty object": {"nested": {}},
-    "no arguments": {},
-}
-_TEXT = 'First line: "a" \\ {b}.\n\nSecond line, é 東京 🙂 & <c>.'
-# Contents of messages in a row, to see whether a template writes them unchanged.
-AWKWARD_TEXTS: list[list[str]] = [
-    [_TEXT],
-    [" \n x \n ", "", '{"a": "b\\n"}'],
-    ["", "<tool_response>\nz\n</tool_response>", "/nothink"],
-]
-
-
 def check_tools(codec: ChatCodec) -> None:
     """The prompt shows what the agent is told, its tools among it. Raises TemplateError."""
     _check_tokenizer(codec)
-    texts = {"system prompt": mark("system"), "greeting": mark("greeting"), "user": mark("user")}
+    texts = {
+        "system prompt": f"{mark('system')} {LONG}.",
+        "greeting": mark("greeting"),
+        "user": mark("user"),
+    }
     talk = [
         {"role": role, "content": text}
         for role, text in zip(("system", "assistant", "user"), texts.values(), strict=True)
@@ -109,6 +50,7 @@ def check_tools(codec: ChatCodec) -> None:
         for what, text in texts.items():
             if text not in prompt:
                 raise TemplateError(f"the chat template leaves out the {what}'s text")
+        _check_clock(codec.render, talk, tools)
     for tool in TOOLS:
         function = tool["function"]
         if function["name"] not in prompt or function["description"] not in prompt:
@@ -116,9 +58,18 @@ def check_tools(codec: ChatCodec) -> None:
                 "the chat template leaves out the tools: an agent would not know what it can call"
             )
         arguments = function["parameters"]["properties"]
-        if not all(name in prompt for name in arguments) or _STRING["description"] not in prompt:
+        if (
+            not all(name in prompt for name in arguments)
+            or mark("argument's description") not in prompt
+        ):
             raise TemplateError("the chat template shows tools without the schemas of arguments")
-    _check_date(codec.render, talk)
+    # How a schema is written is the template's own business, but another one must look different.
+    for changed in OTHER_SCHEMAS:
+        if codec.render(talk, changed, generation_prompt=True) == prompt:
+            raise TemplateError(
+                "the chat template shows tools without the schemas of arguments: with other types, "
+                "or with no required ones, it looks the same"
+            )
 
 
 def check(codec: ChatCodec) -> None:
@@ -128,13 +79,19 @@ def check(codec: ChatCodec) -> None:
     _check_stream(codec)
 
 
-def _check_date(render: Rendering, talk: list[dict[str, Any]]) -> None:
+def _check_clock(render: Rendering, talk: list[dict[str, Any]], tools: list) -> None:
     """Tokens of tomorrow are those of today."""
-    probe = mark("date")
-    dated = Rendering(
-        render.tokenizer, "{% macro strftime_now(f) %}" + probe + "{% endmacro %}" + render.template
+    if "strftime_now" not in render.template:
+        return
+    # Numbers, since templates compute with them, and take months from lists of names.
+    one, another = (
+        Rendering(
+            render.tokenizer,
+            f"{{% macro strftime_now(f) %}}{now}{{% endmacro %}}{render.template}",
+        )
+        for now in ("01", "12")
     )
-    if "strftime_now" in render.template and probe in dated(talk, TOOLS, generation_prompt=True):
+    if one(talk, tools, generation_prompt=True) != another(talk, tools, generation_prompt=True):
         raise TemplateError(
             "the chat template writes today's date into the prompt: a model trained today would be "
             "asked something else tomorrow"
@@ -142,37 +99,56 @@ def _check_date(render: Rendering, talk: list[dict[str, Any]]) -> None:
 
 
 def _check_tokenizer(codec: ChatCodec) -> None:
+    swallowing = (
+        f"a {token} b"
+        for token in codec.tokenizer.added_tokens_decoder.values()
+        if (token.lstrip or token.rstrip) and not token.special
+    )
     for text in (
-        _TEXT,
-        "  Two  blanks \t and a tab",
+        TEXT,
+        "  Two  blanks \t and a tab\r\n",
         "“Ａ” – ﬁ ½ …",
-        *map(json.dumps, _ARGUMENTS.values()),
+        EVERY_BYTE,
+        *map(json.dumps, ARGUMENTS.values()),
+        *swallowing,
     ):
         back = codec.decode(codec.encode(text))
         if back != text:
+            same = next((i for i, (a, b) in enumerate(zip(text, back, strict=False)) if a != b), 0)
             raise TokenizerError(
-                f"the tokenizer does not give back what it was given: {text!r} becomes {back!r}"
+                "the tokenizer does not give back what it was given: "
+                f"{text[same:]!r:.80} becomes {back[same:]!r:.80}"
             )
 
 
 def _check_calls(codec: ChatCodec) -> None:
     probes = [
-        *((what, _calls(("probe_tool", arguments))) for what, arguments in _ARGUMENTS.items()),
-        ("text beside a call", _calls(("probe_tool", {"probe_text": "b"}), text="Let me see.")),
+        *((what, calls(("probe_tool", arguments))) for what, arguments in ARGUMENTS.items()),
+        ("text beside a call", calls(("probe_tool", {"probe_text": "b"}), text="Let me see.")),
         (
             "two calls in one turn",
-            _calls(("probe_tool", {"probe_text": "b"}), ("second_tool", {"second_text": "c"})),
+            calls(("probe_tool", {"probe_text": "b"}), MANY_CALLS[0]),
         ),
-        ("an answer without a call", {"role": "assistant", "content": _TEXT}),
+        ("several calls in one turn", calls(*MANY_CALLS)),
+        ("an answer without a call", {"role": "assistant", "content": TEXT}),
     ]
     for what, message in probes:
         try:
-            read = codec.parse(codec.answer(message), first_call=0)
+            ids = codec.answer(message)
+            read = codec.parse(ids, first_call=0)
         except TemplateError as error:
             raise TemplateError(f"{what}: {error}") from error
         written = codec.answer_text(message).strip()
         if message["content"] not in written:
             raise TemplateError(f"the chat template leaves out {what}")
+        if stops := set(ids[:-1]) & set(codec.stop_ids):
+            raise TemplateError(
+                f"{what} has {codec.decode([stops.pop()])!r} in the middle, at which a model stops"
+            )
+        if message.get("tool_calls") and call_id(0) in written:
+            raise TemplateError(
+                "the chat template writes the ids of calls, which a model would have to make up"
+            )
         got = [(call.name, call.arguments) for call in read.tool_calls or []]
         wanted = [
             (call["function"]["name"], call["function"]["arguments"])
@@ -188,9 +164,32 @@ def _check_calls(codec: ChatCodec) -> None:
 
 def _check_results(codec: ChatCodec) -> None:
     one, two = mark("result"), mark("second result")
-    text = codec.increment_text(_results(one, two))
+    text = codec.increment_text(results(one, two))
     if not 0 <= text.find(one) < text.find(two):
         raise TemplateError("the chat template leaves out the results of tools")
+    for texts in AWKWARD_TEXTS:
+        rest = codec.increment_text(results(*texts))
+        for result in filter(None, map(str.strip, texts)):
+            # As it is, or as a text within JSON or XML.
+            ways = (
+                (rest, result),
+                (rest, json.dumps(result)[1:-1]),
+                (rest, json.dumps(result, ensure_ascii=False)[1:-1]),
+                (html.unescape(rest), result),
+            )
+            found = next((text.partition(way)[2] for text, way in ways if way in text), None)
+            if found is None:
+                raise TemplateError(
+                    "the chat template does not write the result of a tool as it is: "
+                    f"{result!r:.80}"
+                )
+            rest = found
+
+
+_REWRITES = (
+    "the chat template rewrites earlier turns (thinking is cut out, for example), so sampled "
+    "tokens could not be kept as sampled"
+)
 
 
 def _check_stream(codec: ChatCodec) -> None:
@@ -200,10 +199,11 @@ def _check_stream(codec: ChatCodec) -> None:
         {"role": "assistant", "content": "Hi! How can I help you today?"},
     ]
     turns: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
-        ([{"role": "user", "content": _TEXT}], CALLED),
-        (_results('{"a": "b\\n"}'), _calls(("probe_tool", {}), ("second_tool", {}), text="Wait.")),
-        (_results("c", " d\n"), CALLED),
-        (_results(""), {"role": "assistant", "content": "Is it on?"}),
+        ([{"role": "user", "content": TEXT}], CALLED),
+        (results('{"a": "b\\n"}'), calls(MANY_CALLS[0], ("probe_tool", {}), text="Wait.")),
+        (results("c", " d\n"), calls(*MANY_CALLS)),
+        (results(*"aabab"), CALLED),
+        (results(""), {"role": "assistant", "content": "Is it on?"}),
         ([{"role": "user", "content": " yes \n"}], {"role": "assistant", "content": "Good."}),
         ([{"role": "user", "content": "bye"}], SAID),
     ]
@@ -217,18 +217,29 @@ def _check_stream(codec: ChatCodec) -> None:
                 "the chat template does not show the greeting as the assistant's own first message"
             )
         for new, answer in turns:
+            increment = codec.increment_text(new)
             talk = [*talk, *new]
-            text += codec.increment_text(new)
-            if codec.render(talk, tools, generation_prompt=True) != text:
+            whole = codec.render(talk, tools, generation_prompt=True)
+            if not whole.startswith(text):
+                raise TemplateError(_REWRITES)
+            if whole != text + increment:
                 raise TemplateError(
-                    "the chat template rewrites earlier turns (thinking is cut out, for example), "
-                    "so sampled tokens could not be kept as sampled"
+                    f"the chat template writes a message of the role {new[0]['role']} otherwise by "
+                    "what stands before it: the names or ids of calls, for example"
                 )
+            text += increment + codec.answer_text(answer) + codec.stop_text
             talk = [*talk, answer]
-            text += codec.answer_text(answer) + codec.stop_text
         if not codec.render(talk, tools).startswith(text):
             raise TemplateError("the chat template rewrites the last answer of a conversation")
-        if codec.trace(talk, tools).ids != codec.encode(text):
+        _check_clock(codec.render, talk, tools)
+        ids = codec.encode(text)
+        if codec.trace(talk, tools).ids != ids:
             raise TokenizerError(
                 "the tokenizer gives other tokens for a conversation than for its turns"
             )
+        if codec.decode(ids) != text:
+            raise TokenizerError("the tokenizer does not give back a conversation as it was")
+    # Some templates show the end of a long conversation only.
+    again, more = talk[len(head) :], text[len(codec.head_text(head, tools)) :]
+    if not codec.render([*talk, *again * 12], tools).startswith(text + more * 12):
+        raise TemplateError(_REWRITES)

@@ -4,8 +4,10 @@ import json
 
 import pytest
 from model_configs import LLAMA, QWEN2, QWEN3, QWEN3_MOE, SIZES, config
+from transformers import AutoConfig
 
 from tau2_agent.training.megatron.model_args import (
+    NEEDED,
     ModelConfigError,
     model_arguments,
     moe_layers,
@@ -107,6 +109,9 @@ def test_experts_are_shared_by_expert_parallelism_the_rest_by_tensor_parallelism
 # --- refusals
 
 
+PARTLY = {"rope_type": "default", "partial_rotary_factor": 0.5}
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "said"),
     [
@@ -125,7 +130,22 @@ def test_experts_are_shared_by_expert_parallelism_the_rest_by_tensor_parallelism
         ("Qwen3-4B", {"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "llama3"),
         ("Qwen3-4B", {"rope_theta": 1000000.5}, "whole number"),
         ("Qwen3-4B", {"hidden_act": "gelu"}, "gelu"),
+        ("Qwen3-4B", {"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ("Qwen3-4B", {"rope_parameters": PARTLY}, "partial_rotary_factor"),
+        ("Qwen3-4B", {"rope_parameters": {"rope_theta": 1e6, "factor": 4.0}}, "rope type None"),
+        ("Qwen3-4B", {"rope_scaling": {"factor": 4.0}}, "rope type None"),
+        ("Qwen3-4B", {"rope_scaling": "linear"}, "by no object"),
+        ("Qwen3-4B", {"rope_parameters": {"rope_theta": 1e4}}, "two values of rope_theta, 10000"),
+        ("Qwen3-4B", {"rope_theta": "1e6"}, "no rope_theta that is a number"),
+        ("Qwen3-4B", {"rope_theta": float("inf")}, "whole number"),
+        ("Qwen3-4B", {"layer_types": ["full_attention", "chunked_attention"]}, "chunked"),
+        ("Qwen3-4B", {"compression_config": {"bits": 4}}, "quantization_config"),
+        ("Qwen3-4B", {"num_key_value_heads": 5}, "32 attention heads for 5"),
+        ("Qwen3-4B", {"rms_norm_eps": "1e-6"}, "rms_norm_eps '1e-6'"),
+        ("SmolLM2-135M-Instruct", {"hidden_size": 577}, "9 heads do not share hidden_size 577"),
         ("Qwen3-30B-A3B", {"norm_topk_prob": False}, "norm_topk_prob"),
+        ("Qwen3-30B-A3B", {"decoder_sparse_step": 0}, "decoder_sparse_step 0"),
+        ("Qwen3-30B-A3B", {"num_experts": None}, "num_experts None"),
         ("Llama-3.2-1B-Instruct", {}, "factor 32.0.*slime hands on only.*takes 8"),
     ],
 )
@@ -155,11 +175,57 @@ def test_a_missing_key_is_named(name, key):
         model_arguments(broken)
 
 
+@pytest.mark.parametrize("value", [None, 0, -1, "36", 36.0, [36], True])
+@pytest.mark.parametrize("key", [key for key in NEEDED if key != "rms_norm_eps"])
+def test_what_is_no_number_of_anything_is_refused(key, value):
+    with pytest.raises(ModelConfigError, match=f"has {key} .*no whole number above 0"):
+        model_arguments(config(**{key: value}))
+
+
+@pytest.mark.parametrize("name", ["SmolLM2-1.7B-Instruct", "Qwen3-0.6B", "Qwen3-30B-A3B"])
+@pytest.mark.parametrize("left_out", [["head_dim"], ["num_key_value_heads"], ["mlp_only_layers"]])
+def test_where_a_config_is_silent_transformers_defaults_hold(name, left_out):
+    ours = config(name, num_attention_heads=32, hidden_size=2048)
+    ours = {key: value for key, value in ours.items() if key not in left_out}
+    theirs = AutoConfig.for_model(**ours)
+    flags = as_mapping(model_arguments(ours))
+    width = getattr(theirs, "head_dim", None) or 2048 // 32
+    assert flags["--kv-channels"] == str(width)
+    assert flags["--num-query-groups"] == str(theirs.num_key_value_heads)
+
+
+@pytest.mark.parametrize("name", [name for name in SUPPORTED if "0.6B" in name or "7B" in name])
+def test_what_transformers_saves_means_what_it_read(name, tmp_path):
+    said = config(name, max_position_embeddings=32768)
+    AutoConfig.for_model(**said).save_pretrained(tmp_path)
+    assert model_arguments(read_config(tmp_path)) == model_arguments(said)
+
+
+def test_what_transformers_saves_of_experts_and_scaled_positions(tmp_path):
+    for name in ("Qwen3-30B-A3B", "Llama-3.1-8B-Instruct"):
+        said = config(name, max_position_embeddings=131072)
+        AutoConfig.for_model(**said).save_pretrained(tmp_path)
+        saved = read_config(tmp_path)
+        assert model_arguments(saved) == model_arguments(said)
+        assert parameter_count(saved) == parameter_count(said)
+
+
+def test_of_both_generations_keys_the_one_that_transformers_takes_counts():
+    both = config(
+        "Llama-3.1-8B-Instruct", rope_parameters={"rope_type": "default", "rope_theta": 500000.0}
+    )
+    assert AutoConfig.for_model(**both).rope_parameters["rope_type"] == "llama3"
+    assert "--use-rope-scaling" in model_arguments(both)
+
+
 def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(ModelConfigError, match="not a Hugging Face model folder"):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": ')
     with pytest.raises(ModelConfigError, match="not valid JSON"):
+        read_config(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ModelConfigError, match="holds no JSON object"):
         read_config(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config()))
     assert read_config(tmp_path)["model_type"] == "qwen3"

@@ -183,14 +183,24 @@ def test_a_users_own_configuration_is_merged_into_ours(tmp_path, form):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [(None, "cannot be read"), ("[1]", "keys and values"), ("tau2_alpha: 3", "tau2_alpha is set")],
+    [
+        (None, "cannot be read"),
+        ("a: [", "cannot be read"),
+        ("[1]", "keys and values"),
+        ("tau2_alpha: 3", "tau2_alpha is set"),
+        ("opsm-delta: 3", "opsm-delta is no attribute.*underscores"),
+        ("3: 3", "3 is no attribute"),
+        ("begins: 2026-01-01", "date is not JSON serializable; write texts, numbers"),
+        ("author: Zoë", "cannot be read.*utf-8"),
+    ],
 )
 def test_a_configuration_that_cannot_be_merged(tmp_path, text, said):
     path = tmp_path / "mine.yaml"
     if text:
-        path.write_text(text)
-    with pytest.raises(InputError, match=said):
+        path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=said) as error:
         train_grpo_slime.hook_settings(grpo_options(f"--custom-config-path {path}"), Path("/s"))
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +210,8 @@ def test_a_configuration_that_cannot_be_merged(tmp_path, text, said):
         ("--rollout-top-p=0.9", True),
         ("--rollout-top-p 0.9 --rollout-top-p 1", False),
         ("--rollout-top-p 1.0", False),
+        ("--rollout-top-p high", True),
+        ("--rollout-top-p", True),
         ("--custom-config-path {}", True),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,32 @@ def test_known(install, packages, flag):
 def test_unknown(install, packages, flag, near):
     (found,) = known_flags.unknown_training_flags([flag, "1"], install)
     assert found.startswith(flag) and (near is None or f"did you mean {near}?" in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("-lr 1", "-lr"),
+        ("—lr 1", "—lr"),  # as typed on some keyboards
+        ("‐‐lr 1", "‐‐lr"),
+        ("---lr 1", "---lr"),
+        ("--lr:1", "--lr:1"),
+        ("--lr.=1", "--lr."),
+        ("'--lr 1'", "--lr 1"),
+        ("--use-tis -- --seed 1", "--"),
+        ("lr 1", "lr"),
+        ("lr=1", "lr"),
+        ("--use-tis lr=1 --seed 1", "lr"),
+    ],
+)
+def test_what_is_meant_as_a_flag_is_never_taken_for_a_value(install, packages, text, named):
+    (found,) = known_flags.unknown_training_flags(shlex.split(text), install)
+    assert found.partition(" (did")[0] == named
+
+
+@pytest.mark.parametrize("value", ["-1", "-1e-6", "-.5", "-inf", "a=b", '{"lr": "-x"}', "", "x-y"])
+def test_values_are_values(install, packages, value):
+    assert known_flags.unknown_training_flags(["--lr", value, "--use-tis"], install) == []
 
 
 def test_servers_have_no_prefix(packages):

@@ -10,6 +10,7 @@ import ast
 import difflib
 import importlib.util
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -54,17 +55,26 @@ def unknown_server_flags(words: Iterable[str]) -> list[str]:
 
 def _unknown(words: Iterable[str], known: set[str], open_ended: tuple[str, ...] = ()) -> list[str]:
     found = []
-    for word in words:
+    for number, word in enumerate(words):
         flag = word.split("=", 1)[0]
-        if (
-            not FLAG.fullmatch(flag)
-            or flag in known
-            or (open_ended and flag.startswith(open_ended))
-        ):
+        if flag in known or (flag.startswith(open_ended) and FLAG.fullmatch(flag)):
             continue
+        if number and not _looks_like_a_flag(word) and not ("=" in word and f"--{flag}" in known):
+            continue  # a value
         near = difflib.get_close_matches(flag, sorted(known), n=1, cutoff=0.6)
         found.append(f"{flag} (did you mean {near[0]}?)" if near else flag)
     return found
+
+
+def _looks_like_a_flag(word: str) -> bool:
+    """Whether a word is meant as a flag, however it is spelt: -lr, —lr (a long dash), --lr:1."""
+    if not word or unicodedata.category(word[0]) != "Pd":
+        return False
+    try:
+        float(word)
+    except ValueError:
+        return True
+    return False
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,10 +75,23 @@ def without_custom_config(words: list[str]) -> tuple[list[str], dict[str, Any]]:
         path = path or next(left, "")
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{CUSTOM_CONFIG} {path!r} cannot be read: {error}") from None
+        except (OSError, UnicodeError, yaml.YAMLError) as error:
+            raise InputError(
+                f"{CUSTOM_CONFIG} {path!r} cannot be read: {' '.join(str(error).split())}"
+            ) from None
         if not isinstance(values, dict):
             raise InputError(f"{CUSTOM_CONFIG} {path}: it must hold keys and values")
+        if other := [key for key in values if not str(key).isidentifier()]:
+            raise InputError(
+                f"{CUSTOM_CONFIG} {path}: {other[0]} is no attribute that slime could read; write "
+                "it with underscores"
+            )
+        try:
+            json.dumps(values)
+        except TypeError as error:
+            raise InputError(
+                f"{CUSTOM_CONFIG} {path}: {error}; write texts, numbers, lists and sections"
+            ) from None
         if ours := [key for key in values if str(key).startswith("tau2_")]:
             raise InputError(f"{CUSTOM_CONFIG} {path}: {ours[0]} is set by this program's options")
     return kept, values
@@ -93,7 +107,11 @@ def refuse_top_p(words: list[str], config: Mapping[str, Any]) -> None:
     for word, after in itertools.pairwise([*words, ""]):
         if word.partition("=")[0] == "--rollout-top-p":
             wanted.append(word.partition("=")[2] or after)
-    if wanted and float(wanted[-1]) != 1.0:
+    try:
+        whole = not wanted or float(wanted[-1]) == 1.0
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
         raise InputError(
             f"--rollout-top-p {wanted[-1]}: training needs the log probs of what was drawn from, "
             "and the engines do not say which tokens top-p kept; leave it at 1, lower "
