@@ -12,10 +12,15 @@ include: "rules/common.smk"
 container: config["resources"]["container"]
 
 
+# Of `snakemake --report`: the page that it begins with.
+report: "rules/captions/overview.rst"
+
+
 rule all:
     input:
         "results/summary.csv",
         "results/model_card.md",
+        "results/report.html",
 
 
 include: "rules/tasks.smk"
@@ -26,6 +31,7 @@ include: "rules/grpo.smk"
 include: "rules/evaluate.smk"
 include: "rules/summary.smk"
 include: "rules/cards.smk"
+include: "rules/report.smk"
 include: "rules/preflight.smk"
 include: "rules/runs.smk"
 

@@ -1,4 +1,5 @@
 # What the rules share: the settings in force, file names, resources.
+import json
 import os
 import shlex
 import sys
@@ -22,8 +23,10 @@ from tau2_agent.config.layers import check_command_line, choice
 from tau2_agent.config.settings import SPLITS
 from tau2_agent.config.stage_files import (
     all_evaluated,
+    all_trained,
     chat_template,
     evaluated,
+    report_parts,
     stage_files,
     tasks_file,
 )

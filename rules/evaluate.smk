@@ -21,7 +21,12 @@ for stage, name in EVALUATE.items():
                 for earlier in (config["evaluation"]["compare_with"] if stage == "rl" else [])
             ],
         output:
-            results=FILES.results[stage],
+            results=report(
+                FILES.results[stage],
+                caption="captions/evaluation.rst",
+                category="Evaluations",
+                labels={"run": RUN.name or "plain", "model": stage, "split": "{split}"},
+            ),
             # The same episodes in tau2's own format. Their conversations and tokens lie beside it.
             tau2=FILES.results[stage].replace(".json", ".tau2.json"),
         log:

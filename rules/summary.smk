@@ -4,7 +4,12 @@ rule summary:
         results=evaluated(RUN),
         others=all_evaluated(RUNS.values()),
     output:
-        "results/summary.csv",
+        report(
+            "results/summary.csv",
+            caption="captions/summary.rst",
+            category="Results",
+            labels={"what": "all models in one table"},
+        ),
     log:
         "logs/summary.log",
     benchmark:

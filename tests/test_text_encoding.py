@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = sorted([*ROOT.glob("scripts/**/*.py"), *ROOT.glob("experiments/*.py")])
-RULES = [ROOT / "Snakefile", *sorted(ROOT.glob("rules/*"))]
+RULES = [ROOT / "Snakefile", *sorted(p for p in ROOT.glob("rules/**/*") if p.is_file())]
 STARTERS = {"run", "Popen", "check_output", "check_call", "getoutput"}
 TEXT = {"text", "universal_newlines"}
 # What Snakemake itself opens, in whatever encoding the locale has.

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from tau2_agent.config import invocation, job_resources, stage_flags, start
 from tau2_agent.config.backend import Backend, BackendUnavailable
@@ -228,6 +229,16 @@ def workflow(nodes=None, dryrun=False, default_resources=None, remote=False, met
 )
 def test_where_jobs_run(settings, remote: bool) -> None:
     assert invocation.read(workflow(**settings)).remote is remote
+
+
+def test_the_command_that_makes_everything_again(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    plain = Invocation(True, False, False, 2, (), {})
+    assert plain.again() == "snakemake --cores all"
+    files, values = (tmp_path / "my own.yaml",), {"seed": 1, "grpo": {"lr": "1.0e-4"}}
+    words = shlex.split(plain._replace(files=files, values=values).again())
+    assert words[3:] == ["--configfile", "my own.yaml", "--config", "seed=1", words[-1]]
+    assert yaml.safe_load(words[-1].removeprefix("grpo=")) == {"lr": "1.0e-4"}
 
 
 def test_invocation_and_its_layers(tmp_path: Path, monkeypatch) -> None:

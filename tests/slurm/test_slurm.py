@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.slurm]
 PROFILE = ("--profile", "slurm", "--slurm-init-seconds-before-status-checks", "3")
 TINY = (*PROFILE, "--configfile", "tiny.yaml")
 SFT = "demo_sft_telecom"
-LOCAL = {"tasks", "teacher_traces", "leaks", "base_model", "summary", "cards"}
+LOCAL = {"tasks", "teacher_traces", "leaks", "base_model", "summary", "cards", "report"}
 
 # In place of the programs that need GPUs: says what the job was given, and makes the output.
 SEES_GPUS = """

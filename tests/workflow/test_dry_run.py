@@ -64,8 +64,8 @@ def test_every_preset_can_be_shown(project, preset: str) -> None:
     assert outcome.jobs["grpo"] == 1
 
 
-def test_default_target_is_the_summary_and_the_cards(project) -> None:
-    assert project.dry_run().jobs == {**CPU_STAGES, "summary": 1, "cards": 1}
+def test_default_targets_are_the_summary_the_cards_and_the_report(project) -> None:
+    assert project.dry_run().jobs == {**CPU_STAGES, "summary": 1, "cards": 1, "report": 1}
 
 
 @pytest.mark.parametrize("stage", ["base", "sft"])

@@ -13,14 +13,14 @@ from tau2_agent.benchmark import data_files
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 EVALUATIONS = {"evaluate", "evaluate_base", "evaluate_sft"}
+LAST = {"summary", "cards", "report"}
 EVERYTHING = {
     "teacher_traces",
     "leaks",
     "base_model",
     "sft",
     "grpo",
-    "summary",
-    "cards",
+    *LAST,
     *EVALUATIONS,
 }
 TINY = ("--cores", "2", "--configfile", "tiny.yaml")
@@ -51,10 +51,11 @@ def edit(tiny_project):
 
 REWARD = "scripts/tau2_reward_shaping.py"
 GRPO = "scripts/train_grpo_trl.py"
+PAGE = "scripts/tau2_agent/report/page.py"
 TABLE = "scripts/tau2_agent/evaluation/table.py"
 EPISODE = "scripts/tau2_agent/rollout/episode.py"
 SHAPED = "def shaped_reward"
-SCORED = {"grpo", "summary", "cards", *EVALUATIONS}
+SCORED = {"grpo", *LAST, *EVALUATIONS}
 
 
 @pytest.mark.parametrize(
@@ -62,8 +63,9 @@ SCORED = {"grpo", "summary", "cards", *EVALUATIONS}
     [
         (REWARD, SHAPED, f"X = 1\n\n\n{SHAPED}", SCORED),
         (EPISODE, "T = TypeVar", "X = 1\nT = TypeVar", EVERYTHING),
-        (GRPO, 'ROLLOUTS = "', 'X = 1\nROLLOUTS = "', {"grpo", "evaluate", "summary", "cards"}),
-        (TABLE, "WIDTH = 132", "WIDTH = 99", {"summary", "cards", *EVALUATIONS}),
+        (GRPO, 'ROLLOUTS = "', 'X = 1\nROLLOUTS = "', {"grpo", "evaluate", *LAST}),
+        (TABLE, "WIDTH = 132", "WIDTH = 99", {*LAST, *EVALUATIONS}),
+        (PAGE, "STYLES = (", "X = 1\nSTYLES = (", {"report"}),
         (REWARD, '"""', '"""Some words more. ', set()),
         (REWARD, SHAPED, f"# a comment\n{SHAPED}", set()),
         (GRPO, "def main() -> int:\n", "def main() -> int:  # the program\n\n", set()),

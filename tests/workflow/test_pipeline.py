@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,10 @@ from tau2_agent.teachers.baselines import BASELINES
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 TINY = ("--cores", "2", "--configfile", "tiny.yaml")
-AFTER_SFT = {"sft", "evaluate_sft", "grpo", "evaluate", "summary", "cards"}
-AFTER_GRPO = {"grpo", "evaluate", "summary", "cards"}
+LAST = {"summary", "cards", "report"}
+AFTER_SFT = {"sft", "evaluate_sft", "grpo", "evaluate", *LAST}
+AFTER_EVALUATION = {"evaluate_base", "evaluate_sft", "evaluate", *LAST}
+AFTER_GRPO = {"grpo", "evaluate", *LAST}
 
 
 def rerun(project, *config: str) -> set[str]:
@@ -50,6 +53,7 @@ def test_every_stage_left_its_file(tiny_project) -> None:
         "logs/sft.log",
         "logs/grpo.log",
         "results/summary.csv",
+        "results/report.html",
     ):
         assert (folder / name).exists(), name
     assert (folder / "checkpoints/demo_rl_telecom").is_symlink()
@@ -141,15 +145,30 @@ def test_unrelated_key_reruns_nothing(tiny_project, config: str) -> None:
         ("grpo={lr: 1.0e-5}", AFTER_GRPO),
         ("reward={alpha: 0.25}", AFTER_GRPO),
         ("sft={lr: 1.0e-5}", AFTER_SFT),
-        (
-            "evaluation={num_tasks: 3}",
-            {"evaluate_base", "evaluate_sft", "evaluate", "summary", "cards"},
-        ),
+        ("evaluation={num_tasks: 3}", AFTER_EVALUATION),
         ("seed=1", AFTER_SFT | {"base_model", "evaluate_base"}),
     ],
 )
 def test_changed_key_reruns_its_stage_and_what_follows(tiny_project, config, rules) -> None:
     assert rerun(tiny_project, config) == rules
+
+
+def test_an_edit_of_the_reports_template_makes_only_the_report_anew(tiny_copy) -> None:
+    template = tiny_copy.folder / "scripts/tau2_agent/report/templates/report.html.j2"
+    template.write_text(template.read_text("utf-8") + "<!-- edited -->\n", "utf-8")
+    assert rerun(tiny_copy) == {"report"}
+
+
+def test_snakemakes_own_report_holds_the_page_the_table_and_the_evaluations(tiny_copy) -> None:
+    outcome = tiny_copy.run("--configfile", "tiny.yaml", "--report", "report.zip")
+    assert outcome.status == 0, outcome.text
+    with zipfile.ZipFile(tiny_copy.folder / "report.zip") as archive:
+        names = sorted(Path(name).name for name in archive.namelist())
+        # Its own first page, and ours as a result.
+        assert names == [*["eval_test.json"] * 3, *["report.html"] * 2, "summary.csv"]
+        first = archive.read("report/report.html").decode()
+    for text in ("Backend: cpu; model: demo; seed: 0", "results, curves, conversations"):
+        assert text in first
 
 
 def test_other_split_reruns_no_training(tiny_project) -> None:

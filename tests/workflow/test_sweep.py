@@ -29,7 +29,7 @@ def sweep(project):
 
 def test_each_run_makes_what_it_does_not_share(sweep) -> None:
     jobs = sweep.dry_run().jobs
-    assert jobs["summary"] == 1
+    assert jobs["summary"] == jobs["report"] == 1
     made = {rule for rule in jobs if rule.startswith(("seed1_", "low_lr_", "both_"))}
     assert made == {
         *(f"seed1_{rule}" for rule in ("base_model", "sft", "grpo", "evaluate")),
@@ -92,7 +92,7 @@ def test_a_second_run_beside_a_finished_one(tiny_copy) -> None:
     before = (folder / "results/eval_test.json").read_bytes()
     outcome = tiny_copy.run("--cores", "2", "--configfile", "tiny.yaml", "--config", config)
     assert outcome.status == 0, outcome.text
-    assert outcome.jobs == {"low_grpo": 1, "low_evaluate": 1, "summary": 1}
+    assert outcome.jobs == {"low_grpo": 1, "low_evaluate": 1, "summary": 1, "report": 1}
     assert (folder / "results/eval_test.json").read_bytes() == before
     assert (folder / "logs/low/grpo.log").exists()
     with (folder / "results/summary.csv").open() as stream:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tau2_agent.config.sweeps import Run
@@ -82,3 +83,18 @@ def evaluated(run: Run) -> list[str]:
 def all_evaluated(runs: Iterable[Run]) -> list[str]:
     """The evaluation files of all runs, each once."""
     return sorted({file for run in runs for file in evaluated(run)})
+
+
+def all_trained(runs: Iterable[Run]) -> list[tuple[str, str, str]]:
+    """(run, stage, checkpoint) of each training of all runs, once where they share it."""
+    found: dict[str, tuple[str, str]] = {}
+    for run in runs:
+        for stage in ("sft", "rl"):
+            found.setdefault(stage_files(run).models[stage], (run.name or "plain", stage))
+    return [(*training, folder) for folder, training in found.items()]
+
+
+def report_parts() -> list[str]:
+    """What decides how the report looks beside its program, from the project's folder."""
+    parts = Path("scripts/tau2_agent/report")
+    return sorted(str(part) for part in parts.rglob("*") if part.suffix in (".js", ".css", ".j2"))

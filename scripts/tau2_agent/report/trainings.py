@@ -1,0 +1,191 @@
+"""Training curves: which quantities of a stage's logs are shown, under which title.
+
+Both backends write a line a step and a line an episode of a rollout, under names that differ a
+little; what a log does not have is left out. A panel's names are tried in order, the first that a
+row has counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from tau2_agent.files import read_jsonl
+from tau2_agent.report.figures import STAGES
+
+METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A stage's logs. `run` names the run of a sweep, `stage` is sft, rl, …; `folder` the store."""
+
+    run: str
+    stage: str
+    folder: Path
+    metrics: Sequence[Row] = field(default_factory=list)
+    rollouts: Sequence[Row] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """The name for people: the stage, and the run of a sweep."""
+        name = STAGES.get(self.stage, self.stage)
+        return name if self.run == "plain" else f"{name} {self.run}"
+
+    @classmethod
+    def read(cls, run: str, stage: str, folder: Path) -> Training:
+        """Read what the folder holds; a log that is not there is empty."""
+        return cls(run, stage, folder, _read(folder / METRICS), _read(folder / ROLLOUTS))
+
+
+class Panel(NamedTuple):
+    """A chart: label of a line -> names under which a log may have its value."""
+
+    title: str
+    note: str
+    lines: Mapping[str, Sequence[str]]
+
+
+# Of rows of metrics, over steps.
+OF_STEPS = (
+    Panel("Loss", "", {"loss": ["loss"]}),
+    Panel("Validation", "", {"loss": ["eval_loss", "validation/loss", "eval/loss"]}),
+    Panel("Token accuracy", "share of trained tokens", {"accuracy": ["mean_token_accuracy"]}),
+    Panel("KL", "to the model it began with", {"KL": ["kl", "kl_loss"]}),
+    Panel("Entropy", "nats a token", {"entropy": ["entropy", "entropy_loss"]}),
+    Panel("Gradient norm", "", {"norm": ["grad_norm"]}),
+    Panel(
+        "Clipped tokens",
+        "share with a policy ratio outside the bounds",
+        {"clipped": ["clip_ratio/region_mean", "pg_clipfrac"]},
+    ),
+    Panel(
+        "Sampler and trainer",
+        "mean difference of their log probs",
+        {
+            "difference": [
+                "sampling/sampling_logp_difference/mean",
+                "train_rollout_logprob_abs_diff",
+            ]
+        },
+    ),
+    Panel("Learning rate", "", {"rate": ["learning_rate"]}),
+)
+# Of what is said about a whole rollout.
+OF_ROLLOUTS = (
+    Panel("Reward", "mean over episodes", {"tau2's reward": ["reward"], "partial": ["partial"]}),
+    Panel("Shaped reward", "reward + alpha × partial", {"shaped": ["shaped"]}),
+    Panel("Validation", "held-out tasks", {"reward": ["validation_reward", "eval_reward"]}),
+    Panel("Length", "tokens an episode", {"tokens": ["tokens"]}),
+    Panel("Agent turns", "an episode", {"turns": ["agent_turns", "turns"]}),
+    Panel("Dropped groups", "all episodes with the same reward", {"groups": ["dropped_groups"]}),
+    Panel("Groups without a spread", "share; they teach nothing", {"share": ["without_spread"]}),
+    Panel("Sampling", "seconds a rollout", {"seconds": ["seconds"]}),
+)
+
+
+def panels(trainings: Sequence[Training]) -> list[tuple[Panel, str, list[dict[str, Any]]]]:
+    """(panel, axis, rows of `charts.curve`) of one stage's trainings, those with a value only."""
+    several = len(trainings) > 1
+    drawn = []
+    rollouts = {id(one): _by_rollout(one) for one in trainings}
+    for found, axis in ((OF_ROLLOUTS, "rollout"), (OF_STEPS, "step")):
+        for panel in found:
+            rows: list[dict[str, Any]] = []
+            for one in trainings:
+                source = rollouts[id(one)] if axis == "rollout" else _steps(one.metrics)
+                for label, names in panel.lines.items():
+                    line = " ".join([one.run] * several + [label] * (len(panel.lines) > 1))
+                    rows += _points(source, names, line or label)
+            if rows and not _flat_zero(panel, rows):
+                drawn.append((panel, axis, rows))
+    return drawn
+
+
+def ends(training: Training) -> list[dict[str, Any]]:
+    """Where a training's episodes ended: rows of `charts.areas`; empty without rollouts."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for row in training.rollouts:
+        counts[_rollout(row)][row.get("end") or "unknown"] += 1
+    return [
+        {"step": step, "kind": kind.replace("_", " "), "count": counts[step][kind]}
+        for step in sorted(counts)
+        for kind in sorted({kind for of_step in counts.values() for kind in of_step})
+    ]
+
+
+def _read(path: Path) -> list[Row]:
+    """The lines of a log; none if there is no such log. Raises JsonLineError."""
+    return list(read_jsonl(path)) if path.exists() else []
+
+
+def _rollout(row: Row) -> int:
+    """The rollout of an episode; on the CPU it is called by the step that it precedes."""
+    return row.get("rollout", row.get("step"))
+
+
+def _steps(metrics: Sequence[Row]) -> dict[int, Row]:
+    """step -> all that was logged about it."""
+    merged: dict[int, dict[str, Any]] = defaultdict(dict)
+    for row in metrics:
+        step = row.get("step", row.get("rollout"))
+        if row.get("kind", "step") == "step" and isinstance(step, int):
+            merged[step] |= row
+    return dict(sorted(merged.items()))
+
+
+def _by_rollout(training: Training) -> dict[int, Row]:
+    """rollout -> means over its episodes, and what the log says of it."""
+    episodes: dict[int, list[Row]] = defaultdict(list)
+    for row in training.rollouts:
+        episodes[_rollout(row)].append(row)
+    found: dict[int, dict[str, Any]] = {}
+    for rollout, rows in episodes.items():
+        scored = [row for row in rows if row.get("shaped") is not None]
+        found[rollout] = {
+            name: fmean(values)
+            for name in ("reward", "partial", "shaped", "tokens", "agent_turns", "turns")
+            if (values := [row[name] for row in scored if row.get(name) is not None])
+        }
+        found[rollout]["without_spread"] = _without_spread(scored)
+    for row in training.metrics:
+        kind, rollout = row.get("kind"), _rollout(row)
+        if kind in ("tau2", "rollout", "eval") and isinstance(rollout, int):
+            prefix = "validation_" if kind == "eval" else ""
+            said = {f"{prefix}{name}": value for name, value in row.items() if _is_number(value)}
+            found.setdefault(rollout, {}).update(said | found.get(rollout, {}))
+    return dict(sorted(found.items()))
+
+
+def _without_spread(rows: Iterable[Row]) -> float | None:
+    """Share of groups whose episodes all have the same reward."""
+    groups: dict[Any, set[float]] = defaultdict(set)
+    for row in rows:
+        groups[row.get("group", row["task_id"])].add(round(row["shaped"], 9))
+    return fmean(len(rewards) == 1 for rewards in groups.values()) if groups else None
+
+
+def _points(source: Mapping[int, Row], names: Sequence[str], line: str) -> list[dict[str, Any]]:
+    points = []
+    for step, row in source.items():
+        value = next((row[name] for name in names if _is_number(row.get(name))), None)
+        if value is not None:
+            points.append({"step": step, "value": value, "line": line})
+    return points
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _flat_zero(panel: Panel, rows: Sequence[Row]) -> bool:
+    """A quantity that a log names and the recipe does not use, such as KL with weight 0."""
+    return panel.title in ("KL", "Clipped tokens", "Sampler and trainer") and not any(
+        row["value"] for row in rows
+    )
