@@ -1,7 +1,8 @@
 // The token layer: the stream as the model saw and wrote it. Sampled tokens carry their log prob as
 // colour and are what training's loss is on; context is grey and never trained.
 
-const LOWEST = 3; // natural log; at -3 and below the colour is full
+const LOWEST = 3; // natural log; at -3 and below the colour is full …
+const HOTTEST = 65; // … which leaves the text legible, percent
 
 function places(tokens) {
   if (!tokens.first) {
@@ -42,7 +43,7 @@ function tokenNode(tokens, at, log) {
     { class: "token", title: `token ${tokens.ids[at]}\n${chance}` },
     visible(piece),
   );
-  node.style.setProperty("--heat", `${Math.round(100 * Math.min(log / LOWEST, 1))}%`);
+  node.style.setProperty("--heat", `${Math.round(HOTTEST * Math.min(log / LOWEST, 1))}%`);
   return node;
 }
 
@@ -79,11 +80,11 @@ function drawRest(tokens, from) {
 }
 
 function drawLegend(tokens) {
+  const prompt = count(tokens.prompt, "token");
   return el(
     "p",
     { class: "legend" },
-    el("span", {}, "Training has its loss on sampled tokens and on nothing else. The first prompt,"),
-    el("span", {}, `${count(tokens.prompt, "token")} of context, is not kept.`),
+    el("span", {}, `Training has its loss on sampled tokens only. The first prompt (${prompt}) is not kept.`),
     el("span", { class: "scale", "aria-hidden": "true" }),
     el("span", {}, `log prob 0 to −${LOWEST} and below`),
   );

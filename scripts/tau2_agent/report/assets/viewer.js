@@ -156,7 +156,7 @@ function drawModel(cell, open) {
       "a",
       {
         href: link(one),
-        class: `trial${open(one) ? " here" : ""}`,
+        class: `trial${open(one) ? " open" : ""}`,
         title: `trial ${one.trial}: ${outcome(one)}`,
       },
       el("span", dot(one)),
