@@ -7,6 +7,9 @@ import importlib
 import inspect
 import os
 import pkgutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +19,7 @@ from tau2_agent.errors import InputError, PipelineError
 from tau2_agent.llm.failures import LLMFailure
 from tau2_agent.rollout.trajectory import EpisodeEnd, UserFailure
 
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 # What ends a turn or an episode, and never a program.
 INSIDE = {EpisodeEnd, UserFailure, "RejectedTrace", "_Retryable"}
 
@@ -70,6 +74,16 @@ def test_a_full_disk_names_the_place(capsys) -> None:
 )
 def test_statuses(value, status, capsys) -> None:
     assert ended(value, capsys)[0] == status
+
+
+def test_a_reader_that_has_enough_is_no_mistake() -> None:
+    program = SCRIPTS / "show_config.py"
+    words = f"{sys.executable} {program} | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", words], capture_output=True, encoding="utf-8", cwd=SCRIPTS.parent
+    )
+    assert done.stderr.count("Traceback") == 0 and "BrokenPipe" not in done.stderr
+    assert len(done.stdout.splitlines()) == 2
 
 
 def test_every_error_of_the_package_can_be_mended_or_stays_inside() -> None:

@@ -37,8 +37,13 @@ def run(main: Callable[[], int | None]) -> None:
     _speak_utf8()
     try:
         status = main()
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read, such as `head`, has enough; nor may the interpreter complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         if is_disk_full(error):
             error = DiskFull(disk_full_place(error))
