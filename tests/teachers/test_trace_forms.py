@@ -20,7 +20,7 @@ from tau2_agent.benchmark.environment import (
     user_tools,
 )
 from tau2_agent.benchmark.tasks import load_tasks
-from tau2_agent.rollout.trajectory import agent_view, as_chat
+from tau2_agent.rollout.trajectory import OFFICIAL_ENDS, EndReason, agent_view, as_chat
 from tau2_agent.teachers.trace_checks import RejectedTrace, TraceRules, checked
 from tau2_agent.teachers.trace_forms import as_trace
 
@@ -113,6 +113,24 @@ def null_content(trace, dice):
         message.setdefault("tool_calls", dice.choice([None, []]))
 
 
+def texts_in_parts(trace, dice):
+    for message in trace["messages"]:
+        if message["content"]:
+            cut = dice.randrange(len(message["content"]))
+            parts = message["content"][:cut], message["content"][cut:]
+            message["content"] = [{"type": "text", "text": part} for part in parts]
+
+
+def the_systems_other_name(trace, dice):
+    trace["messages"][0]["role"] = "developer"
+
+
+def calls_as_text(trace, dice):
+    for message in trace["messages"]:
+        if message.get("tool_calls"):
+            message["tool_calls"] = json.dumps(message["tool_calls"])
+
+
 def lists_as_text(trace, dice):
     for name in ("messages", "tools"):
         trace[name] = json.dumps(trace[name], ensure_ascii=dice.random() < 0.5)
@@ -136,6 +154,9 @@ FORMS = [
     null_content,
     more_fields,
     metadata_as_text,
+    texts_in_parts,
+    the_systems_other_name,
+    calls_as_text,
     lists_as_text,  # the last: the others look inside
 ]
 
@@ -189,7 +210,7 @@ def pack(messages):
 
 # --- its own words --------------------------------------------------------------------------------
 
-PLACES = ["", "metadata", "info", "extra_info", "reward_info"]
+PLACES = ["", "metadata", "info", "extra_info", "reward_info", "evaluation", "info.reward_info"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -199,8 +220,16 @@ PLACES = ["", "metadata", "info", "extra_info", "reward_info"]
     word=st.sampled_from(
         [
             *(("reward", value) for value in (0, 0.0, 0.99, "0.5", -1, False)),
-            *((name, False) for name in ("success", "solved", "passed")),
-            *(("end", name) for name in ("max_steps", "agent_error", "timeout", "truncated")),
+            *((name, False) for name in ("success", "Solved", "passed", "is_correct", "resolved")),
+            *((name, "failed") for name in ("result", "outcome", "status", "success")),
+            *((name, 0) for name in ("final_reward", "total_reward", "Reward", "task_success")),
+            ("rewards", [0, 0.5]),
+            *(("end", name) for name in EndReason if name not in OFFICIAL_ENDS),
+            *(("end", name) for name in ("Max Steps", "TerminationReason.MAX_STEPS", "max-turns")),
+            ("finish_reason", "length"),
+            ("stop_reason", "max_tokens"),
+            ("exit_reason", "exit_cost_limit"),
+            ("truncated", True),
             ("termination_reason", "too_many_errors"),
             ("end_reason", "user_error"),
         ]
@@ -213,14 +242,61 @@ def test_what_says_that_it_failed_is_not_taught(number, place, word, claims):
         trace.pop("reward")
         trace.pop("end")
     name, value = word
-    if place:
-        trace[place] = {name: value}
-    else:
-        trace[name] = value
+    *outer, last = [*filter(None, place.split(".")), name]
+    inner = trace
+    for key in outer:
+        inner = inner.setdefault(key, {})
+    inner[last] = value
     with pytest.raises(RejectedTrace) as caught:
         checked(as_trace(trace), RULES)
     assert caught.value.kind in ("reward", "end")
-    assert str(value)[:4] in caught.value.detail or f"{float(value):g}" in caught.value.detail
+    assert name in caught.value.detail or "it ended by" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("words", "taken"),
+    [
+        # a score may be on another scale than a reward that is there, too
+        ({"score": 0.4, "reward": 1}, True),
+        ({"score": 0.4, "reward": None}, False),
+        ({"score": 87, "reward": None}, True),
+        ({"rewards": [0, 0, 1], "reward": None}, True),
+        ({"success": "yes", "result": "passed", "status": "stored"}, True),
+        # what a reward is made of is no reward, nor is what is said of a server's last answer
+        ({"reward_info": {"reward": 1, "action_checks": {"reward": 0}}}, True),
+        ({"finish_reason": "stop", "reward": None}, True),
+        ({"finish_reason": "tool_calls", "reward": None}, True),
+        ({"end": " USER_STOP", "reward": None}, True),
+        ({"task": {"status": "failed"}}, True),
+    ],
+)
+def test_other_words_for_the_same(words, taken):
+    trace = TRACES[0] | words
+    if taken:
+        assert checked(as_trace(trace), RULES)["end"] == "user_stop"
+        return
+    with pytest.raises(RejectedTrace, match=r"score 0\.4"):
+        checked(as_trace(trace), RULES)
+
+
+@pytest.mark.parametrize("stop", ["###STOP###", "###TRANSFER###", "###OUT-OF-SCOPE###"])
+def test_the_users_stop_words_are_the_end_and_the_users(stop):
+    trace = copy.deepcopy(TRACES[0])
+    said = [m for m in trace["messages"][2:] if m["content"] and m["role"] != "tool"]
+    for message in said[:-1]:
+        whole, message["content"] = message["content"], f"{message['content']} {stop}"
+        with pytest.raises(RejectedTrace, match=f"has {stop}") as caught:
+            checked(trace, RULES)
+        assert caught.value.kind == {"user": "order", "assistant": "markup"}[message["role"]]
+        message["content"] = whole
+    assert checked(trace, RULES) == TRACES[0]
+
+
+def test_half_a_character_within_arguments_as_text_is_refused():
+    trace = copy.deepcopy(TRACES[0])
+    calls_of(trace)[0]["function"]["arguments"] = '{"phone_number": "\\ud83d"}'
+    with pytest.raises(RejectedTrace, match=r"arguments.*surrogates not allowed"):
+        checked(trace, RULES)
 
 
 def test_a_word_for_the_end_that_nobody_knows_needs_a_reward():

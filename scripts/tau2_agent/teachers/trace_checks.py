@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,11 +41,16 @@ from tau2_agent.benchmark.tasks import UnknownTask, get_task
 from tau2_agent.llm.markup import leaked
 from tau2_agent.records.episode_row import SOLVED, first_problem
 from tau2_agent.rollout.chat_template import ChatCodec
-from tau2_agent.rollout.episode import GREETING
-from tau2_agent.rollout.trajectory import OFFICIAL_ENDS, EndReason
+from tau2_agent.rollout.episode import GREETING, OUT_OF_SCOPE, STOP, TRANSFER
+from tau2_agent.rollout.trajectory import OFFICIAL_ENDS
 from tau2_agent.teachers.trace_forms import ends, rewards
 
-_FAILED = frozenset(EndReason) - OFFICIAL_ENDS | {"judge_stop", "max_turns", "truncated", "error"}
+# Ends without success, tau2's and others'.
+_FAILED = re.compile(
+    r"max|limit|length|error|time_?d?_?out|trunc|abort|fail|crash|cancel|filter|judge_stop"
+)
+_OF_SERVERS = {"stop", "end_turn", "tool_calls", "tool_use", "eos"}  # the end of a last answer
+_STOPS = (STOP, TRANSFER, OUT_OF_SCOPE)
 GREETED = {"role": "assistant", "content": GREETING}
 
 
@@ -129,10 +135,12 @@ def _own_words(row: dict[str, Any]) -> tuple[float | None, str | None]:
             raise RejectedTrace("reward", f"{place} {reward:g}; only solved tasks are taught")
     end = None
     for said in ends(row):
-        if said not in OFFICIAL_ENDS and (said in _FAILED or reward is None):
+        unknown = said not in OFFICIAL_ENDS | _OF_SERVERS
+        if _FAILED.search(said) or (unknown and reward is None):
             good = " or ".join(sorted(OFFICIAL_ENDS))
             raise RejectedTrace("end", f"it ended by {said!r:.80}; tau2 solves only by {good}")
-        end = said
+        if said in OFFICIAL_ENDS or (unknown and end is None):
+            end = said
     return reward, end
 
 
@@ -161,6 +169,11 @@ def _check_turns(messages: list[dict]) -> None:
     trained = 0
     for number, message in enumerate(messages[2:], start=3):
         role = message["role"]
+        if stop := next((stop for stop in _STOPS if stop in message["content"]), None):
+            if role == "assistant":
+                raise RejectedTrace("markup", f"message {number} has {stop}, the user's word")
+            if role == "user" and number < len(messages):
+                raise RejectedTrace("order", f"message {number} has {stop}: the user ended there")
         if role not in expected:
             wanted = " or ".join(sorted(expected))
             raise RejectedTrace("order", f"message {number} is of {role}, expected {wanted}")
@@ -240,7 +253,9 @@ class _Function(BaseModel):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value, parse_constant=_no_number)
+            read = json.loads(value, parse_constant=_no_number)
+            json.dumps(read, ensure_ascii=False).encode()  # \\ud83d is half a character
+            return read
         except ValueError as error:
             raise ValueError(f"no JSON: {error}") from None
         except RecursionError:

@@ -10,15 +10,25 @@ on (trace_checks.py).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from tau2_agent.benchmark.environment import domain_policy, prompt_tools, system_prompt
 
 _TEXTS = ("messages", "tools", "metadata", "info", "extra_info", "reward_info")
-_PLACES = ("metadata", "info", "extra_info", "reward_info")  # where else a trace says how it went
-_SUCCESS = ("success", "solved", "passed")
-_ENDS = ("end", "termination_reason", "end_reason")
+# Words in which others say how a conversation went, wherever in a row they stand.
+_REWARD = re.compile(
+    r"(?:final_|total_|task_|episode_|mean_)?rewards?"
+    r"|(?:is_|task_)?(?:success|successful|solved|pass|passed|correct|resolved)"
+)
+_SCORE = re.compile(r"(?:final_|total_|task_)?scores?")
+_OUTCOME = re.compile(r"(?:final_|task_)?(?:result|outcome|status|verdict)")
+_END = re.compile(r"end|(?:end|termination|stop|finish|done|exit)_reason|termination")
+_YES, _NO = {"true", "yes", "success", "passed"}, {"false", "no", "failed", "failure", "fail"}
+_DEPTH = 4
+# Parts of a row that say nothing of the whole: tau2 gives each check a reward of its own.
+_NOT_IN = {"messages", "tools", "task", "tasks", "user_scenario"}
 
 
 def as_trace(row: Any, info: dict[str, Any] | None = None) -> Any:
@@ -42,26 +52,47 @@ def as_trace(row: Any, info: dict[str, Any] | None = None) -> Any:
 
 
 def rewards(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """(Where it is said, reward) for each reward that a row gives itself; success counts as one."""
-    for place, said in _said(row):
-        for name in ("reward", *_SUCCESS):
-            if said.get(name) is not None:
-                yield f"{place}{name}", said[name]
+    """(Where it is said, reward) for each reward that a row gives itself; success counts as one.
+
+    A score counts where no reward is said: it may be on a scale of its own.
+    """
+    said = [(place, name, _as_number(value)) for place, name, value in _said(row)]
+    found = [(place, value) for place, name, value in said if _REWARD.fullmatch(name)]
+    found = found or [(place, value) for place, name, value in said if _SCORE.fullmatch(name)]
+    yield from found
+    for place, name, value in said:
+        if _OUTCOME.fullmatch(name) and value in (0.0, 1.0):
+            yield place, value
 
 
 def ends(row: dict[str, Any]) -> Iterator[str]:
-    """Each name that a row gives to the end of its conversation."""
-    for _, said in _said(row):
-        for name in _ENDS:
-            if isinstance(said.get(name), str) and said[name]:
-                yield said[name]
+    """Each name that a row gives to the end of its conversation, as tau2 spells such names."""
+    for _, name, value in _said(row):
+        if _END.fullmatch(name) and isinstance(value, str) and value:
+            yield re.sub(r"[\s-]+", "_", value.rpartition(".")[2].strip().lower())
+        elif name == "truncated" and value is True:
+            yield name
 
 
-def _said(row: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "", row
-    for place in _PLACES:
-        if isinstance(row.get(place), dict):
-            yield f"{place}.", row[place]
+def _said(row: dict[str, Any], place: str = "", depth: int = 0) -> Iterator[tuple[str, str, Any]]:
+    """(Place, key in small letters, value) of what a row says of itself, not in its messages."""
+    for key, value in row.items():
+        name = str(key).lower()
+        if isinstance(value, dict):
+            # What a reward is made of is no reward.
+            below = depth + 1 if name != "reward_info" else _DEPTH
+            if name not in _NOT_IN and depth < _DEPTH:
+                yield from _said(value, f"{place}{key}.", below)
+        if value is not None:
+            yield f"{place}{key}", name, value
+
+
+def _as_number(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().lower() in _YES | _NO:
+        return float(value.strip().lower() in _YES)
+    if isinstance(value, list) and value and all(isinstance(one, int | float) for one in value):
+        return max(value)  # a reward a turn
+    return value
 
 
 def _official(info: dict[str, Any]) -> bool:
@@ -84,6 +115,8 @@ def _from_text(text: str) -> Any:
 def _messages(given: list[Any]) -> Iterator[Any]:
     """The messages that the agent saw or wrote."""
     for message in given:
+        if isinstance(message, dict):
+            message = _plain(message)
         if not isinstance(message, dict):
             yield message
         elif isinstance(message.get("tool_messages"), list):  # tau2's MultiToolMessage
@@ -98,6 +131,23 @@ def _messages(given: list[Any]) -> Iterator[Any]:
             yield message | {"tool_calls": [_call(call) for call in message["tool_calls"]]}
         else:
             yield message
+
+
+def _plain(message: dict[str, Any]) -> dict[str, Any]:
+    """Without what OpenAI's interface also takes: texts in parts, another name of the system."""
+    changed = {}
+    content, calls = message.get("content"), message.get("tool_calls")
+    if isinstance(content, list) and all(_is_text(part) for part in content):
+        changed["content"] = "".join(part["text"] for part in content)
+    if isinstance(calls, str):
+        changed["tool_calls"] = _from_text(calls)
+    if message.get("role") == "developer":
+        changed["role"] = "system"
+    return message | changed
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") == "text" and isinstance(part["text"], str)
 
 
 def _result(message: dict[str, Any]) -> dict[str, Any]:
@@ -117,6 +167,8 @@ def _call(call: Any) -> Any:
 
 
 def _as_id(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number else value
 
