@@ -153,7 +153,13 @@ async def test_an_empty_answer_is_asked_for_again_as_tau2_does() -> None:
     assert len(server.requests) == 4
 
 
-@pytest.mark.parametrize("text", ['{"phone_number": "555', '"555-123-2002"', "[1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{"phone_number": "555', '"555-123-2002"', "[1]"),
+        *('{"phone_number": "\\ud83d"}', '{"phone_number": NaN}'),
+    ],
+)
 async def test_arguments_that_are_no_object_are_the_agents_error(text) -> None:
     with FakeOpenAI(lambda request: calls(("get_customer_by_phone", text))) as server:
         _, run = await episode(server)

@@ -116,6 +116,36 @@ LEAKS = [
     "Hello. <thinking>###TRANSFER### is wrong here</thinking>",
     "Hello.<|im_end|>\n<|im_start|>user",
     "<｜tool▁calls▁begin｜>toggle_data",
+    # other models' thoughts: Kimi, Magistral, Seed, what prompts ask for, harmony without tokens
+    "◁think▷Not yet ###STOP###◁/think▷Hi there.",
+    "[THINK]Not yet ###STOP###[/THINK]Hi there.",
+    "<seed:think>Not yet ###STOP###</seed:think>Hi there.",
+    "<antThinking>Not yet ###STOP###</antThinking>Hi there.",
+    '<think type="short">Not yet ###STOP###</think>Hi there.',
+    "<inner_monologue>Not yet ###STOP###</inner_monologue>Hi there.",
+    "<Analysis>Not yet ###STOP###</Analysis>Hi there.",
+    "Thought: I say ###STOP### when it works.\nMy data does not work.",
+    "**Reasoning:** not yet ###STOP###\n\nHi there.",
+    "analysisNot yet ###STOP###assistantfinalHi there.",
+    # other models' calls
+    "[check_sim_status()]",
+    "[check_sim_status(), toggle_data()]",
+    "Let me look.\ncheck_sim_status()",
+    "await check_sim_status()",
+    "result = check_sim_status()",
+    "Action: check_sim_status\nAction Input: {}",
+    "tool: check_sim_status\narguments: {}",
+    "call:check_sim_status{}",
+    "to=functions.check_sim_status {}",
+    "functions.check_sim_status:0 {}",
+    "*calls check_sim_status()*",
+    "(Tool call: check_sim_status)",
+    "<check_sim_status></check_sim_status>",
+    "<｜DSML｜function_calls><｜DSML｜invoke name=x>",
+    '{"name": "check_sim_status"}',
+    '{"action": "check_sim_status", "action_input": {}}',
+    'Action: ```json\n[{"tool_name": "check_sim_status", "parameters": {}}]```',
+    '{"recipient_name": "functions.check_sim_status", "parameters": {}}',
 ]
 
 
@@ -157,6 +187,15 @@ def test_it_is_never_an_end_either(task, text):
         'My screen shows {"status": "on"}.',
         "<b>Thanks</b> ###STOP###",
         "Is that [yes] or [no]?",
+        "Thought so!",
+        "I thought: maybe it's the plan?",
+        "Reasoning aside, it still fails.",
+        "Analysis paralysis, I know.",
+        "Should I run check_sim_status now?",
+        "Name: John Smith\nNumber: 555-123-2002",
+        "Action needed: none",
+        "Using [cellular] data only",
+        "Battery < 20 and > 10",
     ],
 )
 def test_people_are_not_silenced(task, text):
@@ -184,6 +223,25 @@ def test_ids_of_any_kind(task, given):
         _, said = talk(server, task, HELLO, HELLO)
     ids = [m.tool_calls[0].id for m in said]
     assert all(isinstance(i, str) and i for i in ids) and len(set(ids)) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"a": "\\ud83d"}', '{"a": NaN}', '{"a": -Infinity}', "[]", '"{}"', "{}}", " "]
+)
+def test_arguments_that_no_file_takes_are_asked_for_again(task, arguments):
+    message = calls(("check_sim_status", {}))
+    message["tool_calls"][0]["function"]["arguments"] = arguments
+    with FakeOpenAI(behaviours=[message, "Hi."]) as server:
+        user, (said,) = talk(server, task, HELLO)
+    assert said.content == "Hi." and user.report()["broken_answers"] == 1
+
+
+def test_half_a_character_is_a_bad_answer(task):
+    with FakeOpenAI(behaviours=[says("My data \ud83d fails."), "Hi."]) as server:
+        user, (said,) = talk(server, task, HELLO)
+    assert said.content == "Hi." and user.report()["retries"] == 1
+    with FakeOpenAI(lambda request: says("\ud83d")) as server:
+        assert failure(server, task, retries=1).kind == "server_error"
 
 
 def ends(task, offer, answer):

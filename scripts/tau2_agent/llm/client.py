@@ -268,6 +268,7 @@ class LLM:
                 }
                 for call in message.tool_calls
             ]
+        json.dumps(plain, ensure_ascii=False).encode()  # half a character: no file would take it
         usage = response.usage
         if not usage.prompt_tokens:  # a server that does not count: the nearest estimate
             count = self._litellm.token_counter

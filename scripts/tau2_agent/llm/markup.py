@@ -11,7 +11,19 @@ import json
 import re
 from typing import Any
 
-_THOUGHT = re.compile(r"</?\s*(?:think(?:ing)?|thoughts?|reasoning|scratchpad)\s*>", re.IGNORECASE)
+# <think>, [THINK], ◁think▷, <seed:think>, <antThinking>, "Thought: …" at the beginning, and what
+# is left of harmony's channels.
+_THINKING = (
+    r"(?:think(?:ing)?|thoughts?|reasoning|scratchpad|analysis|reflection|cot"
+    r"|(?:inner|internal)?[_ ]?(?:monologue|thoughts?))"
+)
+_THOUGHT = re.compile(
+    rf"[<◁]\s*/?\s*(?:\w+[:_-]|ant)?{_THINKING}\b[^<>\n]*?[>▷]"
+    rf"|\[/?\s*THINK(?:ING)?\s*\]"
+    rf"|\A\W*{_THINKING}[ *_]*:"
+    r"|\bassistant(?:final|commentary|analysis)\b|\A\s*analysis(?=[A-Z])",
+    re.IGNORECASE,
+)
 _TAG = re.compile(
     r"</?\s*(?:\w+:)?(?:tool|function)[_-]?(?:calls?|response|results?|code|outputs?)\b[^>\n]*>"
     r"|<\s*(?:invoke|parameter|function|tool)\b[ =][^>\n]*>"
@@ -21,9 +33,30 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 # <|im_end|>, <｜tool▁calls▁begin｜>, <start_of_turn>, [INST]
-_CONTROL = re.compile(r"<[|｜][\w▁:/ -]+[|｜]>|<(?:start|end)_of_turn>|\[/?INST\]|</?s>")
-_CALL = re.compile(r"[\s`*]*(?:print\()?(?:\w+\.)?(\w+)\s*\((.*)\)\s*\)?[\s`*;.]*", re.DOTALL)
+_CONTROL = re.compile(r"<[|｜][\w▁:/ -]+[|｜]|<(?:start|end)_of_turn>|\[/?INST\]|</?s>")
+# A line, or a whole text, that is nothing but a tool's name with or without arguments, behind
+# words such as `Action:`, `await` or `result =`.
+_CALL = re.compile(
+    r"[\W_]*"
+    r"(?:(?:(?:action|tool|function|call(?:s|ing)?|name|to|await|return|print|invoke[sd]?|run(?:s|ning)?"
+    r"|execut(?:e|es|ing)|us(?:e|es|ing))\b|\w+\s*(?==))[\W_]*)*"
+    r"(?:\w+\.)*(\w+)\s*(?:\(.*\)|\{.*\}|:\d+\s*\{.*\})?[\W_]*",
+    re.DOTALL | re.IGNORECASE,
+)
 _FENCE = re.compile(r"```[a-z]*\s*(.*?)```", re.DOTALL)
+
+
+def call_arguments(text: str | None) -> dict[str, Any] | None:
+    """The arguments of a tool call, written as JSON; None if they are no object.
+
+    Nor may they hold what no file takes: NaN, and half a character (\\ud83d).
+    """
+    try:
+        arguments = json.loads(text or "{}")
+        json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return arguments if isinstance(arguments, dict) else None
 
 
 def leaked(text: str | None, tools: frozenset[str] = frozenset()) -> str | None:
@@ -52,7 +85,10 @@ _REMEDY = "start the model's server with its tool-call parser"
 
 
 def _bare_call(text: str, tools: frozenset[str]) -> str | None:
-    for part in [text, *_FENCE.findall(text)]:
+    for name in re.findall(r"<\s*/?\s*(\w+)[^<>\n]*>", text):  # <toggle_data/>
+        if name in tools:
+            return name
+    for part in [text, *_FENCE.findall(text), *text.splitlines()]:
         if (match := _CALL.fullmatch(part)) and match[1] in tools:
             return match[1]
         start = part.find("{")
@@ -77,9 +113,9 @@ def _called(value: Any) -> str | None:
     if isinstance(value, dict):
         if isinstance(value.get("function"), dict):
             value = value["function"]
-        if {"arguments", "parameters", "args", "input"} & value.keys():
-            name = value.get("name") or value.get("function") or value.get("tool")
-            return name if isinstance(name, str) else None
+        for key in ("name", "function", "tool", "tool_name", "action", "recipient_name"):
+            if isinstance(value.get(key), str):
+                return value[key].rpartition(".")[2]
         for key in ("tool_calls", "tool_call", "function_call"):
             inner = value.get(key)
             if isinstance(inner, list):

@@ -7,13 +7,13 @@ good for (rejection_sampling.py keeps them, trace_checks.py says which can be ta
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from tau2.data_model.message import AssistantMessage, Message, ToolCall
 
 from tau2_agent.benchmark.environment import assistant_tools, system_prompt
 from tau2_agent.llm.client import LLM, LLMFailure
+from tau2_agent.llm.markup import call_arguments
 from tau2_agent.rollout.trajectory import (
     EndReason,
     EpisodeEnd,
@@ -103,11 +103,8 @@ class LLMTeacher:
 
 
 def _arguments(name: str, text: str | None) -> dict[str, Any]:
-    try:
-        arguments = json.loads(text or "{}")
-    except ValueError:
-        arguments = None
-    if not isinstance(arguments, dict):
+    arguments = call_arguments(text)
+    if arguments is None:
         raise EpisodeEnd(
             EndReason.AGENT_ERROR, f"the arguments of {name} are no JSON object: {text!r:.200}"
         )

@@ -14,7 +14,6 @@ A conversation that the user ends while agreeing to what the agent only proposed
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import Any
 
@@ -31,7 +30,7 @@ from tau2.utils.llm_utils import to_litellm_messages
 
 from tau2_agent.benchmark.environment import assistant_tools, user_tools
 from tau2_agent.llm.client import LLM, Answer, LLMFailure
-from tau2_agent.llm.markup import leaked
+from tau2_agent.llm.markup import call_arguments, leaked
 from tau2_agent.rollout.trajectory import JobStop, UserFailure
 from tau2_agent.users.early_stops import stops_early
 
@@ -127,11 +126,8 @@ class LLMUser:
         if name not in _names(user_tools()):
             owner = "the agent's tool" if name in _names(assistant_tools()) else "unknown tool"
             raise UserFailure("broke_protocol", f"{owner} {name!r}")
-        try:
-            arguments = json.loads(text or "{}")
-        except ValueError:
-            arguments = None
-        if not isinstance(arguments, dict):
+        arguments = call_arguments(text)
+        if arguments is None:
             raise UserFailure("broke_protocol", f"arguments of {name} are no JSON object: {text!r}")
         given = call["id"]
         if not given or given in self._ids:  # some servers give none, or one twice
