@@ -18,8 +18,7 @@ from typing import Any
 from tau2_agent import cli
 from tau2_agent.preflight import host as machine
 from tau2_agent.preflight.checks import findings
-from tau2_agent.preflight.finding import Finding
-from tau2_agent.preflight.requirements import Requirements, hardware
+from tau2_agent.preflight.requirements import Finding, Requirements, hardware
 
 SIGNS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def test_files_that_are_named_exist(page: Path) -> None:
     named = {name for name in named if not name.startswith(MADE)}
     missing = [name for name in named if not any((ROOT / base / name).exists() for base in BASES)]
     assert not missing
+
+
+def test_files_that_docstrings_name_exist() -> None:
+    foreign = {"evaluator/review_llm_judge.py", "megatron/training/arguments.py"}  # of others
+    foreign |= {"slime/utils/arguments.py", "server_args.py"}
+    files = {file.relative_to(ROOT).as_posix() for file in (ROOT / "scripts").rglob("*.py")}
+    missing = []
+    for name in sorted(files):
+        tree = ast.parse((ROOT / name).read_text(encoding="utf-8"))
+        for named in re.findall(r"(?<![\w*}])[\w/]+\.py\b", ast.get_docstring(tree) or ""):
+            if named not in foreign and not any(f"/{file}".endswith(f"/{named}") for file in files):
+                missing.append(f"{name}: {named}")
+    assert not missing, "renamed? say where it is now"
 
 
 def test_readme_is_read_in_one_sitting() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tau2_agent.config.machine import Resources
+from tau2_agent.config.settings_machine import Resources
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = Path(sys.executable).parent / "uv"

@@ -15,7 +15,7 @@ from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.trajectory import EndReason
 from tau2_agent.teachers import answers
 from tau2_agent.teachers.scripted import TRANSFER_TEXT, ScriptedTeacher
-from tau2_agent.users.scripted.utterances import parse
+from tau2_agent.users.scripted.understanding import parse
 
 NEEDS_TRANSFER = re.compile(r"lock_sim_card_pin|contract_end_suspension")
 

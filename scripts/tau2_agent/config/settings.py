@@ -28,8 +28,8 @@ from tau2_agent.config.fields import (
     WholeAtLeast0,
     no_zero,
 )
-from tau2_agent.config.machine import Resources, Slime, Tracking
-from tau2_agent.config.players import Phrasing, Traces, User
+from tau2_agent.config.settings_machine import Resources, Slime, Tracking
+from tau2_agent.config.settings_players import Phrasing, Traces, User
 
 # Tests compare these names with what the packages offer that they belong to.
 SPLITS = (

@@ -17,9 +17,8 @@ from tau2_agent.errors import PipelineError
 from tau2_agent.files import read_jsonl
 from tau2_agent.preflight import host as machines
 from tau2_agent.preflight import slime_checks
-from tau2_agent.preflight.finding import Finding
 from tau2_agent.preflight.host import Machine
-from tau2_agent.preflight.requirements import Requirements, memory_gib, store_bytes
+from tau2_agent.preflight.requirements import Finding, Requirements, memory_gib, store_bytes
 from tau2_agent.processes import LOCAL, listens
 from tau2_agent.training.slime.install import Install
 from tau2_agent.weights import WeightsError, require_readable

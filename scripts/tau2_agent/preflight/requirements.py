@@ -1,4 +1,5 @@
-"""What a job wants from the machine that it runs on, and how much memory and disk that is at least.
+"""What a job wants from the machine that it runs on: how much memory and disk that is at least, and
+how a check says what it found.
 
 Elsewhere: what the machine has (host.py), and whether that is enough (checks.py).
 """
@@ -10,7 +11,7 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tau2_agent.training.megatron.model_args import FAMILIES, read_config
 from tau2_agent.training.megatron.model_size import parameter_count, parameters_on_a_gpu
@@ -23,6 +24,14 @@ CHECKPOINT_BYTES = 2 + 12  # torch_dist with optimizer
 WEIGHTS_BYTES = 2  # bf16, in a checkpoint without optimizer and in a Hugging Face folder
 LOGIT_COPIES_BYTES = 16  # a token and a word of the vocabulary: bf16, fp32, softmax, gradient
 OVERHEAD_GIB = 3.0  # CUDA context, NCCL, kernels
+
+
+class Finding(NamedTuple):
+    """What one check found. level: "ok", "warning" or "failure"."""
+
+    level: str
+    check: str
+    text: str
 
 
 @dataclass(frozen=True)

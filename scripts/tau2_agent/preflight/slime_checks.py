@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tau2_agent.preflight.finding import Finding
-from tau2_agent.preflight.requirements import Requirements
+from tau2_agent.preflight.requirements import Finding, Requirements
 from tau2_agent.training.megatron.model_args import (
     ModelConfigError,
     is_moe,

@@ -13,12 +13,15 @@ from tau2.data_model.tasks import Task
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.records.counters import count
-from tau2_agent.records.ends import user_end
 from tau2_agent.reward.scoring import DEFAULT_WEIGHTS, Score, score
+from tau2_agent.rollout.episode import OUT_OF_SCOPE, STOP, TRANSFER
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
 from tau2_reward_shaping import PartialWeights
 
 SOLVED = 1.0 - 1e-6  # tau2's `is_successful`
+# The user simulator's words that end an episode, in the order in which a message that has several
+# is told. All are tau2's `user_stop`; out of scope is the simulator's choice, often its failure.
+USER_ENDS = {"transfer": TRANSFER, "out_of_scope": OUT_OF_SCOPE, "stop": STOP}
 
 
 class ResultsError(PipelineError):
@@ -35,7 +38,7 @@ class EpisodeRow(BaseModel):
     end: EndReason
     detail: str = ""
     failure: str = ""  # of the user simulator, by kind
-    user_end: str = ""  # which of the user's words ended it: a name of ends.USER_ENDS
+    user_end: str = ""  # which of the user's words ended it: a name of USER_ENDS
     reward: float | None = None
     partial: float | None = None
     steps: int = 0
@@ -102,6 +105,14 @@ def episode_row(
         if keep_messages
         else None,
     )
+
+
+def user_end(trajectory: Trajectory) -> str:
+    """A name of `USER_ENDS`; "" for an episode that the user did not end."""
+    if trajectory.end is not EndReason.USER_STOP or not trajectory.messages:
+        return ""
+    said = trajectory.messages[-1].content or ""
+    return next((name for name, word in USER_ENDS.items() if word in said), "")
 
 
 def first_problem(error: ValidationError) -> str:

@@ -12,8 +12,8 @@ from tau2_agent.rollout.trajectory import UserFailure
 from tau2_agent.teachers.baselines import make_agent
 from tau2_agent.users.registry import make_user
 from tau2_agent.users.scripted.lexicon import CHECKS
+from tau2_agent.users.scripted.understanding import parse
 from tau2_agent.users.scripted.user import PATIENCE, ScriptedUser
-from tau2_agent.users.scripted.utterances import parse
 
 GREETING = "Hi! How can I help you today?"
 

@@ -16,7 +16,7 @@ from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.episode import run_episode
 from tau2_agent.teachers.baselines import make_agent
 from tau2_agent.users.registry import Users, make_user
-from tau2_agent.users.scripted import phrases, result_phrases
+from tau2_agent.users.scripted import phrasings, result_phrasings
 from tau2_agent.users.scripted.scenario import Scenario
 from tau2_agent.users.scripted.user import ScriptedUser
 from tau2_agent.users.scripted.voice import PHRASINGS, Voice
@@ -73,12 +73,12 @@ async def test_words_are_drawn_by_seed_task_and_sample():
 
 def test_the_two_sets_have_nothing_in_common():
     def parts(phrasing):
-        words = phrases.TRAIN if phrasing == "train" else phrases.HELD_OUT
-        moods = phrases.MOODS[phrasing].values()
+        words = phrasings.TRAIN if phrasing == "train" else phrasings.HELD_OUT
+        moods = phrasings.MOODS[phrasing].values()
         yield from itertools.chain(*words.values(), *itertools.chain(*moods))
-        yield from itertools.chain(*(words[phrasing] for _, words in result_phrases.ROWS))
-        yield from phrases.LOOKED[phrasing] + phrases.DID[phrasing]
-        yield from phrases.TYPOS[phrasing].values()
+        yield from itertools.chain(*(words[phrasing] for _, words in result_phrasings.ROWS))
+        yield from phrasings.LOOKED[phrasing] + phrasings.DID[phrasing]
+        yield from phrasings.TYPOS[phrasing].values()
 
     def plain(part):
         return " ".join(PLACE.sub("X", part).lower().split())
@@ -90,11 +90,11 @@ def test_the_two_sets_have_nothing_in_common():
 
 def test_each_set_says_everything_with_the_same_facts():
     issues = {"service", "data", "mms"}
-    assert set(phrases.TRAIN) == set(phrases.HELD_OUT) == set(phrases.FIXED) | issues
-    for kind in phrases.FIXED:
-        for phrasing in (phrases.TRAIN, phrases.HELD_OUT):
+    assert set(phrasings.TRAIN) == set(phrasings.HELD_OUT) == set(phrasings.FIXED) | issues
+    for kind in phrasings.FIXED:
+        for phrasing in (phrasings.TRAIN, phrasings.HELD_OUT):
             for sentence in phrasing[kind]:
-                assert set(PLACE.findall(sentence)) == set(PLACE.findall(phrases.FIXED[kind][0]))
+                assert set(PLACE.findall(sentence)) == set(PLACE.findall(phrasings.FIXED[kind][0]))
 
 
 @pytest.mark.parametrize("phrasing", VARIED)
@@ -165,6 +165,6 @@ def test_what_decides_the_words_is_part_of_a_runs_identity():
 
 
 def test_held_out_words_can_be_written_by_a_tokenizer_that_never_saw_them():
-    tokenizer = demo_tokenizer(list(itertools.chain(*phrases.FIXED.values())) * 2, 600)
-    for sentence in itertools.chain(*phrases.HELD_OUT.values(), RESULTS):
+    tokenizer = demo_tokenizer(list(itertools.chain(*phrasings.FIXED.values())) * 2, 600)
+    for sentence in itertools.chain(*phrasings.HELD_OUT.values(), RESULTS):
         assert tokenizer.decode(tokenizer(sentence)["input_ids"]) == sentence

@@ -1,7 +1,7 @@
 """From the words of a request to the user's tools: a verb, the things it governs, a position.
 
 A clause comes in that is known to be a request; requests come out, or None when its words name no
-action that the phone has. See `utterances.py` for what makes a clause a request.
+action that the phone has. See `understanding.py` for what makes a clause a request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The shape of a sentence: where a clause begins, and what kind of clause it is.
 
-Patterns for `utterances.py` and `actions.py`, no logic; the words themselves are in `lexicon.py`.
-All of them expect the lower-case text that `utterances.parse` makes.
+Patterns for `understanding.py` and `actions.py`, no logic; the words themselves are in
+`lexicon.py`. All of them expect the lower-case text that `understanding.parse` makes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The words of phone support: things that can be named, and what can be done with them.
 
-Data for `utterances.py`, no logic. Everything is lower case; a new way to say something is one more
-alternative here, and one more row in the tests.
+Data for `understanding.py`, no logic. Everything is lower case; a new way to say something is one
+more alternative here, and one more row in the tests.
 """
 
 from __future__ import annotations

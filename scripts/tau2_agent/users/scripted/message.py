@@ -17,7 +17,7 @@ from tau2_agent.users.scripted.things import state, things_in
 
 @dataclass
 class Message:
-    """What was understood so far; see `utterances.Utterance`."""
+    """What was understood so far; see `understanding.Utterance`."""
 
     topic: str
     requests: list[Request] = field(default_factory=list)

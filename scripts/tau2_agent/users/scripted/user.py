@@ -1,7 +1,7 @@
 """The scripted user: a free, deterministic simulation of tau2's telecom user.
 
 It reads only the task's user scenario and the results of its own tools, and does only what the
-agent asks for: `utterances.py` reads the agent's text, `benchmark/tool_outputs.py` the phone's
+agent asks for: `understanding.py` reads the agent's text, `benchmark/tool_outputs.py` the phone's
 answers. Policies have an easier time with it than with a language model: always name it beside a
 number.
 
@@ -30,7 +30,7 @@ from tau2_agent.rollout.trajectory import UserFailure
 from tau2_agent.users.scripted.phone import SeenPhone
 from tau2_agent.users.scripted.request import AGREES, Request
 from tau2_agent.users.scripted.scenario import Scenario
-from tau2_agent.users.scripted.utterances import Utterance, parse
+from tau2_agent.users.scripted.understanding import Utterance, parse
 from tau2_agent.users.scripted.voice import Voice
 
 PATIENCE = 4  # messages in a row that ask for nothing, before the user gives up

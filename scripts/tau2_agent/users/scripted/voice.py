@@ -11,15 +11,15 @@ import random
 import re
 
 from tau2_agent.benchmark import tool_outputs
-from tau2_agent.users.scripted import phrases, result_phrases
+from tau2_agent.users.scripted import phrasings, result_phrasings
 from tau2_agent.users.scripted.scenario import Scenario
 
 PHRASINGS = ("fixed", "train", "held_out")
 SMALL_TALK = 0.3  # share of messages with any
 TYPING_ERRORS = 0.15  # share of messages with one
 
-_SETS = {"fixed": phrases.FIXED, "train": phrases.TRAIN, "held_out": phrases.HELD_OUT}
-_ROWS = tuple((re.compile(pattern), words) for pattern, words in result_phrases.ROWS)
+_SETS = {"fixed": phrasings.FIXED, "train": phrasings.TRAIN, "held_out": phrasings.HELD_OUT}
+_ROWS = tuple((re.compile(pattern), words) for pattern, words in result_phrasings.ROWS)
 
 
 class Voice:
@@ -56,7 +56,7 @@ class Voice:
         return self.say(told.issue, since=told.since or "a while")
 
     def say(self, kind: str, **facts: str) -> str:
-        """A sentence of `phrases`, with its facts."""
+        """A sentence of `phrasings`, with its facts."""
         return self._random(kind).choice(_SETS[self.phrasing][kind]).format(**facts)
 
     def result(self, text: str, did: bool) -> str:
@@ -64,7 +64,7 @@ class Voice:
         persona = self.scenario.persona
         if self.phrasing == "fixed":
             return f"{persona.did if did else persona.looked}{text}"
-        before = (phrases.DID if did else phrases.LOOKED)[self.phrasing]
+        before = (phrasings.DID if did else phrasings.LOOKED)[self.phrasing]
         told = self._random("before").choice(before) + self._reworded(text)
         return told if tool_outputs.read(told) == tool_outputs.read(text) else text
 
@@ -79,7 +79,7 @@ class Voice:
         if self.phrasing == "fixed":
             return text
         draw = self._random("dress")
-        before, after = phrases.MOODS[self.phrasing][self.mood]
+        before, after = phrasings.MOODS[self.phrasing][self.mood]
         if before and draw.random() < SMALL_TALK:
             added = draw.choice(before) + text if draw.random() < 0.5 else text + draw.choice(after)
             text = added if tool_outputs.read(added) == tool_outputs.read(text) else text
@@ -102,7 +102,7 @@ class Voice:
         return row
 
     def _mistyped(self, text: str, draw: random.Random) -> str:
-        errors = phrases.TYPOS[self.phrasing]
+        errors = phrasings.TYPOS[self.phrasing]
         places = [place for place in re.finditer(r"\b[a-z]+\b", text) if place.group() in errors]
         if not places:
             return text

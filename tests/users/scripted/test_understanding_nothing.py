@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tau2_agent.users.scripted.lexicon import CHECKS
 from tau2_agent.users.scripted.request import Request
-from tau2_agent.users.scripted.utterances import parse
+from tau2_agent.users.scripted.understanding import parse
 
 # Texts that ask for nothing on the phone.
 NOTHING = [

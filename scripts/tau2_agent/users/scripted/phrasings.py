@@ -4,7 +4,7 @@ Data, no logic. `fixed` is one sentence each. `train` and `held_out` share no se
 talk and no typing error: a policy that was trained on the one set meets the other for the first
 time when it is evaluated. Names in braces are facts and stay as they are. The scripted teacher,
 which sees nothing but the words, must understand each of them; a test holds that. The words for
-tool results are in `result_phrases.py`.
+tool results are in `result_phrasings.py`.
 """
 
 from __future__ import annotations

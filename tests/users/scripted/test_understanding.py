@@ -7,7 +7,7 @@ import pytest
 from tau2_agent.benchmark.environment import user_tools
 from tau2_agent.users.scripted.lexicon import TOOL_TOPICS
 from tau2_agent.users.scripted.request import Request
-from tau2_agent.users.scripted.utterances import parse
+from tau2_agent.users.scripted.understanding import parse
 
 
 def brief(request: Request) -> str:

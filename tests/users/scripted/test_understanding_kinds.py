@@ -7,11 +7,11 @@ import itertools
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_utterances import SAID, brief
-from test_utterances_nothing import NOTHING
+from test_understanding import SAID, brief
+from test_understanding_nothing import NOTHING
 
 from tau2_agent.users.scripted.lexicon import CHECKS, TOGGLES
-from tau2_agent.users.scripted.utterances import parse
+from tau2_agent.users.scripted.understanding import parse
 
 SWITCHES = {  # as an agent names them, and the tool
     "airplane mode": "toggle_airplane_mode",

@@ -1,7 +1,7 @@
 """How the scripted user says the results of its tools: patterns of rows, and words in each set.
 
-Data, no logic, as in `phrases.py`. {0} and {1} are the groups of the pattern: the values. A result
-that no pattern knows is said as it is.
+Data, no logic, as in `phrasings.py`. {0} and {1} are the groups of the pattern: the values. A
+result that no pattern knows is said as it is.
 """
 
 from __future__ import annotations
