@@ -66,7 +66,7 @@ def open_store(target: Path) -> Path | None:
     return max(unfinished, key=lambda path: path.stat().st_mtime, default=target)
 
 
-def needs(args) -> Requirements:
+def requirements(args) -> Requirements:
     stores = map(open_store, args.checkpoints)
     return Requirements(
         backend=args.backend,
@@ -125,7 +125,7 @@ def main() -> int:
     hardware.add_argument("--server-args", default="", help="of SGLang's server, one string")
     args = parser.parse_args()
 
-    found = list(findings(needs(args), machine.look()))
+    found = list(findings(requirements(args), machine.look()))
     if args.ask:
         from tau2_agent.llm.client import LLMSettings
 

@@ -37,7 +37,6 @@ def tau2_tasks():
 )
 def test_sizes(split, size):
     assert len(tasks.split_ids(split)) == len(set(tasks.split_ids(split))) == size
-    assert split in tasks.split_names()
 
 
 def test_tau2_splits_are_tau2s_own_tasks_in_its_order(tau2_tasks):

@@ -68,7 +68,7 @@ def test_auto(machine, gpus: int, slime: bool, remote: bool, container: bool, ex
     assert chosen.reason
 
 
-@pytest.mark.parametrize("wanted", backend.BACKENDS)
+@pytest.mark.parametrize("wanted", ["cpu", "slime"])
 def test_a_wish_is_kept_and_its_origin_named(machine, wanted: str) -> None:
     machine(2, True)
     assert backend.choose(wanted, "preset x") == (wanted, "set by preset x")

@@ -113,7 +113,7 @@ def test_names_are_those_that_the_packages_offer() -> None:
     from tau2_agent.config.fields import choices_of
     from tau2_agent.teachers.baselines import AGENTS
 
-    assert sorted(SPLITS) == sorted(tasks.split_names())
+    assert set(SPLITS) == set(tasks._task_set().splits)
     assert set(choices_of(KEYS["prompt"])) == set(PROMPTS)
     assert set(choices_of(KEYS["traces.teacher"])) - {"llm", "file", "hub"} <= set(AGENTS)
 

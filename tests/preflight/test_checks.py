@@ -43,18 +43,18 @@ def model(tmp_path):
 
 
 @pytest.fixture
-def needs(model):
+def job(model):
     """A training of Qwen3-4B on two GPUs; its disk has room."""
     return Requirements("slime", 2, tensor_parallel=2, max_tokens_per_gpu=12288, model=model)
 
 
-def failures(needs, machine=GOOD):
-    return {f.check: f.text for f in findings(needs, machine, INSTALL) if f.level == "failure"}
+def failures(job, machine=GOOD):
+    return {f.check: f.text for f in findings(job, machine, INSTALL) if f.level == "failure"}
 
 
-def test_a_good_machine_has_no_failures(needs):
-    assert failures(needs) == {}
-    checks = {finding.check for finding in findings(needs, GOOD, INSTALL)}
+def test_a_good_machine_has_no_failures(job):
+    assert failures(job) == {}
+    checks = {finding.check for finding in findings(job, GOOD, INSTALL)}
     assert checks >= {"loopback", "tau2", "GPUs", "GPU memory", "driver", "versions", "model"}
 
 
@@ -83,8 +83,8 @@ def test_a_good_machine_has_no_failures(needs):
         ),
     ],
 )
-def test_failures_of_a_machine(needs, changes, check, words):
-    found = failures(needs, replace(GOOD, **changes))
+def test_failures_of_a_machine(job, changes, check, words):
+    found = failures(job, replace(GOOD, **changes))
     assert list(found) == [check]
     assert words in found[check]
 
@@ -99,38 +99,38 @@ def test_failures_of_a_machine(needs, changes, check, words):
         ({"source": "Qwen/Qwen3-4B"}, "model", "--rotary-base"),
     ],
 )
-def test_failures_of_a_configuration(needs, changes, check, words):
-    found = failures(replace(needs, **changes))
+def test_failures_of_a_configuration(job, changes, check, words):
+    found = failures(replace(job, **changes))
     assert words in found[check]
 
 
-def test_few_open_files_and_other_gpus_beside_are_only_warnings(needs):
+def test_few_open_files_and_other_gpus_beside_are_only_warnings(job):
     mixed = replace(GOOD, gpus=(H200, Gpu("NVIDIA H100", 140.0, 139.0)), open_files=1024)
-    levels = {f.check: f.level for f in findings(needs, mixed, INSTALL) if f.level != "ok"}
+    levels = {f.check: f.level for f in findings(job, mixed, INSTALL) if f.level != "ok"}
     assert levels["open files"] == levels["GPUs"] == "warning"
 
 
 # --- disk ----------------------------------------------------------------------------------------
 
 
-def test_disk_counts_what_is_to_come(needs, tmp_path, monkeypatch):
+def test_disk_counts_what_is_to_come(job, tmp_path, monkeypatch):
     store = tmp_path / "checkpoints" / ".store" / "x"
-    needs = replace(needs, stores=(store,), keep_checkpoints=2)
+    job = replace(job, stores=(store,), keep_checkpoints=2)
     # three checkpoints with optimizer and two exports of 4.02 billion weights
-    wanted = store_bytes(needs, needs.weights())
+    wanted = store_bytes(job, job.weights())
     assert wanted == pytest.approx(4.022e9 * (3 * 14 + 4), rel=1e-3)
     monkeypatch.setattr(machines, "free_bytes", lambda folder: int(wanted) - 10**6)
-    text = failures(needs)["disk"]
+    text = failures(job)["disk"]
     assert "will take 185 GB more" in text and "resources.keep_checkpoints" in text
     # what lies there already is not to come any more
     store.mkdir(parents=True)
     (store / "iter").write_bytes(b"x" * 2 * 10**6)
-    assert "disk" not in failures(needs)
+    assert "disk" not in failures(job)
 
 
-def test_checkpoints_without_optimizer_take_less(needs):
-    bare = replace(needs, saves_optimizer=False)
-    assert store_bytes(bare, 1e9) == 1e9 * (3 * 2 + 4) < store_bytes(needs, 1e9)
+def test_checkpoints_without_optimizer_take_less(job):
+    bare = replace(job, saves_optimizer=False)
+    assert store_bytes(bare, 1e9) == 1e9 * (3 * 2 + 4) < store_bytes(job, 1e9)
 
 
 def test_a_name_tells_the_size_while_the_model_is_not_there():
@@ -139,25 +139,25 @@ def test_a_name_tells_the_size_while_the_model_is_not_there():
     assert Requirements("slime", source="somebody/a-model").weights() is None
 
 
-def test_memory_is_below_what_was_measured(needs):
+def test_memory_is_below_what_was_measured(job):
     # docs/gpu-runs: 58.1 GiB at the peak of SFT, with activations that this bound leaves out
-    assert 40 < memory_gib(needs, config()) < 58.1
+    assert 40 < memory_gib(job, config()) < 58.1
 
 
-def test_memory_counts_a_sample_that_is_longer_than_a_micro_batch(needs):
-    packed, logits = memory_gib(needs, config()), 151936 * 16 / 2 / 2**30  # GiB a token
-    assert memory_gib(replace(needs, sample_length=12000), config()) == packed
-    longer = memory_gib(replace(needs, sample_length=20000), config())
+def test_memory_counts_a_sample_that_is_longer_than_a_micro_batch(job):
+    packed, logits = memory_gib(job, config()), 151936 * 16 / 2 / 2**30  # GiB a token
+    assert memory_gib(replace(job, sample_length=12000), config()) == packed
+    longer = memory_gib(replace(job, sample_length=20000), config())
     assert longer - packed == pytest.approx((20000 - 12288) * logits)
-    shared = replace(needs, sample_length=20000, context_parallel=2)
+    shared = replace(job, sample_length=20000, context_parallel=2)
     assert memory_gib(shared, config()) == packed
 
 
-def test_memory_of_adam_is_shared_by_all_gpus_and_of_experts_by_their_own(needs):
-    few, more = (memory_gib(replace(needs, gpus=gpus), config()) for gpus in (2, 4))
+def test_memory_of_adam_is_shared_by_all_gpus_and_of_experts_by_their_own(job):
+    few, more = (memory_gib(replace(job, gpus=gpus), config()) for gpus in (2, 4))
     assert few - more == pytest.approx(4.022e9 * 12 / 4 / 2**30, rel=1e-3)
     moe = config("Qwen3-30B-A3B")
-    alone = replace(needs, gpus=8, tensor_parallel=4)
+    alone = replace(job, gpus=8, tensor_parallel=4)
     shared = replace(alone, expert_parallel=8)
     gone = 28.99e9 * 7 / 8 * 6 / 2**30  # weights and gradients of seven eighths of the experts
     assert memory_gib(alone, moe) - memory_gib(shared, moe) == pytest.approx(gone, rel=1e-3)
@@ -170,41 +170,41 @@ def test_memory_of_adam_is_shared_by_all_gpus_and_of_experts_by_their_own(needs)
         ("Qwen3-4B-Instruct-2507", 2, "the model has no experts"),
     ],
 )
-def test_experts_that_cannot_be_shared(needs, name, experts, said):
-    (needs.model / "config.json").write_text(json.dumps(config(name)))
-    assert said in failures(replace(needs, expert_parallel=experts))["model"]
+def test_experts_that_cannot_be_shared(job, name, experts, said):
+    (job.model / "config.json").write_text(json.dumps(config(name)))
+    assert said in failures(replace(job, expert_parallel=experts))["model"]
 
 
 # --- arguments -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["extra_args", "convert_args", "server_args"])
-def test_arguments_that_slime_would_ignore(needs, monkeypatch, key):
+def test_arguments_that_slime_would_ignore(job, monkeypatch, key):
     for name in ("training", "conversion", "server"):
         function = f"unknown_{name}_flags"
         monkeypatch.setattr(known_flags, function, lambda words, *_: list(words))
-    text = failures(replace(needs, **{key: ("--lrr",)}))["arguments"]
+    text = failures(replace(job, **{key: ("--lrr",)}))["arguments"]
     assert f"slime.{key}" in text and "--lrr" in text
-    assert "arguments" not in failures(needs)
+    assert "arguments" not in failures(job)
 
 
 # --- data, in a job ------------------------------------------------------------------------------
 
 
-def test_data_cut_in_half_is_named_with_its_line(needs, tmp_path):
+def test_data_cut_in_half_is_named_with_its_line(job, tmp_path):
     path = tmp_path / "tasks.jsonl"
     path.write_text('{"a": 1}\n{"a": ')
-    assert f"{path}, line 2" in failures(replace(needs, data=(path,)))["data"]
+    assert f"{path}, line 2" in failures(replace(job, data=(path,)))["data"]
     path.write_text("")
-    assert "0 lines" in failures(replace(needs, data=(path,)))["data"]
-    assert "data" not in failures(replace(needs, data=(tmp_path / "not-yet.jsonl",)))
+    assert "0 lines" in failures(replace(job, data=(path,)))["data"]
+    assert "data" not in failures(replace(job, data=(tmp_path / "not-yet.jsonl",)))
 
 
-def test_a_job_lists_all_failures_at_once(needs, monkeypatch):
+def test_a_job_lists_all_failures_at_once(job, monkeypatch):
     bad = replace(GOOD, gpus=(), driver_cuda=(12, 8))
     monkeypatch.setattr(machines, "look", lambda: bad)
     with pytest.raises(preflight.PreflightError, match=r"(?s)GPUs: .*driver: "):
-        preflight.require(needs, INSTALL)
+        preflight.require(job, INSTALL)
 
 
 # --- the facts -----------------------------------------------------------------------------------

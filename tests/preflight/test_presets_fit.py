@@ -50,7 +50,7 @@ def test_a_presets_model_fits(preset, tmp_path):
     trained = max(chosen["sft"]["max_length"], chosen["grpo"]["context_length"])
     gpus = chosen["resources"]["gpus"]
     names = "tensor_parallel pipeline_parallel context_parallel expert_parallel max_tokens_per_gpu"
-    needs = Requirements(
+    job = Requirements(
         "slime",
         gpus,
         chosen["resources"]["nodes"],
@@ -61,10 +61,10 @@ def test_a_presets_model_fits(preset, tmp_path):
         sample_length=trained,
     )
     machine = Machine(gpus=(GPU,) * gpus, driver="580.95", shared_memory=2**36)
-    found = list(findings(needs, machine, Install(STAND_IN, STAND_IN)))
+    found = list(findings(job, machine, Install(STAND_IN, STAND_IN)))
     # there are no weights here, only what describes them
     assert [f for f in found if f.level == "failure" and f.check != "weights"] == []
     assert {"GPU memory", "model"} <= {f.check for f in found}
     # sampling wants the weights in what SGLang takes
-    weights = needs.weights() * 2 / slime["gpus_per_engine"]
+    weights = job.weights() * 2 / slime["gpus_per_engine"]
     assert weights < slime["sglang_mem_fraction"] * 80e9 * 0.8

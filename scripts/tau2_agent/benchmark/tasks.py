@@ -88,11 +88,6 @@ class _TaskSet:
         return self.tasks[task_id]
 
 
-def split_names() -> list[str]:
-    """The valid split names, tau2's first."""
-    return list(_task_set().splits)
-
-
 def split_ids(split: str) -> list[str]:
     """Ids of a split. tau2's splits come in tau2's order, the `extra` ones in hash order.
 

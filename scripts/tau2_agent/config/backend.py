@@ -13,8 +13,6 @@ from tau2_agent.errors import PipelineError
 from tau2_agent.gpus import visible_gpus
 from tau2_agent.training.slime.install import InstallError, find_install
 
-BACKENDS = ("cpu", "slime")
-
 
 class BackendUnavailable(PipelineError):
     """The wanted backend cannot run here; the message names what is missing and what to do."""

@@ -83,7 +83,7 @@ class Review(BaseModel):
     summary: str = ""
 
     @property
-    def decisive(self) -> ReviewError | None:
+    def critical(self) -> ReviewError | None:
         """The first critical error; the order of the answer where messages are not numbered."""
         critical = [error for error in self.errors if error.critical]
         return min(critical, key=_place, default=None)
@@ -91,12 +91,12 @@ class Review(BaseModel):
     @property
     def fault(self) -> Fault:
         """Whose error decided the episode."""
-        return self.decisive.source if self.decisive else "none"
+        return self.critical.source if self.critical else "none"
 
     @property
     def first_critical(self) -> int | None:
         """Where that error is."""
-        return self.decisive.turn_idx if self.decisive else None
+        return self.critical.turn_idx if self.critical else None
 
 
 class ReviewAgreement(BaseModel):

@@ -17,7 +17,7 @@ class Cloud(NamedTuple):
 
     takes: str
     package: str  # that fetches the identity; litellm does not bring it
-    needs: tuple[str, ...] = ()  # variables that an identity does not replace
+    required: tuple[str, ...] = ()  # variables that an identity does not replace
 
 
 _AWS = Cloud("AWS credentials (a key, a profile or a role)", "boto3")
@@ -51,7 +51,7 @@ _NO_IDENTITY = (  # words of boto3, google-auth and azure-identity, which litell
 def missing(litellm: Any, model: str, provider: str) -> list[str]:
     """The variables without which the provider refuses, if they are unset."""
     if provider in CLOUDS:
-        return [name for name in CLOUDS[provider].needs if not os.environ.get(name)]
+        return [name for name in CLOUDS[provider].required if not os.environ.get(name)]
     return sorted(litellm.validate_environment(model)["missing_keys"])
 
 

@@ -1,7 +1,7 @@
 """What kills long jobs late, asked before they begin.
 
-`findings(needs, machine)` compares what a job needs with the facts of a machine (host.py);
-`require(needs)` is the first thing that a GPU job does once it holds its store. Each failure says
+`findings(job, machine)` compares what a job needs with the facts of a machine (host.py);
+`require(job)` is the first thing that a GPU job does once it holds its store. Each failure says
 what to do. Memory and disk are lower bounds: passing is no promise, failing is certain.
 
 Elsewhere: slime's versions, arguments and the model (slime_checks.py); values that do not fit each
@@ -33,10 +33,10 @@ class PreflightError(PipelineError):
     """This machine cannot do the job; the message lists every reason with its remedy."""
 
 
-def require(needs: Requirements, install: Install | None = None) -> None:
+def require(job: Requirements, install: Install | None = None) -> None:
     """Print what is noteworthy about this machine. Raises PreflightError naming every failure."""
     began = time.monotonic()
-    found = list(findings(needs, machines.look(), install))
+    found = list(findings(job, machines.look(), install))
     for finding in found:
         if finding.level == "warning":
             print(f"preflight: warning: {finding.check}: {finding.text}", flush=True)
@@ -51,29 +51,29 @@ def require(needs: Requirements, install: Install | None = None) -> None:
 
 
 def findings(
-    needs: Requirements, machine: Machine, install: Install | None = None
+    job: Requirements, machine: Machine, install: Install | None = None
 ) -> Iterator[Finding]:
     """Yield what each check finds. install: slime's, searched for if not given."""
     yield from _loopback(machine)
     yield from _tau2()
-    yield from _disk(needs)
-    yield from _data(needs)
-    yield from _weights(needs)
-    if needs.port is not None and not listens(LOCAL, needs.port, timeout_s=3.0):
+    yield from _disk(job)
+    yield from _data(job)
+    yield from _weights(job)
+    if job.port is not None and not listens(LOCAL, job.port, timeout_s=3.0):
         yield Finding(
             "failure",
             "port",
-            f"nothing answers on 127.0.0.1:{needs.port}; start that server, or set "
+            f"nothing answers on 127.0.0.1:{job.port}; start that server, or set "
             "evaluation.sglang_port to null, then the job starts one",
         )
-    if needs.backend != "slime":
+    if job.backend != "slime":
         return
-    yield from _gpus(needs, machine)
+    yield from _gpus(job, machine)
     yield from _driver(machine)
-    yield from _system(needs, machine)
-    yield from slime_checks.arguments_of_servers(needs)
-    if needs.megatron:
-        yield from slime_checks.stack(needs, install)
+    yield from _system(job, machine)
+    yield from slime_checks.arguments_of_servers(job)
+    if job.megatron:
+        yield from slime_checks.stack(job, install)
 
 
 def _loopback(machine: Machine) -> Iterator[Finding]:
@@ -120,11 +120,11 @@ def _tau2() -> Iterator[Finding]:
         )
 
 
-def _disk(needs: Requirements) -> Iterator[Finding]:
-    if not needs.stores:
+def _disk(job: Requirements) -> Iterator[Finding]:
+    if not job.stores:
         return
-    weights = needs.weights()
-    if weights is None and needs.source is None:
+    weights = job.weights()
+    if weights is None and job.source is None:
         return  # a demo model, made here: megabytes
     if weights is None:
         yield Finding(
@@ -134,9 +134,9 @@ def _disk(needs: Requirements) -> Iterator[Finding]:
             "what checkpoints take",
         )
         return
-    wanted = store_bytes(needs, weights) * len(needs.stores)
-    wanted -= sum(machines.folder_bytes(store) for store in needs.stores)
-    place = needs.stores[0].parent
+    wanted = store_bytes(job, weights) * len(job.stores)
+    wanted -= sum(machines.folder_bytes(store) for store in job.stores)
+    place = job.stores[0].parent
     free = machines.free_bytes(place)
     if free is not None and free < wanted:
         yield Finding(
@@ -150,8 +150,8 @@ def _disk(needs: Requirements) -> Iterator[Finding]:
         yield Finding("ok", "disk", f"{(free or 0) / GB:.0f} GB free, {wanted / GB:.3g} GB to come")
 
 
-def _data(needs: Requirements) -> Iterator[Finding]:
-    for path in needs.data:
+def _data(job: Requirements) -> Iterator[Finding]:
+    for path in job.data:
         if not path.exists():
             continue  # a stage makes it
         try:
@@ -164,36 +164,36 @@ def _data(needs: Requirements) -> Iterator[Finding]:
         yield Finding(level, "data", f"{path} has {count} lines{remedy}")
 
 
-def _weights(needs: Requirements) -> Iterator[Finding]:
-    if needs.model is None or not needs.model.is_dir():
+def _weights(job: Requirements) -> Iterator[Finding]:
+    if job.model is None or not job.model.is_dir():
         return  # still to be fetched, which looks at them too
     try:
-        require_readable(needs.model)
+        require_readable(job.model)
     except WeightsError as error:
         yield Finding("failure", "weights", str(error))
     else:
-        yield Finding("ok", "weights", f"{needs.model} can be opened")
+        yield Finding("ok", "weights", f"{job.model} can be opened")
 
 
-def _gpus(needs: Requirements, machine: Machine) -> Iterator[Finding]:
+def _gpus(job: Requirements, machine: Machine) -> Iterator[Finding]:
     here = len(machine.gpus)
-    if here < needs.gpus:
+    if here < job.gpus:
         yield Finding(
             "failure",
             "GPUs",
-            f"{needs.gpus} are wanted on each node, {here} can be used here (nvidia-smi and "
+            f"{job.gpus} are wanted on each node, {here} can be used here (nvidia-smi and "
             "CUDA_VISIBLE_DEVICES): take a preset for fewer, or ask the cluster for more",
         )
         return
-    used = machine.gpus[: needs.gpus]
+    used = machine.gpus[: job.gpus]
     names = ", ".join(sorted({gpu.name for gpu in used}))
     yield Finding("ok", "GPUs", f"{len(used)} × {names}")
     if len({gpu.name for gpu in used}) > 1:
         yield Finding("warning", "GPUs", f"of different kinds ({names}): the slowest one decides")
-    config = needs.config()
-    if config is None or not needs.max_tokens_per_gpu or not used:
+    config = job.config()
+    if config is None or not job.max_tokens_per_gpu or not used:
         return
-    wanted = memory_gib(needs, config)
+    wanted = memory_gib(job, config)
     total = min(gpu.total_gib for gpu in used)
     free = min(gpu.free_gib for gpu in used)
     if wanted > total:
@@ -231,9 +231,9 @@ def _driver(machine: Machine) -> Iterator[Finding]:
         yield Finding("ok", "driver", f"{machine.driver}, CUDA {driver[0]}.{driver[1]}")
 
 
-def _system(needs: Requirements, machine: Machine) -> Iterator[Finding]:
+def _system(job: Requirements, machine: Machine) -> Iterator[Finding]:
     shared = machine.shared_memory
-    if needs.gpus > 1 and shared is not None and shared < SHARED_MEMORY:
+    if job.gpus > 1 and shared is not None and shared < SHARED_MEMORY:
         yield Finding(
             "failure",
             "shared memory",

@@ -114,7 +114,7 @@ def training_needs(
     )
 
 
-def memory_gib(needs: Requirements, config: dict[str, Any]) -> float:
+def memory_gib(job: Requirements, config: dict[str, Any]) -> float:
     """GiB that training surely takes on each GPU: weights, gradients, Adam, logits of one batch.
 
     Adam's states are shared by all GPUs (Megatron's distributed optimizer). A micro batch holds
@@ -123,23 +123,23 @@ def memory_gib(needs: Requirements, config: dict[str, Any]) -> float:
     held = sum(
         parameters_on_a_gpu(
             config,
-            tensor=needs.tensor_parallel,
-            pipeline=needs.pipeline_parallel,
-            expert=needs.expert_parallel,
+            tensor=job.tensor_parallel,
+            pipeline=job.pipeline_parallel,
+            expert=job.expert_parallel,
         )
     )
     state = held * (TRAINING_BYTES - ADAM_BYTES)
-    if not needs.optimizer_offload:
-        state += parameter_count(config) * ADAM_BYTES / (needs.gpus * needs.nodes)
-    tokens = max(needs.max_tokens_per_gpu, needs.sample_length / needs.context_parallel)
-    logits = tokens * config["vocab_size"] * LOGIT_COPIES_BYTES / needs.tensor_parallel
+    if not job.optimizer_offload:
+        state += parameter_count(config) * ADAM_BYTES / (job.gpus * job.nodes)
+    tokens = max(job.max_tokens_per_gpu, job.sample_length / job.context_parallel)
+    logits = tokens * config["vocab_size"] * LOGIT_COPIES_BYTES / job.tensor_parallel
     return (state + logits) / GIB + OVERHEAD_GIB
 
 
-def store_bytes(needs: Requirements, weights: float) -> float:
+def store_bytes(job: Requirements, weights: float) -> float:
     """Bytes of one training store at its fullest: the kept checkpoints, one more while it is
     written, and two Hugging Face exports."""
-    if needs.backend != "slime":
-        return weights * 4 * 3 * (needs.keep_checkpoints + 1)  # fp32 weights and two moments
-    one = CHECKPOINT_BYTES if needs.saves_optimizer else WEIGHTS_BYTES
-    return weights * (one * (needs.keep_checkpoints + 1) + 2 * WEIGHTS_BYTES)
+    if job.backend != "slime":
+        return weights * 4 * 3 * (job.keep_checkpoints + 1)  # fp32 weights and two moments
+    one = CHECKPOINT_BYTES if job.saves_optimizer else WEIGHTS_BYTES
+    return weights * (one * (job.keep_checkpoints + 1) + 2 * WEIGHTS_BYTES)

@@ -17,7 +17,7 @@ from tau2_agent.training.slime.install import Install, InstallError, find_instal
 from tau2_agent.training.slime.model_scripts import check_against_slime
 
 
-def stack(needs: Requirements, install: Install | None) -> Iterator[Finding]:
+def stack(job: Requirements, install: Install | None) -> Iterator[Finding]:
     """Yield what is found of slime, of the user's arguments for it, and of the model."""
     try:
         install = install or find_install()
@@ -30,26 +30,26 @@ def stack(needs: Requirements, install: Install | None) -> Iterator[Finding]:
     if not different:
         yield Finding("ok", "versions", "the tested ones")
     for key, unknown in (
-        ("extra_args", known_flags.unknown_training_flags(needs.extra_args, install)),
-        ("convert_args", known_flags.unknown_conversion_flags(needs.convert_args, install)),
+        ("extra_args", known_flags.unknown_training_flags(job.extra_args, install)),
+        ("convert_args", known_flags.unknown_conversion_flags(job.convert_args, install)),
     ):
         yield from _ignored(key, unknown)
-    config = needs.config()
+    config = job.config()
     if config is None:
         return
     try:
         model_arguments(config)
-        script = check_against_slime(config, install.model_scripts, needs.source)
+        script = check_against_slime(config, install.model_scripts, job.source)
     except ModelConfigError as error:
         yield Finding("failure", "model", str(error))
         return
     yield Finding("ok", "model", f"agrees with slime's {script}.sh" if script else "no script")
-    yield from _model_shape(needs, config)
+    yield from _model_shape(job, config)
 
 
-def arguments_of_servers(needs: Requirements) -> Iterator[Finding]:
+def arguments_of_servers(job: Requirements) -> Iterator[Finding]:
     """Yield what SGLang would not know."""
-    yield from _ignored("server_args", known_flags.unknown_server_flags(needs.server_args))
+    yield from _ignored("server_args", known_flags.unknown_server_flags(job.server_args))
 
 
 def _ignored(key: str, unknown: list[str]) -> Iterator[Finding]:
@@ -62,43 +62,42 @@ def _ignored(key: str, unknown: list[str]) -> Iterator[Finding]:
         )
 
 
-def _model_shape(needs: Requirements, config: dict[str, Any]) -> Iterator[Finding]:
+def _model_shape(job: Requirements, config: dict[str, Any]) -> Iterator[Finding]:
     heads = config["num_attention_heads"]
     groups = query_groups(config)
     layers = config["num_hidden_layers"]
-    if groups % needs.tensor_parallel or heads % needs.tensor_parallel:
+    if groups % job.tensor_parallel or heads % job.tensor_parallel:
         yield Finding(
             "failure",
             "model",
-            f"slime.tensor_parallel {needs.tensor_parallel} does not divide the model's {heads} "
+            f"slime.tensor_parallel {job.tensor_parallel} does not divide the model's {heads} "
             f"heads and {groups} key-value groups",
         )
-    if layers % needs.pipeline_parallel:
+    if layers % job.pipeline_parallel:
         yield Finding(
             "failure",
             "model",
-            f"slime.pipeline_parallel {needs.pipeline_parallel} does not divide its {layers} "
-            "layers",
+            f"slime.pipeline_parallel {job.pipeline_parallel} does not divide its {layers} layers",
         )
-    if is_moe(config) and config["num_experts"] % needs.expert_parallel:
+    if is_moe(config) and config["num_experts"] % job.expert_parallel:
         yield Finding(
             "failure",
             "model",
-            f"slime.expert_parallel {needs.expert_parallel} does not divide its "
+            f"slime.expert_parallel {job.expert_parallel} does not divide its "
             f"{config['num_experts']} experts",
         )
-    elif needs.expert_parallel > 1 and not is_moe(config):
+    elif job.expert_parallel > 1 and not is_moe(config):
         yield Finding(
             "failure",
             "model",
-            f"slime.expert_parallel is {needs.expert_parallel}, and the model has no experts; "
+            f"slime.expert_parallel is {job.expert_parallel}, and the model has no experts; "
             "set it to 1",
         )
     longest = config.get("max_position_embeddings")
-    if longest and needs.context_length > longest:
+    if longest and job.context_length > longest:
         yield Finding(
             "failure",
             "model",
-            f"a context of {needs.context_length} tokens is asked for, the model has {longest}; "
+            f"a context of {job.context_length} tokens is asked for, the model has {longest}; "
             "lower the section's context_length (or sft.max_length), or raise model.max_positions",
         )
