@@ -37,7 +37,9 @@ from tau2_agent.evaluation.model_evaluation import (
     selection,
 )
 from tau2_agent.evaluation.playing import PLAYING, SCORING, play_each
-from tau2_agent.evaluation.results import read_summary
+from tau2_agent.evaluation.recalled import recall
+from tau2_agent.evaluation.rescoring import made_by
+from tau2_agent.evaluation.results import played_at, read_summary
 from tau2_agent.evaluation.statistics import figure
 from tau2_agent.evaluation.user_agreement import (
     Agreement,
@@ -50,7 +52,7 @@ from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
 from tau2_agent.records.episode_row import EpisodeRow
-from tau2_agent.records.provenance import project_commit, versions
+from tau2_agent.records.provenance import versions
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.rollout.trajectory import JobStop, Trajectory
 from tau2_agent.source_code import code_digest
@@ -78,8 +80,9 @@ def main(argv: list[str] | None = None) -> int:
     else:
         sides = [play_side(side, args) for side in SIDES]
     (rows_a, side_a), (rows_b, side_b) = sides
+    rows = [*rows_a.values(), *rows_b.values()]
     agreement = compare(rows_a, rows_b, {"a": side_a, "b": side_b})
-    write_json(args.output, agreement.model_dump(mode="json") | record(args))
+    write_json(args.output, agreement.model_dump(mode="json") | record(args, rows))
     show(agreement)
     rate, solved = agreement.agreement, agreement.a.pass_at_1
     if rate is not None and solved is not None and rate < 1:
@@ -148,6 +151,7 @@ def play_agent(
     options: argparse.Namespace, simulators: users.Users, ledger: Path
 ) -> tuple[dict, dict[str, Any] | None, dict[str, Any] | None]:
     """Play an agent that is no checkpoint, by the evaluation's own loop. Raises JobStop."""
+    recall(options, None)
     tasks = chosen_tasks(options)
     limits = Limits(max_steps=options.max_steps, timeout_s=EPISODE_TIMEOUT_S)
     decides = {
@@ -182,7 +186,8 @@ def play_agent(
             if model is not None:
                 await model.close()
 
-    with EpisodeLog(options.output_path.with_suffix(".episodes.jsonl"), run) as log:
+    path = options.output_path.with_suffix(".episodes.jsonl")
+    with EpisodeLog(path, run, made_by=made_by(options.weights)) as log:
         jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, options.trials)]
         simulators.open(ledger, run)
         simulators.failures.counted(len(by_id) * options.trials - len(jobs))
@@ -235,7 +240,7 @@ def check_alike(paths: list[Path]) -> None:
         )
 
 
-def record(args: argparse.Namespace) -> dict[str, Any]:
+def record(args: argparse.Namespace, rows: Sequence[EpisodeRow]) -> dict[str, Any]:
     """What made the numbers."""
     if args.results:
         return {"results": [str(path) for path in args.results]}
@@ -247,7 +252,7 @@ def record(args: argparse.Namespace) -> dict[str, Any]:
         "selection": selection(args),
         "trials": args.trials,
         "seed": args.seed,
-        "commit": project_commit(),
+        "played_at": played_at(rows),
         "versions": versions(),
     }
 

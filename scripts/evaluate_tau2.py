@@ -8,6 +8,10 @@ for the ends, every task's result, what needs no model (baselines), and what mad
 Beside it stand the conversations (OUTPUT.transcripts.jsonl.gz; show_episode.py prints them) and the
 same episodes as tau2's own results (OUTPUT.tau2.json).
 
+The prompt, the limits and the user are those that the checkpoint was trained with, which it
+remembers, unless they are told; a line says where that differs. An edited reward, or other weights,
+scores the kept conversations anew and plays nothing.
+
 An episode that ended because the user simulator or the server failed is played again, then left
 out of the averages and counted by kind. It is never scored as the agent's. What a language model as
 user cost is kept in OUTPUT.user_calls.jsonl; a spent budget, a refused key or too many failures end
@@ -21,6 +25,7 @@ from pathlib import Path
 from tau2_agent import cli
 from tau2_agent.config.program_options import add_user
 from tau2_agent.evaluation.model_evaluation import add_flags, evaluate
+from tau2_agent.evaluation.recalled import USER, leave_out
 
 
 def main() -> int:
@@ -33,6 +38,7 @@ def main() -> int:
     )
     add_flags(parser)
     add_user(parser)
+    leave_out(parser, USER)
     args = parser.parse_args()
 
     from tau2_agent.evaluation.results import read_summary

@@ -197,11 +197,13 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.processes import keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
     from trl import GRPOConfig, GRPOTrainer
 
+    require_positions(args.model, args.context_length, "--context-length")
     silence_progress()
     keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(args.model)

@@ -136,6 +136,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.sft_data import check_prompt, token_records
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
@@ -148,6 +149,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     check_prompt(rows, options.prompt, options.traces)
     codec = ChatCodec(AutoTokenizer.from_pretrained(options.model))
     records = token_records(rows, codec, options.max_length)
+    require_positions(options.model, max(len(r.ids) for r in records), "a trace's length")
     steps = count_steps(options, len(rows))
     done = last_rollout(stage, steps)
     folder = stage.folder.resolve()

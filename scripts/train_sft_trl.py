@@ -29,6 +29,7 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.processes import keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.sft_data import check_prompt, labels, token_records
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
@@ -38,6 +39,7 @@ def train(args, stage: Stage) -> None:
     rows = [row.row for row in read_task_file(args.traces)]
     check_prompt(rows, args.prompt, args.traces)
     records = token_records(rows, ChatCodec(tokenizer), args.max_length)
+    require_positions(args.model, max(len(r.ids) for r in records), "a trace's length")
     trained = sum(sum(record.loss_mask) for record in records)
     total = sum(len(record.ids) for record in records)
     print(f"{len(records)} traces, {total} tokens, loss on {trained} of them")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from tau2_agent.benchmark import data_files
+from tau2_agent.records.episode_log import read_rows
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -82,6 +85,7 @@ def test_an_edit_of_code_reruns_what_it_decides(tiny_project, edit, name, old, n
 
 def test_an_edited_reward_trains_and_scores_anew(tiny_copy) -> None:
     folder = tiny_copy.folder
+    sft = read_rows(folder / "results/sft/eval_test.episodes.jsonl")
     before = (folder / "checkpoints/demo_rl_telecom").resolve()
     reward = folder / REWARD
     reward.write_text(
@@ -94,6 +98,48 @@ def test_an_edited_reward_trains_and_scores_anew(tiny_copy) -> None:
     assert after != before and before.exists()  # in a store of its own; the old one stays
     result = json.loads((folder / "results/eval_test.json").read_text())
     assert result["evaluated"] == 4
+    # The same SFT model: its episodes are scored anew, not played.
+    assert "4 episodes were scored by other code or weights: scored anew" in outcome.text
+    again = read_rows(folder / "results/sft/eval_test.episodes.jsonl")[-4:]
+    assert [(row.task_id, row.seconds) for row in again] == [(r.task_id, r.seconds) for r in sft]
+    assert not {row.scored_by for row in again} & {row.scored_by for row in sft}
+
+
+def test_a_later_commit_is_not_put_on_older_episodes(tiny_copy) -> None:
+    folder, target = tiny_copy.folder, "results/sft/eval_test.json"
+    before = json.loads((folder / target).read_text())
+    assert before["played_at"] == {"": 4} and len(before["played_by"]) == 1  # a copy without git
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", str(folder)]
+    for words in (["init", "-q"], ["add", "scripts"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], check=True)
+    outcome = tiny_copy.run(*TINY, "--forcerun", "evaluate_sft", "--", target)
+    assert outcome.status == 0 and "4 episodes of 4 are done already" in outcome.text, outcome.text
+    after = json.loads((folder / target).read_text())
+    assert (after["played_at"], after["commit"]) == ({"": 4}, None)
+
+
+@pytest.mark.parametrize("stage", ["sft", "rl"])
+def test_a_checkpoint_evaluated_by_hand_plays_as_in_the_workflow(tiny_project, tmp_path, stage):
+    """With the program's own defaults it would meet tau2's whole prompt, and score nothing."""
+    folder = tiny_project.folder
+    words = ["--checkpoint", str(folder / f"checkpoints/demo_{stage}_telecom"), "--backend", "cpu"]
+    words += ["--output-path", str(tmp_path / "eval.json"), "--num-tasks", "4"]
+    if stage == "sft":  # supervised training has no limits to remember
+        words += ["--max-new-tokens", "8", "--context-length", "256"]
+    done = subprocess.run(
+        [sys.executable, str(folder / "scripts/evaluate_tau2.py"), *words],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    place = "results/sft" if stage == "sft" else "results"
+    by_hand = read_rows(tmp_path / "eval.episodes.jsonl")
+    workflow = read_rows(folder / place / "eval_test.episodes.jsonl")
+    assert {row.run for row in by_hand} == {row.run for row in workflow}  # all that decides
+    key = ("task_id", "end", "reward", "partial", "total_tokens")
+    both = [sorted([getattr(row, k) for k in key] for row in rows) for rows in (by_hand, workflow)]
+    assert both[0] == both[1]
 
 
 def test_tau2_s_data_decides(tiny_project, tmp_path, monkeypatch) -> None:

@@ -52,7 +52,8 @@ def simulator_of(config: Mapping[str, Any], stage: str) -> Simulator:
         phrasing = config["evaluation"]["phrasing"] if stage == "evaluation" else None
         phrasing = phrasing or user["phrasing"]
         flags |= {
-            "user_phrasing": phrasing if phrasing != "fixed" else None,
+            # left out, an evaluation takes the trained one
+            "user_phrasing": phrasing if {phrasing, user["phrasing"]} != {"fixed"} else None,
             "user_one_action": user["one_action"] or None,
         }
     if "llm" not in parse_mix(simulator):

@@ -13,12 +13,15 @@ import hashlib
 import json
 import shlex
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config.program_options import add, add_partial_weights
 from tau2_agent.errors import InputError
-from tau2_agent.evaluation.playing import PLAYING, SCORING
+from tau2_agent.evaluation.playing import PLAYING
+from tau2_agent.evaluation.recalled import EPISODE, leave_out, recall
+from tau2_agent.files import content_hash
 from tau2_agent.gpus import take_gpus
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import fingerprint
@@ -88,15 +91,13 @@ async def served_model(jobs, codec, settings, args, write) -> None:
 
 
 def server_options(args) -> Any:
-    """How our own server serves the checkpoint; never a longer context than the model has."""
+    """How our own server serves the checkpoint."""
     from tau2_agent.inference.sglang_server import ServerOptions
-    from tau2_agent.training.megatron.model_args import read_config
 
-    longest = read_config(args.checkpoint).get("max_position_embeddings")
     return ServerOptions(
         args.checkpoint,
         tensor_parallel=args.tensor_parallel,
-        context_length=min(filter(None, [args.context_length, longest])),
+        context_length=args.context_length,
         seed=args.seed,
         extra=tuple(shlex.split(args.server_args)),
     )
@@ -128,6 +129,38 @@ def make_settings(args) -> Any:
     )
 
 
+def server_account(args) -> dict[str, Any]:
+    """How the model is served: what a running server says of itself, or what ours is told.
+
+    Raises PolicyFailure if none answers, InputError if it serves another model.
+    """
+    from tau2_agent.inference.server_arguments import account
+    from tau2_agent.inference.sglang_client import SGLangPolicy
+
+    if args.backend != "slime":
+        return {}
+    if not args.sglang_port:
+        words = shlex.split(args.server_args)
+        return {"tp_size": args.tensor_parallel, "arguments": words}
+
+    async def ask() -> dict[str, Any]:
+        policy = SGLangPolicy(f"http://127.0.0.1:{args.sglang_port}", ())
+        try:
+            await policy.check()
+            return account(await policy.server_info())
+        finally:
+            await policy.close()
+
+    found = asyncio.run(ask())
+    served = Path(found.get("model_path", args.checkpoint))
+    if served.is_dir() and content_hash(served) != content_hash(args.checkpoint):
+        raise InputError(
+            f"the server at port {args.sglang_port} serves {served}, not {args.checkpoint}; "
+            "start it with that one, or leave the port out"
+        )
+    return found
+
+
 def make_manifest(args, settings) -> Any:
     """What made the numbers."""
     from tau2_agent.benchmark.environment import prompt_sha256
@@ -145,7 +178,23 @@ def make_manifest(args, settings) -> Any:
         sampling=asdict(settings.sampling),
         limits=asdict(settings.limits) | {"context_length": settings.context_length},
         partial_weights=args.weights._asdict(),
+        server=server_account(args),
     )
+
+
+def run_name(args, manifest) -> str:
+    """Name what decides how episodes go: rows of the same name belong together."""
+    from tau2_agent.inference.server_arguments import deciding
+
+    decides = manifest.model_dump(mode="json", exclude={"partial_weights"})
+    server = decides["server"]
+    for name in [name for name in server if name.endswith("p_size")]:
+        del server[name]  # GPUs: last digits
+    if "arguments" in server:
+        server["arguments"] = deciding(server["arguments"])
+    decides |= {"domain": args.domain, "data": data_sha256()}
+    mark = fingerprint({"checkpoint": args.checkpoint}, decides, code=code_digest(*PLAYING))
+    return hashlib.sha256(json.dumps(mark, sort_keys=True).encode()).hexdigest()
 
 
 def selection(args) -> dict[str, Any]:
@@ -180,6 +229,7 @@ def evaluate(args) -> Any:
     from transformers.utils.logging import disable_progress_bar
 
     from tau2_agent.evaluation.baselines import baselines
+    from tau2_agent.evaluation.rescoring import made_by, rescore
     from tau2_agent.evaluation.results import COPIES, summarise
     from tau2_agent.evaluation.tau2_results import write_tau2_results
     from tau2_agent.files import write_text
@@ -188,24 +238,25 @@ def evaluate(args) -> Any:
     from tau2_agent.rollout.chat_template import ChatCodec
 
     check(args)
+    record = recall(args, args.checkpoint)
     disable_progress_bar()  # of loading weights
     by_id = {task.id: task for task in chosen_tasks(args)}
     settings = make_settings(args)
     manifest = make_manifest(args, settings)
-    decides = manifest.model_dump(mode="json") | {"domain": args.domain, "data": data_sha256()}
-    code = code_digest(*PLAYING, *SCORING)
-    mark = fingerprint({"checkpoint": args.checkpoint}, decides, code=code)
-    run = hashlib.sha256(json.dumps(mark, sort_keys=True).encode()).hexdigest()
+    run = run_name(args, manifest)
     codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
     copies = args.trials > 1 and args.temperature == 0 and settings.users.deterministic
     if copies:
         print(f"--trials {args.trials}: {COPIES}", flush=True)
     said = transcripts_path(args.output_path)
     with (
-        EpisodeLog(args.output_path.with_suffix(".episodes.jsonl"), run) as log,
+        EpisodeLog(
+            args.output_path.with_suffix(".episodes.jsonl"), run, made_by=made_by(args.weights)
+        ) as log,
         TranscriptFile(said, run) as transcripts,
     ):
         ledger = args.output_path.with_suffix(".user_calls.jsonl")
+        rescore(log, transcripts, by_id, args.weights)
         play_missing(by_id, codec, settings, args, log, transcripts, (ledger, run))
         summary = summarise(
             log.rows.values(),
@@ -219,6 +270,7 @@ def evaluate(args) -> Any:
             selection=selection(args),
             copies=copies,
             baselines=baselines(list(by_id)),
+            trained_for=record and record.model_dump(exclude_none=True),
         )
         write_tau2_results(args.output_path.with_suffix(".tau2.json"), summary, log.rows, said)
     write_text(args.output_path, summary.model_dump_json(indent=2) + "\n")
@@ -278,3 +330,4 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add(episode, "prompt evaluation.max_steps evaluation.concurrency seed", "slime")
     add(episode, "evaluation.max_failure_share evaluation.keep_tokens", "slime")
     add_partial_weights(episode)
+    leave_out(parser, EPISODE)

