@@ -25,6 +25,7 @@ class FakeSGLang:
         """warm_up: how many signs of life are a 503."""
         self.behaviours = list(behaviours)
         self.warm_up = warm_up
+        self.info: dict = {}  # what else it says of itself
         self.requests: list[dict] = []
         self.headers: list[dict] = []
         self.lock = threading.Lock()
@@ -38,7 +39,7 @@ class FakeSGLang:
                 fake.warm_up -= 1
                 self.answer(
                     503 if fake.warm_up >= 0 else 200,
-                    {"model_path": model_path, "version": "stand-in"},
+                    {"model_path": model_path, "version": "stand-in", **fake.info},
                 )
 
             def do_POST(self) -> None:

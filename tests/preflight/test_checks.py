@@ -58,6 +58,20 @@ def test_a_good_machine_has_no_failures(job):
     assert checks >= {"loopback", "tau2", "GPUs", "GPU memory", "driver", "versions", "model"}
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"
+
+
+def test_weights_are_opened_wherever_they_lie(needs, tmp_path):
+    """A local source is not in models/ yet, and would only fail there."""
+    assert "weights" not in failures(needs)
+    fresh = replace(needs, model=tmp_path / "models" / "new", source=str(needs.model))
+    assert "weights" not in failures(fresh)
+    (needs.model / "model.safetensors").write_bytes(POINTER)
+    for wanted in (needs, fresh):
+        assert "is a Git LFS pointer" in failures(wanted)["weights"]
+    assert "weights" not in failures(replace(fresh, source="somebody/a-model"))
+
+
 @pytest.mark.parametrize(
     ("changes", "check", "words"),
     [

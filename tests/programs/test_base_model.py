@@ -56,6 +56,19 @@ def test_a_model_that_fits_is_copied_as_it_is(source, fetch):
         assert (output / file.name).read_bytes() == file.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
+        (None, "damaged or cut"),
+    ],
+)
+def test_weights_are_opened_when_they_are_fetched(source, fetch, content, reason):
+    file = source / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100] if content is None else content)
+    refused(fetch(), reason, file.name)
+
+
 def test_plain_chatml_is_refused_unless_a_template_is_given(source, fetch, tmp_path):
     (source / "chat_template.jinja").write_text(PLAIN, encoding="utf-8")
     refused(fetch(), str(source), "leaves out the tools", "model.chat_template to hermes")

@@ -165,6 +165,21 @@ def test_a_model_s_folder_that_is_edited_in_place(tiny_copy) -> None:
     assert outcome.jobs == {"base_model": 1}, outcome.text
 
 
+def test_a_folder_of_traces_that_is_edited_in_place(tiny_copy) -> None:
+    folder, target = tiny_copy.folder, "data/teacher_traces.jsonl"
+    (folder / "mine").mkdir()
+    lines = (folder / target).read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "mine/a.jsonl").write_text("".join(lines[:20]), encoding="utf-8")
+    words = ("--configfile", "tiny.yaml", "--config", "traces={teacher: file, source: mine}")
+    first = tiny_copy.run("--cores", "1", *words, "--", target)
+    assert first.status == 0, first.text
+    assert tiny_copy.dry_run(*words, "--", target).jobs == {}
+    with open(folder / "mine/a.jsonl", "a", encoding="utf-8") as stream:
+        stream.write(lines[20])
+    outcome = tiny_copy.dry_run(*words, "--", target)
+    assert outcome.jobs == {"teacher_traces": 1}, outcome.text
+
+
 def test_traces_that_are_not_there_do_not_pass_for_older_ones(tiny_project) -> None:
     words = "traces={teacher: file, source: misspelt.jsonl, max_length: null}"
     outcome = tiny_project.dry_run("--configfile", "tiny.yaml", "--config", words)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import read_jsonl
@@ -165,14 +166,16 @@ def _data(job: Requirements) -> Iterator[Finding]:
 
 
 def _weights(job: Requirements) -> Iterator[Finding]:
-    if job.model is None or not job.model.is_dir():
+    places = [job.model, Path(job.source) if job.source else None]
+    there = next((path for path in places if path is not None and path.is_dir()), None)
+    if there is None:
         return  # still to be fetched, which looks at them too
     try:
-        require_readable(job.model)
+        require_readable(there)
     except WeightsError as error:
         yield Finding("failure", "weights", str(error))
     else:
-        yield Finding("ok", "weights", f"{job.model} can be opened")
+        yield Finding("ok", "weights", f"{there} can be opened")
 
 
 def _gpus(job: Requirements, machine: Machine) -> Iterator[Finding]:

@@ -1,0 +1,26 @@
+"""Folders that are edited in place, as a rule's params see them."""
+
+from __future__ import annotations
+
+from tau2_agent.config import made_by
+
+
+def test_what_serves_as_the_user(tmp_path) -> None:
+    folder = tmp_path / "user"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+
+    def seen(server_args: str = "") -> str | None:
+        serve = {"source": str(folder), "server_args": server_args}
+        return made_by.served_user({"user": {"serve": serve}})
+
+    first = seen()
+    assert first == seen("--port 3 --mem-fraction-static 0.5")
+    assert first != seen("--quantization fp8")
+    (folder / "config.json").write_text('{"a": 1}')
+    assert seen() != first
+    assert made_by.served_user({"user": {"serve": None}}) is None
+
+
+def test_a_hub_id_has_no_content_here() -> None:
+    assert made_by.folder("nobody/nothing") is None
