@@ -39,15 +39,16 @@ def kept(tmp_path):
     return tmp_path, {task.id: task for task in tasks}, trajectories
 
 
-def opened(folder, weights):
-    log = EpisodeLog(folder / "e.jsonl", "run", made_by=rescoring.made_by(weights))
+def opened(folder, weights, commit="first"):
+    made_by = rescoring.made_by(weights) | {"commit": commit}
+    log = EpisodeLog(folder / "e.jsonl", "run", made_by=made_by)
     return log, TranscriptFile(folder / "t.gz", "run")
 
 
 def test_other_weights_score_the_same_episodes(kept, capsys) -> None:
     folder, tasks, trajectories = kept
     before = read_rows(folder / "e.jsonl")
-    log, transcripts = opened(folder, OTHER)
+    log, transcripts = opened(folder, OTHER, "later")
     with log, transcripts:
         assert rescoring.rescore(log, transcripts, tasks, OTHER) == len(tasks)
         assert rescoring.rescore(log, transcripts, tasks, OTHER) == 0
@@ -63,7 +64,7 @@ def test_other_weights_score_the_same_episodes(kept, capsys) -> None:
         assert new.reward_info == asked.reward_info == row.reward_info
         assert new.counters == row.counters and new.counters["cut_turns"] == 2
         assert new.scored_by != row.scored_by
-        assert (new.seconds, new.commit, new.code) == (row.seconds, row.commit, row.code)
+        assert (new.seconds, new.commit, new.code) == (row.seconds, "first", row.code)
         assert said[row.task_id].partial == new.partial
         changed += new.partial != row.partial
     assert changed > 0

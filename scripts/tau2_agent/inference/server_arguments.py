@@ -66,7 +66,7 @@ def deciding(words: Iterable[str], prefix: str = "--") -> list[str]:
     for word in words:
         if word.startswith("--"):
             name = word.partition("=")[0].removeprefix(prefix)
-            dropping = word.startswith(prefix) and name.replace("_", "-") in NEUTRAL
+            dropping = name.replace("_", "-") in NEUTRAL
         if not dropping:
             kept.append(word)
     return kept
