@@ -1,0 +1,209 @@
+"""Each option of a program changes the key of what it makes, or says here why it does not."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tau2_agent import cli
+from tau2_agent.config.program_options import add_user
+from tau2_agent.evaluation import model_evaluation
+from tau2_agent.evaluation.recalled import recall
+
+WHERE = "where it lies"
+MACHINE = "how GPUs share the work"
+RECORDS = "what is kept or shown"
+PURSE = "what a language model may cost, and how patiently it is asked"
+ALONE = "of a user that does not play here"
+USER = {
+    **dict.fromkeys(["user_api_base"], "which server, not which model"),
+    **dict.fromkeys(
+        ["user_concurrency", "user_timeout_s", "user_retries", "user_budget_usd"], PURSE
+    ),
+    **dict.fromkeys(["user_budget_tokens", "user_price"], PURSE),
+    "user_max_failure_share": "when to give up",
+}
+SLIME = {
+    **dict.fromkeys(
+        [
+            *("gpus", "nodes", "tensor_parallel", "pipeline_parallel", "context_parallel"),
+            *("expert_parallel", "max_tokens_per_gpu", "recompute", "optimizer_offload"),
+            *("attention_backend", "dynamic_batches", "ray_address"),
+        ],
+        MACHINE,
+    ),
+    **dict.fromkeys(["keep_checkpoints", "tracking", "wandb_project", "wandb_mode"], RECORDS),
+    "output": WHERE,
+}
+EXEMPT = {
+    "train_sft_trl": {
+        **dict.fromkeys(["save_steps", "keep_checkpoints", "logging_steps"], RECORDS),
+        "output": WHERE,
+    },
+    "train_grpo_trl": {
+        **dict.fromkeys(["save_rollouts", "keep_checkpoints", "keep_episodes"], RECORDS),
+        "output": WHERE,
+        **USER,
+    },
+    "train_sft_slime": {
+        **SLIME,
+        "save_steps": RECORDS,
+        "max_length": "a longer trace is an error, none is cut",
+    },
+    "train_grpo_slime": {
+        **SLIME,
+        **USER,
+        "model": "config and tokenizer, which the SFT checkpoint has too",
+        "rollouts": "more of them continue the same run",
+        **dict.fromkeys(["save_rollouts", "keep_episodes"], RECORDS),
+        **dict.fromkeys(["gpus_per_engine", "sglang_mem_fraction"], MACHINE),
+    },
+    "evaluation": {
+        **USER,
+        **dict.fromkeys(["task_split", "num_tasks", "first", "trials"], "rows name their task"),
+        "concurrency": "how many at once",
+        "max_failure_share": "when to give up",
+        "keep_tokens": RECORDS,
+        "weights": "kept conversations are scored anew",
+        "tensor_parallel": MACHINE,
+        "sglang_port": "which server; what it serves is asked and counts",
+        "domain": "there is one",
+    },
+}
+# Values that no rule finds.
+OTHER = {
+    "weights": ["0.1,0.1,0.8"],
+    "user": ["llm"],
+    "user_options": ['{"top_p": 0.5}'],
+    "user_price": ["1", "2"],
+    "user_model": ["openai/other"],
+    "user_phrasing": ["train"],
+    "extra_args": ["--use-tis"],
+    "server_args": ["--quantization fp8"],
+    "num_tasks": ["3"],
+}
+LLM_ONLY = {"user_model", "user_temperature", "user_max_tokens", "user_options"}
+
+
+class Captured(Exception):
+    pass
+
+
+def changed(action: argparse.Action, tmp_path: Path) -> list[str]:
+    """The option with another value than its default."""
+    flag = action.option_strings[0]
+    if action.dest in OTHER:
+        value = OTHER[action.dest]
+        return [f"{flag}={value[0]}"] if len(value) == 1 else [flag, *value]
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return [action.option_strings[1] if action.default else flag]
+    if action.choices:
+        return [flag, str(next(c for c in action.choices if c != action.default))]
+    if action.type is Path:
+        other = tmp_path / f"other_{action.dest}"
+        other.write_text("another\n")
+        return [flag, str(other)]
+    if isinstance(action.default, float):
+        return [flag, repr(action.default / 2 if action.default else 0.25)]
+    if isinstance(action.default, str):
+        return [flag, f"{action.default}x"]
+    return [flag, str(3 if action.default is None else action.default + 1)]
+
+
+@pytest.fixture
+def key_of(monkeypatch, tmp_path):
+    """Key and parser of a program with some options."""
+    parsers: list[argparse.ArgumentParser] = []
+    made = cli.parser
+
+    def parser(doc):
+        parsers.append(made(doc))
+        return parsers[-1]
+
+    monkeypatch.setattr(cli, "parser", parser)
+
+    def stage(target, fingerprint, settings=None):
+        raise Captured(fingerprint)
+
+    def key(program: str, *words: str) -> tuple[Any, argparse.ArgumentParser]:
+        module = importlib.import_module(program)
+        monkeypatch.setattr(module, "Stage", stage)
+        if hasattr(module, "find_install"):
+            monkeypatch.setattr(module, "find_install", lambda: None)
+        inputs = []
+        for name in ("model", "sft", "base", "traces", "tasks"):
+            (tmp_path / name).write_text("as it is\n")
+            inputs += [f"--{name}", str(tmp_path / name)]
+        known = {"train_sft_trl": "model traces", "train_grpo_trl": "model tasks"}
+        known |= {"train_sft_slime": "model base traces", "train_grpo_slime": "model sft tasks"}
+        given = [w for n in known[program].split() for w in (f"--{n}", str(tmp_path / n))]
+        argv = [program, *given, "--output", str(tmp_path / "out"), *words]
+        monkeypatch.setattr(sys, "argv", argv)
+        with pytest.raises(Captured) as found:
+            module.main()
+        return found.value.args[0], parsers[-1]
+
+    return key
+
+
+@pytest.mark.parametrize("program", [name for name in EXEMPT if name != "evaluation"])
+def test_every_option_of_a_training_is_in_its_key(key_of, tmp_path, program) -> None:
+    plain, parser = key_of(program)
+    llm, _ = (
+        key_of(program, "--user", "llm") if "--user" in parser._option_string_actions else (0, 0)
+    )
+    exempt = dict(EXEMPT[program])
+    options = [action for action in parser._actions if action.dest != "help"]
+    assert len(options) > 10
+    for action in options:
+        words = changed(action, tmp_path)
+        before = plain
+        if action.dest in LLM_ONLY:
+            words, before = ["--user", "llm", *words], llm
+        after, _ = key_of(program, *words)
+        if action.dest in exempt:
+            del exempt[action.dest]
+            assert after == before, f"{action.dest} is exempt, and changes the key"
+        else:
+            assert after != before, f"{action.dest} does not change the key"
+    assert not exempt, "exempt, but no option"
+
+
+def test_every_option_of_an_evaluation_is_in_its_key(random_model, tmp_path) -> None:
+    def key(*words: str) -> tuple[str, argparse.ArgumentParser]:
+        parser = argparse.ArgumentParser()
+        model_evaluation.add_flags(parser)
+        add_user(parser)
+        args = parser.parse_args(["--prompt", "short", "--context-length", "256", *words])
+        args.checkpoint = random_model
+        recall(args, random_model)
+        manifest = model_evaluation.make_manifest(args, model_evaluation.make_settings(args))
+        return model_evaluation.run_name(args, manifest), parser
+
+    plain, parser = key()
+    llm, _ = key("--user", "llm")
+    exempt = dict(EXEMPT["evaluation"])
+    for action in parser._actions:
+        if action.dest in ("help", "sglang_port", "domain"):
+            exempt.pop(action.dest, None)
+            continue
+        words = changed(action, tmp_path)
+        before = plain
+        if action.dest in LLM_ONLY:
+            words, before = ["--user", "llm", *words], llm
+        if action.dest == "prompt":
+            words = ["--prompt", "tau2"]
+        if action.dest == "context_length":
+            words = ["--context-length", "128"]
+        after, _ = key(*words)
+        if action.dest in exempt:
+            del exempt[action.dest]
+            assert after == before, f"{action.dest} is exempt, and changes the key"
+        else:
+            assert after != before, f"{action.dest} does not change the key"
+    assert not exempt, "exempt, but no option"
