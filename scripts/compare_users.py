@@ -50,6 +50,7 @@ from tau2_agent.evaluation.user_agreement import (
 )
 from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
+from tau2_agent.llm.sent import as_sent
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
 from tau2_agent.records.episode_row import EpisodeRow
 from tau2_agent.records.provenance import versions
@@ -165,7 +166,7 @@ def play_agent(
         "code": code_digest(*PLAYING, *SCORING, *AGENT_CODE),
     }
     if options.agent == "llm":
-        decides["agent_settings"] = [options.agent_model, options.agent_temperature]
+        decides["agent_settings"] = as_sent(agent_settings(options))
     run = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     by_id = {task.id: task for task in tasks}
 
@@ -197,11 +198,9 @@ def play_agent(
         return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, run), spent
 
 
-def open_agent(options: argparse.Namespace, run: str) -> LLM | None:
-    """The language model that answers; None for an agent that is code. Raises JobStop."""
-    if options.agent != "llm":
-        return None
-    settings = LLMSettings(
+def agent_settings(options: argparse.Namespace) -> LLMSettings:
+    """How the agent that is a language model is asked."""
+    return LLMSettings(
         options.agent_model,
         api_base=options.agent_api_base,
         temperature=options.agent_temperature,
@@ -209,8 +208,17 @@ def open_agent(options: argparse.Namespace, run: str) -> LLM | None:
         budget_usd=options.agent_budget_usd,
         budget_tokens=options.agent_budget_tokens,
     )
+
+
+def open_agent(options: argparse.Namespace, run: str) -> LLM | None:
+    """The language model that answers; None for an agent that is code. Raises JobStop."""
+    if options.agent != "llm":
+        return None
     try:
-        return LLM(settings, Ledger(options.output_path.with_suffix(".agent_calls.jsonl"), run))
+        return LLM(
+            agent_settings(options),
+            Ledger(options.output_path.with_suffix(".agent_calls.jsonl"), run),
+        )
     except LLMFailure as failure:
         raise JobStop(f"the agent: {failure.detail}") from None
 
@@ -247,7 +255,9 @@ def record(args: argparse.Namespace, rows: Sequence[EpisodeRow]) -> dict[str, An
     return {
         "agent": args.agent or str(args.checkpoint),
         "agent_model": args.agent_model,
-        "agent_temperature": args.agent_temperature if args.agent == "llm" else None,
+        "agent_temperature": as_sent(agent_settings(args))["temperature"]
+        if args.agent == "llm"
+        else None,
         "split": args.task_split,
         "selection": selection(args),
         "trials": args.trials,
