@@ -61,13 +61,13 @@ def test_a_good_machine_has_no_failures(job):
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n"
 
 
-def test_weights_are_opened_wherever_they_lie(needs, tmp_path):
+def test_weights_are_opened_wherever_they_lie(job, tmp_path):
     """A local source is not in models/ yet, and would only fail there."""
-    assert "weights" not in failures(needs)
-    fresh = replace(needs, model=tmp_path / "models" / "new", source=str(needs.model))
+    assert "weights" not in failures(job)
+    fresh = replace(job, model=tmp_path / "models" / "new", source=str(job.model))
     assert "weights" not in failures(fresh)
-    (needs.model / "model.safetensors").write_bytes(POINTER)
-    for wanted in (needs, fresh):
+    (job.model / "model.safetensors").write_bytes(POINTER)
+    for wanted in (job, fresh):
         assert "is a Git LFS pointer" in failures(wanted)["weights"]
     assert "weights" not in failures(replace(fresh, source="somebody/a-model"))
 
