@@ -190,6 +190,9 @@ def test_a_simulation_of_tau2(number, packed):
     }
     wanted = TRACES[number] | {"steps": None}
     assert checked(as_trace(simulation, INFO), RULES) == wanted
+    # an agent that was told the solution saw another prompt
+    told = {**INFO, "agent_info": {"implementation": "llm_agent_gt"}}
+    assert as_trace(simulation, told)["messages"][0]["role"] == "assistant"
     other = {**INFO, "environment_info": {"policy": "Be nice."}}
     with pytest.raises(RejectedTrace, match="another system prompt"):
         checked(as_trace(simulation, other), RULES)

@@ -251,6 +251,12 @@ def ends(task, offer, answer):
     return user.report()["early_stops"]
 
 
+def test_who_agrees_and_calls_a_tool_has_not_ended(task):
+    answer = calls(("check_sim_status", {}), text="Yes, please. ###STOP###")
+    assert ends(task, "Shall I resume your line?", "Yes, please. ###STOP###") == 1
+    assert ends(task, "Shall I resume your line?", answer) == 0
+
+
 OFFERS = [
     "Would you like me to add 2 GB of data?",
     "I can refuel your data for $5. Please confirm.",
