@@ -560,3 +560,9 @@ def test_revision_that_is_missing_or_unknown(tmp_path) -> None:
     assert outcome.returncode == 2
     assert "someone/traces@v2 could not be downloaded" in outcome.stderr
     assert "Traceback" not in outcome.stderr
+
+
+def test_an_array_over_lines_may_begin_with_a_byte_order_mark(solved, tmp_path) -> None:
+    source = tmp_path / "source.json"
+    source.write_text(json.dumps(solved[:2], indent=1), encoding="utf-8-sig")
+    assert run(source, tmp_path) == solved[:2]
