@@ -127,6 +127,8 @@ def test_repairs_only_what_is_broken(episodes):
         ("My picture messages do not go out.", "mms"),
         ("My phone has been showing 'No Service'.", "service"),
         ("My internet is slow.", "data"),
+        ("No bars at all on my phone.", "service"),
+        ("My phone can't make calls.", "service"),
     ],
 )
 def test_issue(reason, issue):
@@ -142,6 +144,9 @@ def test_issue(reason, issue):
         "5551232002",
         "+1 555.123.2002",
         "555\u2011123\u20112002",
+        "555\u2013123\u20132002",
+        "555\u00a0123\u00a02002",
+        "555/123/2002",
     ],
 )
 def test_phone_number_however_it_is_written(text):
@@ -153,7 +158,9 @@ def test_phone_number_however_it_is_written(text):
     ("text", "abroad"),
     [("I am currently abroad in France.", True), ("Yes, I'm travelling in France", True),
      ("I am at home in the United States.", False), ("No, I am not abroad.", False),
-     ("I\u2019m not travelling.", False), ("I am not sure about that.", False)],
+     ("I\u2019m not travelling.", False), ("I am not sure about that.", False),
+     ("I'm overseas, not at home.", True), ("Not at home: I'm abroad.", True),
+     ("I'm not in the US.", True), ("I'm not at home, I am at work.", False)],
 )  # fmt: skip
 def test_abroad(text, abroad):
     assert answers.is_abroad(text) is abroad
@@ -162,7 +169,8 @@ def test_abroad(text, abroad):
 @pytest.mark.parametrize(
     ("text", "amount"),
     [("Yes, please refuel 2.0 GB of data.", 2.0), ("2gb please", 2.0), ("two gigabytes", 2.0),
-     ("I want 1.5 gigs.", 1.5), ("No, I do not want to refuel data.", None)],
+     ("I want 1.5 gigs.", 1.5), ("2,0 GB", 2.0),
+     ("I'd take 2 more GB.", 2.0), ("No, I do not want to refuel data.", None)],
 )  # fmt: skip
 def test_amount_of_data(text, amount):
     assert answers.gigabytes(text) == amount
@@ -171,7 +179,9 @@ def test_amount_of_data(text, amount):
 @pytest.mark.parametrize(
     ("text", "agreed"),
     [("Yes, please.", True), ("sure, go ahead", True), ("That is fine.", True), ("No.", False),
-     ("I do not agree.", False), ("That's not okay.", False), ("Hm.", False)],
+     ("I do not agree.", False), ("That's not okay.", False), ("Hm.", False),
+     ("Sure, why not?", True), ("Absolutely!", True), ("Absolutely not.", False),
+     ("That works for me.", True), ("Of course not.", False)],
 )  # fmt: skip
 def test_agreement(text, agreed):
     assert answers.agrees(text) is agreed

@@ -78,6 +78,9 @@ def _word(found: re.Match[str]) -> str:
 _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ...] = tuple(
     (fact, re.compile(pattern), value)
     for fact, pattern, value in (
+        ("airplane", rf"\b(?P<denied>not |isn't |no longer )?(?:currently )?(?P<value>in|out of)"
+                     rf" {_LABELS['airplane']}\b",
+         lambda found: (found["value"] == "in") != bool(found["denied"])),
         *((fact, rf"\b{label}{_LINK}{_POSITION}", _switch) for fact, label in _LABELS.items()),
         *(
             (fact, rf"\b(?P<denied>)(?:turned|switched) (?P<value>on|off) (?:the |my"
@@ -92,6 +95,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ..
          r"|no service|none|searching|emergency|lost|down)\b", _is("connected")),
         ("network_type", rf"\bnetwork type{_LINK}(?P<value>[2-5]g|lte|none|no)\b",
          lambda found: found["value"].upper()),
+        ("vpn", r"\b(?P<value>connected) (?:to|via|through) (?:an?|the|my) vpn\b", lambda _: True),
         ("vpn", rf"\bvpn{_LINK}(?P<denied>not |isn't )?(?P<value>on|off|connected|disconnected"
                 rf"|active"
          r"|inactive|enabled|disabled)\b(?! in settings)",
@@ -110,12 +114,12 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ..
          r"|should\b|needs?\b|looks?\b|seems\b|and\b|but\b|broken please\b|(?:to|at|on|in|has"
          r"|was)\b)"
          r"[\w.-]+)", _word),
-        ("mmsc", rf"\b(?P<value>{_NO})(?: an?| the| any)? mmsc\b", lambda _: False),
         ("mmsc", rf"\bmmsc(?: url| uri| address)?{_LINK}(?P<value>not\b|isn't\b|unset|missing"
                  rf"|empty|blank"
          r"|none|n/a|null|nothing|https?:|mms\.|www\.|configured|there\b|filled)",
          lambda found: found["value"] in ("http:", "https:", "mms.", "www.", "configured", "there",
                                           "filled")),
+        ("mmsc", rf"\b(?P<value>{_NO})(?: an?| the| any)? mmsc\b(?!.*https?:)", lambda _: False),
         ("network_mode", rf"\bnetwork mode(?: preference)?{_LINK}(?:preference{_LINK})?"
          rf"(?P<value>{'|'.join(words for _, words in _MODES)})\b", _mode),
         ("speed", rf"\d\s*mbps\W{{0,4}}(?:(?:which|that|is|it|rated|as|and|says|considered|so|very"
@@ -169,10 +173,21 @@ def read(text: str) -> Mapping[str, Any]:
 def _plain(text: str) -> str:
     """Lower case without emphasis and quotes; line ends become ";"."""
     text = unicodedata.normalize("NFKC", text).lower()
-    text = text.translate(str.maketrans("\u2019\u2018\u2011\u2010\u2013\u2014", "''----"))
+    text = text.translate(
+        str.maketrans("\u2019\u2018\u2011\u2010\u2013\u2014\u2192\u21d2\u279c", "''----:::")
+    )
+    text = re.sub(r"\((empty|blank|none|null|n/a|unset|missing|not set)\)", r"\1", _marks(text))
     text = re.sub(r"[*`\"\u201c\u201d{}<>#\u2022]|(?<!\w)'|'(?!\w)", " ", text)
     text = re.sub(r"\s*\n\s*(?:[-+]\s+|\d[.)]\s+)?", " ; ", text).replace("_", " ")
     return re.sub(r"[^\S\n]+", " ", text)
+
+
+def _marks(text: str) -> str:
+    """Ticks and crosses in words, whether they stand before or after what they mark."""
+    name, mark = _PERMISSION.search(text), re.search(r"[\u2705\u2714\u274c\u2717\u2718]", text)
+    ahead = bool(name and mark and mark.start() < name.start())
+    text = re.sub(r"[\u2705\u2714]", " ; " if ahead else " yes ; ", text)
+    return re.sub(r"[\u274c\u2717\u2718]", " ; no " if ahead else " no ; ", text)
 
 
 def _status_bar(plain: str) -> dict[str, Any]:

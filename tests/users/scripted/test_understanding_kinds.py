@@ -455,3 +455,87 @@ def test_a_denied_thing_is_not_what_it_means():
 
 def test_every_toggle_is_varied_here():
     assert set(SWITCHES.values()) == set(TOGGLES.values())
+
+
+# --- Taken back, put off, or somebody else's ---
+CORRECTIONS = ["{}, or rather, {}", "{}... sorry, I mean {}", "{}. Correction: {}",
+               "{}. Actually, {}",
+               "{}. No wait, {}", "{}. Oops, I meant {}", "{}. On second thought, just {}",
+               "{}... hmm, no, leave that as it is and {}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", CORRECTIONS)
+def test_a_correction_takes_the_place_of_what_it_corrects(form):
+    kept = 0
+    for words, (other, done) in itertools.product(SOME, list(DONE.items())[::5]):
+        if DONE[words] == done:
+            continue
+        assert presses(f"Please {form.format(words, 'check your SIM card')}.") == [], words
+        found = presses(f"Please {form.format(words, other)}.")
+        assert found in ([], [done]), (words, other)
+        kept += bool(found)
+    assert kept
+
+
+@pytest.mark.parametrize(
+    "after",
+    ["That's what the bot told you, correct?", "That's the advice most people get.",
+     "Is that what the other agent asked you to do?", "This is what our help page says, anyway.",
+     "That was how my colleague put it, she said."],
+)  # fmt: skip
+def test_what_a_sentence_after_ascribes_to_another_is_not_asked_for(after):
+    for words, shape in itertools.product(SOME, ("{}. {}", "> {}\n\n{}", '"{}." {}')):
+        assert presses(shape.format(upper(words), after)) == [], words
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["The previous agent wrote: {}.", "Our service bot suggested: {}.",
+     "The billing team said: {}.", "The customer care representative told you to {}."],
+)  # fmt: skip
+def test_what_anybody_else_said_is_not_asked_for(form):
+    for words in SOME:
+        assert presses(form.format(words)) == [], words
+
+
+GERUNDS = ["restarting your phone", "resetting your APN settings", "turning off Data Saver",
+           "toggling mobile data", "disconnecting the VPN", "reseating the SIM card"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "off", ["wait with", "wait before", "delay", "postpone", "put off", "hold off on", "defer"]
+)
+def test_what_is_put_off_is_not_done(off):
+    for doing, until in itertools.product(GERUNDS, ("", " until the refuel has gone through")):
+        assert presses(f"Please {off} {doing}{until}.") == [], doing
+    assert presses(f"Please {off} the restart until the line is active.") == []
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "As soon as you see a signal",
+        "Once you have service again",
+        "When you get an error",
+        "If I tell you to",
+        "Unless I say no",
+    ],
+)
+def test_a_press_waits_for_what_the_phone_may_never_show(when):
+    for words in SOME:
+        assert presses(f"{when}, {words}.") == [], words
+        assert presses(f"Please {words} {when[0].lower() + when[1:]}.") == [], words
+
+
+@pytest.mark.parametrize("phone", ["old phone", "other phone", "second device", "work phone"])
+def test_another_phone_is_not_operated(phone):
+    for words in ("restart", "remove the SIM from", "turn on mobile data on", "reset the APN on"):
+        assert presses(f"Please {words} your {phone}.") == [], words
+
+
+def test_a_bill_that_is_to_be_right_is_looked_at_before_it_is_paid():
+    for right in ("everything looks correct", "the amount is right", "all looks good to you"):
+        assert presses(f"Please make the payment if {right}.") == [
+            "make_payment ?payment_request=True"
+        ]
+    assert presses("Please make the payment if you agree.") == ["make_payment ?agrees=True"]

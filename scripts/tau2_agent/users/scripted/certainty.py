@@ -24,7 +24,7 @@ _HARMLESS = frozenset(
     defaults original standard normal factory correct proper necessary required needed new fresh
     simple quick full complete brief normal regular possible physical
     and or also too plus then next first once twice again back now please kindly just simply right
-    away immediately quickly briefly temporarily completely fully entirely manually properly
+    away itself immediately quickly briefly temporarily completely fully entirely manually properly
     carefully safely gently firmly fast directly still yet already at asap here there today
     on off in out into onto up down of for with from over under within to at by as be is are
     mode modes setting settings option options preference preferences switch switches slider button
@@ -55,12 +55,20 @@ _VALUES = re.compile(
 )
 
 
+_OTHER_PHONE = re.compile(
+    r"\b(?:old|other|previous|second|spare|former|backup|another|new|friend's|work)"
+    r" (?:\w+ )?(?:phones?|devices?|handsets?|smartphones?|sims?)\b"
+)
+
+
 def known_words(text: str, kind: str = "", menus: bool = False) -> bool:
     """Whether every word is a thing's, a value or harmless, or a verb's.
 
     kind: after a verb of that kind, of which verbs only those count ("remove and reinsert"), or
     ones that begin anew. menus: before a verb, where ways through menus are told.
     """
+    if _OTHER_PHONE.search(text):
+        return False
     for thing in reversed(things_in(text)):
         text = f"{text[: thing.start]} {text[thing.end :]}"
     text = re.sub(r"(?<!\w)'s\b|\bonly (?=the\b|your\b)", " ", text)
@@ -116,12 +124,13 @@ _LATER = re.compile(
     r"(?:moment|minute|second|bit|while|little|hour|day)\w*|(?<!as )soon(?!er)|down the (?:line"
     r"|road)"
     r"|(?:not|don't do (?:it|that|this)) (?:just )?(?:yet|now)|(?:when(?:ever)?|once|after|as"
-    r" soon as|until) i (?:tell|ask|say"
+    r" soon as|until|if|unless) i (?:tell|ask|say"
     r"|give|let)"
     r"|from now on|in general|whenever|going forward|every time|each time|any ?time)\b"
 )
 _OUR_SIDE = re.compile(
-    r"\b(?:i|we|i'\w+|we'\w+|my|our|line|account|payment|bill|request|system|plan|refuel\w*|top-?up"
+    r"\b(?:i|we|i'\w+|we'\w+|my|our|line|account|payment|bill|request|system|plan|refuel\w*"
+    r"|top-?up"
     r"|roaming is enabled|technician|engineer|service is|issue|problem|that doesn't|changes?"
     r"|ticket)\b"
 )
@@ -129,7 +138,8 @@ _READY = re.compile(
     r"^(?:when|once|after|as soon as|whenever)\b (?:(?:you|you're|you are|you have|you've|that"
     r"|that's"
     r"|this|it|it's|everything) ?(?:are|is|have|has|'re|'ve)? ?(?:all |been |now )?"
-    r"(?:ready|done|finished|able|comfortable|can|get (?:a chance|there|to)|got|have (?:a|time)|do"
+    r"(?:ready|done|finished|able|comfortable|can|get (?:a chance|there|to)|got|have (?:a|time)"
+    r"|do"
     r"|did|in|on|at|there|open(?:ed)?|see|set|completed?|that|this|so)\b"
     r"|(?:doing|that|this)\b|(?:possible|convenient)\b|(?:the |your )?(?:phone|device|screen"
     r"|menu|app"
@@ -142,12 +152,24 @@ def later(text: str) -> re.Match[str] | None:
     return _LATER.search(text)
 
 
+# What a phone may never show: a press that waits for it waits.
+_EVENT = re.compile(
+    r"^(?!.*\b(?:check|look|test)\w*\b).*\b(?:signal|service|bars|reception|errors?|works?"
+    r"|arrives?"
+    r"|goes through|(?:re)?connects?|disappears?)\b"
+)
+
+
 def aside_waits(text: str, asked_before: bool) -> str:
     """What a clause of time does to its request: "all" waits, "press" (only a look is certain), "".
 
     asked_before: the message asks for something before it, which such a clause may refer to.
     """
-    if not re.match(r"(?:when|once|after|as soon as|whenever|until)\b", text) or _READY.match(text):
+    if not re.match(r"(?:when|once|after|as soon as|whenever|until)\b", text):
+        return ""
+    if _EVENT.match(text) and not text.startswith("until") and not asked_before:
+        return "press"
+    if _READY.match(text):
         return ""
     if text.startswith("until"):
         return "all" if re.match(r"until (?:i|we)\b", text) else ""
@@ -195,10 +217,15 @@ def goal(text: str) -> bool | str | None:
 
 # --- Talk about an action, or an action taken back ---
 REPORTED = re.compile(
-    r"(?:(?:and|but|so|well) )?(?:(?:the|your|my|our|this|that|some|other|many|most|a) )?(?:\w+ )?"
+    r"(?:(?:and|but|so|well) )?(?:(?:the|your|my|our|this|that|some|other|many|most"
+    r"|a) )?(?:\w+ )?"
     r"(?:manual|polic\w+|guide\w*|instructions?|article|screen|documentation|website|page"
     r"|colleague\w*|supervisor|they|people|customers?|users?|pop-?up|message|notes?|book|he|she"
-    r"|you|it|i)(?:'ve| have| had| also| usually| often| already| just| earlier| just now)*"
+    r"|you|it|i|(?:(?!(?:i|we)\b)[\w-]+ ){0,2}"
+    r"(?:agents?|representatives?|(?:chat)?bots?|assistant|technician|engineer|team|department"
+    r"|advis[eo]r)"
+    r"|(?<=the )(?:(?!(?:i|we)\b)[\w-]+ ){0,2}\w+)(?:'ve| have| had| also| usually| often"
+    r"| already| just| earlier| just now)*"
     r" (?:says?|said|tells?|told|states?|stated|reads|mentions?|mentioned|recommends|advises"
     r"|suggests|suggested|wrote|asked|thought)\b"
 )
@@ -209,6 +236,29 @@ RETRACTED = re.compile(
     r"|it|my|the"
     r" (?:last|previous))|(?:actually|wait|no)\W+(?:please )?(?:do not|don't|hold off)"
     r"|(?:do not|don't) do (?:that|it|this|so|any of))\b"
+)
+# What follows takes the place of what was just asked for: "toggle data, or rather, roaming".
+CORRECTED = re.compile(
+    r"\b(?:(?:or|well|but) rather(?! than)|(?:sorry|apologies|no|oops"
+    r"|pardon)?\W*i mean(?:t)?\b(?! it\b)"
+    r"|(?:small |quick )?correction\b|make that(?= [\w ]*$)|on second thoughts?|strike that"
+    r"|(?:my (?:mistake|bad|error)|oops|whoops)|(?:oh |no )wait|wait,? no|that should (?:be"
+    r"|read))\b"
+    r"|^(?!.*\b(?:otherwise|else|if)\b).*\bleave (?:it|that|this|them) (?:as (?:it|they"
+    r"|that) (?:is|are|was)|as is|alone|be)\b|^(?:(?:and|but|or|so|oh|well)\W+)?actually\b"
+    r"|^(?:(?:hm+|uh+|um+|er+m?|ah|oh|eh)\W+)*no, (?!that|it|this|your?\b|need|problem|worries"
+    r"|i\b|we\b)"
+)
+# "That's what the bot told you": the sentence before was somebody else's.
+ATTRIBUTED = re.compile(
+    r"^(?:(?:and|so|or|but)\W+)?(?:(?:that|this|it)(?:'s| is| was)(?: (?:just|only|exactly))?"
+    r"|(?:is|was|isn't|wasn't) (?:that|this|it)(?: not)?)"
+    r" (?:(?:more or less|roughly) )?(?:what|how|something|the (?:advice|text|message|step"
+    r"|answer|line|sentence)\w*)\b(?: that)?"
+    r"(?! (?:i(?:'d|'ll)?|we|you(?:'ll| will)? (?:need|should|have|must|can|do))\b)"
+    r".*\b(?:told|tell|tells|said|says?|states?|recommend\w*|suggest\w*|advis\w+|asked|asks"
+    r"|wrote|writes|reads|shows|"
+    r"gets?|got|given|heard|gave|gives|displayed|read|saw)\b"
 )
 OPTIONS = re.compile(
     r"\b(?:(?:two|three|several|few|following|these|your|the|some) (?:\w+ )?(?:options?|choices?"

@@ -39,6 +39,7 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
         if certainty.RETRACTED.search(clause.text) and not re.match(r"\W*if\b", clause.text):
             message.requests.clear()
             sentence.added.clear()
+        clause = _corrected(clause, sentence, message)
         sentence.is_question = text.endswith("?") and clause.last
         sentence.added.append([])
         _read_clause(clause, sentence, message)
@@ -51,6 +52,18 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     message.requests[before:] = [aimed(request, text, message) for request in asked]
     message.last = message.requests[before:]
     return sentence
+
+
+def _corrected(clause: Clause, sentence: Sentence, message: Message) -> Clause:
+    """The clause without a word that corrects what was asked just before, which is dropped."""
+    found = certainty.CORRECTED.search(clause.text)
+    if not (found or certainty.ATTRIBUTED.match(clause.text)):
+        return clause
+    wrong = next((added for added in reversed(sentence.added) if added), message.last)
+    for request in wrong:
+        replace_request(message, request, None)
+    wrong[:] = []
+    return clause._replace(text=clause.text[found.end() :].lstrip(" ,:-.")) if found else clause
 
 
 def _keep(clause: Clause, text: str, sentence: Sentence, message: Message) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tau2_agent.users.scripted.lexicon import TOGGLES
-from tau2_agent.users.scripted.request import AGREES, CONTEXT, FACTS, LACKS
+from tau2_agent.users.scripted.request import AGREES, CONTEXT, CORRECT, FACTS, LACKS
 from tau2_agent.users.scripted.things import state, things_in
 
 # --- What a condition may say ---
@@ -26,8 +26,10 @@ _SHORT_CONDITION = re.compile(
     r"^(?:if|should)\b\W*(?:so|not|yes|needed|necessary|required|(?:(?:it|that|this|they|one)"
     r"(?:'s| is| are| was| isn't| aren't)?)? ?(?:(?:not|currently|still|already|indeed)"
     r" )*(?:(?:on|off|enabled|disabled|active"
-    r"|connected|missing|the case|needed|necessary|poor|slow|there|locked|turned on|turned off"
-    r"|not set|broken|incorrect|detected|be (?:on|off|enabled|disabled)))?"
+    r"|connected|missing|the case|needed|necessary|poor|slow|there|locked|(?:turned"
+    r"|switched) (?:on|off)"
+    r"|not set|broken|incorrect|detected|be (?:on|off|enabled|disabled|active"
+    r"|connected)))?(?: already)?"
     r"|you(?:'re| are| have| do)? ?(?:currently |indeed )?(?:using|connected|on|have|running|run"
     r"|use)?(?: to)? ?(?:one|it|any)"
     r"(?: (?:active|connected|running|enabled|on))?)\W*$"
@@ -55,7 +57,8 @@ def guard_of(text: str, context: str) -> Guard | None:
         guard = guard_of(f"if {text.removeprefix('unless ')}", context)
         return _opposite(guard)
     if _CONSENT.match(text):
-        return (AGREES, True)
+        looked_over = re.search(r"\b(?:looks?|seems?|checks out|correct|right)\b", text)
+        return (CORRECT if looked_over else AGREES, True)
     denied = bool(re.search(r"\b(?:not|no|isn't|aren't|doesn't|don't|without|lacks?)\b", text))
     topics = [thing.topic for thing in things_in(text) if thing.topic != "phone"]
     if not topics and context == "sim":

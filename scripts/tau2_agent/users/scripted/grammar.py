@@ -27,7 +27,8 @@ _POLITE_IF = either(
     r"if possible|if (?:that|it)(?:'?s| is) (?:okay|ok|alright|fine|possible)(?: with you)?",
 )
 _FILLER = either(
-    r"okay|ok|great|good|perfect|excellent|all ?right|alright|sure|certainly|understood|got it|yes",
+    r"okay|ok|great|good|perfect|excellent|all ?right|alright|sure|certainly|understood|got it"
+    r"|yes",
     r"thanks?(?: you)?(?: (?:so|very) much)?(?: for [^,.]{0,60})?|i see|no problem|no worries",
     r"hello|hi",
     r"first(?:ly| of all)?|second(?:ly)?|third(?:ly)?|next|then|also|final(?:ly)?|last(?:ly)?",
@@ -38,7 +39,8 @@ _FILLER = either(
     r"|that is(?= *(?:,|$))|i mean|to be precise|simply|quickly|afterwards?|after which|instead"
     r"|additionally|in that case|for now|at this"
     r" point|from there|meanwhile",
-    r"however|therefore|since then|one more time|specifically|perhaps|maybe|step \w+|please|kindly",
+    r"however|therefore|since then|one more time|specifically|perhaps|maybe|step \w+|please"
+    r"|kindly",
     r"to (?:start|begin)(?: with| off)?|(?:let'?s )?(?:start|begin) (?:by|with)",
     r"to (?:do|fix|resolve|help with|address|rule out|narrow down|assist|help)"
     r" (?:so|this|that|it|you)",
@@ -54,7 +56,7 @@ _ASK = either(
     r"(?:can|could|would|will) (?:you|we)(?! (?:like|mind))|(?:would|do) you mind",
     r"(?:would|will) you be (?:able|willing) to|are you (?:able|willing) to",
     r"would it be possible (?:for you )?to|(?:may|can|could) i (?:ask|have) you(?: to)?",
-    r"(?:i|we)(?:'d| would|'ll| will| do|'re|'m| am)?(?: going to)? "
+    r"(?:i|we)(?:'d| would|'ll| will| do|'re|'m| am)?(?: going to)?(?: just| only| also| now)? "
     r"(?:need|want|like|ask|advise|encourage|request|prefer)(?:ing)?(?: for)? you to",
     r"(?:may|can|could) i trouble you(?: to)?|(?:would|could|will) you be so kind(?: as)? to|be"
     r" so kind as to"
@@ -80,7 +82,8 @@ DECISION = re.compile(
 )
 NEEDS = re.compile(
     r"\b(?:needs? to be|must be|has to be|have to be|needs?) "
-    r"(?P<state>(?:turned |switched )?(?:on|off)|enabled|disabled|activated|re-?seated|re-?inserted"
+    r"(?P<state>(?:turned |switched )?(?:on|off)|enabled|disabled|activated|re-?seated"
+    r"|re-?inserted"
     r"|reset|re-?started|re-?booted|disconnected|deactivated)\b"
 )
 HEADING = re.compile(rf"^to (?={_VERB})")  # "to turn off airplane mode, open the settings"
@@ -101,7 +104,8 @@ OFFER = re.compile(
     r"|is it (?:okay|ok|alright|fine) (?:if|to))\b"
 )
 QUESTION = re.compile(
-    r"^(?:is|are|am|was|were|do(?! not)|does|did|has|have|had|what|which|where|how|when|who|why|any"
+    r"^(?:is|are|am|was|were|do(?! not)|does|did|has|have|had|what|which|where|how|when|who|why"
+    r"|any"
     r"|whether|am i|can you (?:see|send|browse|make|hear|access|load|receive|get|confirm|tell))\b"
 )
 NEEDS_ANSWER = re.compile(
@@ -137,7 +141,8 @@ NOTICE = re.compile(
 )
 # Asks for nothing that could be done, and yet is no riddle.
 COURTESY = re.compile(
-    r"\blet me know|\btell me|\bkeep me|\bhold\b|\bwait\b|\bmoment\b|\bfollow\b|\bsteps?\b|\bnice\b"
+    r"\blet me know|\btell me|\bkeep me|\bhold\b|\bwait\b|\bmoment\b|\bfollow\b|\bsteps?\b"
+    r"|\bnice\b"
     r"|\bresults?\b|\bwhen (?:you|it)|\bonce\b|\bdone\b|\bready\b|\bworks?\b|\bpatien|\bstay\b"
     r"|\bbear with"
 )
@@ -221,8 +226,10 @@ CLAUSES = re.compile(
 # --- Inside a clause ---
 NEGATION = re.compile(
     r"\b(?:do not|don'?t|doesn'?t|never|not|without|avoid|refrain from|no need|needn'?t|won'?t"
-    r"|shouldn'?t|mustn'?t|cannot|can'?t|isn'?t|unnecessary|hold off|instead of|rather than|skip"
-    r"|stop)\b"
+    r"|shouldn'?t|mustn'?t|cannot|can'?t|isn'?t|unnecessary|hold (?:off|back)|instead of"
+    r"|rather than|skip|stop|wait(?:ing)? (?:with|on|before|to)|delay(?:ing)?"
+    r"|postpon(?:e|ing)|put(?:ting)? off|defer(?:ring)?|forgo|abstain|forget about|omit"
+    r"|leave out|rule out)\b"
 )
 HARMLESS_NOT = re.compile(
     r"\b(?:do not|don'?t) (?:forget to|hesitate to|worry)|why don'?t (?:you|we)|(?:would"

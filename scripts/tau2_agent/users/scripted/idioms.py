@@ -49,7 +49,8 @@ _IDIOMS = tuple(
             "turn off ",
         ),
         (
-            r"(?:exit|leav|quit|com)(?:e|ing)? (?:out of )?(?=(?:the )?(?:airplane|flight))",
+            r"(?:exit|leav|quit|com|get)(?:e|t?ing)? (?:out of )?(?=(?:the )?(?:airplane"
+            r"|flight))",
             "turn off ",
         ),
         (  # "... airplane mode, then take it back out"
@@ -74,7 +75,20 @@ _IDIOMS = tuple(
             r"(?:get|have) ((?:your |the )?[\w -]{2,20}?) (?:turned|switched) (on|off)\b",
             r"turn \2 \1",
         ),
+        (
+            r"\bwhat i(?:'d| would)? (?:like|want|need)(?: for)? you to do(?: now| next"
+            r"| first)? is"
+            r"(?: to)?:?",
+            "please",
+        ),
+        (r"\b(?:do not|don't) hesitate to\b", "please"),
         # conditions in one form
+        (r"\bhappens? to be\b|\bturns? out to be\b", "is"),
+        (
+            r"\b(if|when|while) the (?:switch|toggle|button|slider) (?:is|shows|says|reads)\b",
+            r"\1 it is",
+        ),
+        (r"\bif,? and only if\b,?", "if"),
         (
             r"(?:,?(?: (?:and|but))?,? |^(?:(?:and|but) )?)(?:only|just) (?:if|when|in case|once"
             r" it is clear that)\b",

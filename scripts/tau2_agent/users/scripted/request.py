@@ -12,6 +12,7 @@ FACTS = {"data": "mobile_data", "status_bar": "signal"}  # the others have their
 CONTEXT = "context"  # a condition about what was last spoken of: "if it is"
 
 AGREES = "agrees"  # the user decides
+CORRECT = "correct"  # what the user was to look over is right
 LACKS = "lacks"  # the app lacks the permission that is to be granted
 
 # What makes a repair worth while, when the agent only says "if it is" or "if needed".
@@ -64,6 +65,9 @@ class Request:
         if guard[0] == CONTEXT:
             problem = _PROBLEMS.get(self.tool)
             return replace(self, guard=problem) if problem else None
+        if guard[0] == CORRECT:  # of a bill only a look can tell
+            bill = _PROBLEMS["make_payment"]
+            return replace(self, guard=bill if self.tool == "make_payment" else (AGREES, True))
         if guard[0] == LACKS and self.tool != "grant_app_permission":
             return None
         return replace(self, guard=guard)
