@@ -491,7 +491,8 @@ def test_what_a_sentence_after_ascribes_to_another_is_not_asked_for(after):
 @pytest.mark.parametrize(
     "form",
     ["The previous agent wrote: {}.", "Our service bot suggested: {}.",
-     "The billing team said: {}.", "The customer care representative told you to {}."],
+     "The billing team said: {}.", "The customer care representative told you to {}.",
+     "Another agent said: {}."],
 )  # fmt: skip
 def test_what_anybody_else_said_is_not_asked_for(form):
     for words in SOME:
@@ -539,3 +540,29 @@ def test_a_bill_that_is_to_be_right_is_looked_at_before_it_is_paid():
             "make_payment ?payment_request=True"
         ]
     assert presses("Please make the payment if you agree.") == ["make_payment ?agrees=True"]
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Completed", "Done so far", "Already done", "My task", "To do for me", "On our side",
+     "Optional", "Not needed", "Status", "Steps completed"],
+)  # fmt: skip
+def test_a_label_may_say_that_it_is_done_or_not_his_to_do(label):
+    for words in SOME:
+        assert presses(f"{label}: {words}.") == [], words
+        assert parse(f"{label}: {words}\nYour next step: check your SIM card").requests
+    assert presses(f"{label}: restart your phone. Your task: reset the APN settings.") == [
+        "reset_apn_settings"
+    ]
+
+
+@pytest.mark.parametrize("verb", ["Restart", "Reboot", "Reset", "APN reset"])
+def test_a_verb_may_be_a_noun(verb):
+    for text in ("{} required? No.", "Status: {} pending.", "{} is not needed.", "{} done."):
+        assert presses(text.format(verb)) == [], verb
+
+
+@pytest.mark.parametrize("such_as", ["For example, you could {}.", "E.g. {}.", "In theory, {}."])
+def test_an_example_is_no_request(such_as):
+    for words in SOME:
+        assert presses(such_as.format(words)) == [], words

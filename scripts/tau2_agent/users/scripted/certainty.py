@@ -99,8 +99,17 @@ def _fits(text: str, verb: re.Match[str], kind: str) -> bool:
     )
 
 
+_AS_A_NOUN = re.compile(  # "restart required", "reset pending"
+    r" (?:is |was |has |been |not |no longer |still )*(?:required|needed|necessary|pending"
+    r"|completed?|done"
+    r"|finished|optional|recommended|scheduled|successful|failed|possible|advised|in progress)\b"
+)
+
+
 def certain(text: str, verb: re.Match[str]) -> bool:
     """Whether nothing in a request clause is unknown, up to a purpose or a means."""
+    if _AS_A_NOUN.match(text, verb.end()):
+        return False
     phrase = before(text[verb.end() :], grammar.REASON)
     place = grammar.TAIL.search(phrase)
     thing, where = (phrase[: place.start()], phrase[place.start() :]) if place else (phrase, "")
@@ -126,6 +135,7 @@ _LATER = re.compile(
     r"|(?:not|don't do (?:it|that|this)) (?:just )?(?:yet|now)|(?:when(?:ever)?|once|after|as"
     r" soon as|until|if|unless) i (?:tell|ask|say"
     r"|give|let)"
+    r"|^(?:for (?:example|instance)|let's say|hypothetically|theoretically|in theory)"
     r"|from now on|in general|whenever|going forward|every time|each time|any ?time)\b"
 )
 _OUR_SIDE = re.compile(
@@ -236,6 +246,19 @@ RETRACTED = re.compile(
     r"|it|my|the"
     r" (?:last|previous))|(?:actually|wait|no)\W+(?:please )?(?:do not|don't|hold off)"
     r"|(?:do not|don't) do (?:that|it|this|so|any of))\b"
+)
+# Before a colon: what follows is done already, or is not the user's to do.
+LABEL = re.compile(
+    r"(?:(?:already|previously|so far|steps?|actions?|things?|tasks?) )*(?:completed?|done"
+    r"|finished|tried|skipped"
+    r"|cancell?ed|ruled out|optional|not (?:needed|necessary|required|to do|applicable)|history"
+    r"|log"
+    r"|background|fyi|status|reported)(?: (?:already|so far|before|today|steps?|actions?"
+    r"|tasks?))*"
+    r"|(?:my|our|the agent's|support's|agent|carrier) (?:\w+ ){0,2}(?:tasks?|side|end|part"
+    r"|steps?|actions?|job"
+    r"|to-?dos?)(?: list)?"
+    r"|(?:\w+ ){0,2}(?:for|by) (?:me|us)|on (?:my|our) (?:side|end|part)"
 )
 # What follows takes the place of what was just asked for: "toggle data, or rather, roaming".
 CORRECTED = re.compile(

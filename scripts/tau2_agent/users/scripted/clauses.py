@@ -113,7 +113,9 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
         sentence.guard or sentence.waits or sentence.is_question or grammar.NOT_YET.search(text)
     ):
         message.transferred = True
-    elif certainty.REPORTED.match(body) and not sentence.is_question:
+    elif (certainty.LABEL.fullmatch(body) and not clause.last) or (
+        certainty.REPORTED.match(body) and not sentence.is_question
+    ):
         sentence.mute, sentence.mood = True, "told"
         message.notice = True
         remember_topic(body, message, first=True)

@@ -82,6 +82,7 @@ _IDIOMS = tuple(
             "please",
         ),
         (r"\b(?:do not|don't) hesitate to\b", "please"),
+        (r"\be\. ?g\.,?", "for example,"),
         # conditions in one form
         (r"\bhappens? to be\b|\bturns? out to be\b", "is"),
         (
