@@ -7,7 +7,7 @@ import itertools
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_understanding import SAID, brief
+from test_understanding import SAID, asks, brief
 from test_understanding_nothing import NOTHING
 
 from tau2_agent.users.scripted.lexicon import CHECKS, TOGGLES
@@ -566,3 +566,13 @@ def test_a_verb_may_be_a_noun(verb):
 def test_an_example_is_no_request(such_as):
     for words in SOME:
         assert presses(such_as.format(words)) == [], words
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["once it comes back on", "when that is done", "after ten seconds", "as soon as it is ready"],
+)
+def test_a_time_after_and_belongs_to_what_follows_it(time):
+    for words, done in REPAIRS.items():
+        found = asks(f"Please {words}, and {time}, check your status bar.")
+        assert found == [done, "check_status_bar"], words

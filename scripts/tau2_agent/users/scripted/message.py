@@ -64,6 +64,9 @@ class Clause(NamedTuple):
     last: bool
 
 
+_TIME = re.compile(r"(?:once|after|when|as soon as)\b")
+
+
 def clauses_of(text: str) -> list[Clause]:
     cuts = [(0, 0), *(cut.span() for cut in grammar.CLAUSES.finditer(text)), (len(text),) * 2]
     parts = [
@@ -71,6 +74,10 @@ def clauses_of(text: str) -> list[Clause]:
         for (begin, end), (start, _) in pairwise(cuts)
     ]
     parts = [part for part in parts if part[0]]
+    for place in reversed(range(len(parts) - 1)):  # "and once it is back, ..." is one clause
+        (word, joint), (text, _) = parts[place : place + 2]
+        if word in ("and", "but", "then", "and then") and _TIME.match(text):
+            parts[place : place + 2] = [(f"{word} {text}", joint)]
     return [Clause(*part, last=part is parts[-1]) for part in parts]
 
 
