@@ -207,7 +207,7 @@ def _limits(final: Sequence[EvaluationSummary]) -> list[str]:
     lines = [
         "- It was trained on τ²-bench's own tasks and rewards: on the benchmark's leaderboard it "
         'is a "custom" entry. Its scores say nothing about other domains.',
-        "- In telecom all tasks have the same customer and line, which a model can learn by heart.",
+        "- In telecom all tasks have the same customer and line, which a model can overfit to.",
     ]
     for one in final:
         if one.manifest.prompt == "short":
