@@ -160,7 +160,7 @@ def ask_foreign(fake):
 def test_a_foreign_server_that_is_gone_ends_the_job_and_says_what_to_do():
     with FakeSGLang([[4, 7]]) as fake:
         assert ask_foreign(fake).token_ids == [4, 7]
-    with pytest.raises(JobStop, match=r"no SGLang server answers .* same command goes on"):
+    with pytest.raises(JobStop, match=r"no SGLang server answers .* same command resumes"):
         ask_foreign(fake)
 
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
-ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacctmgr")
+ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db", "my_print_defaults", "sacctmgr")
 ACCOUNT = "lab"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NODES = ("n1", "n2")

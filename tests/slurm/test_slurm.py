@@ -37,6 +37,7 @@ if flag == "--output":
 else:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("{}")
+    output.with_suffix(".tau2.json").write_text("{}")
 """
 
 

@@ -93,7 +93,7 @@ def test_one_may_evaluate_on_other_words_than_one_trained_on():
     for stage, phrasing in (("grpo", "train"), ("evaluation", "held_out")):
         flags = simulator_of(config, stage).flags
         assert flags["user_phrasing"] == phrasing and flags["user_one_action"] is True
-    config["evaluation"]["phrasing"] = "fixed"
-    assert simulator_of(config, "evaluation").flags["user_phrasing"] is None
+    config["evaluation"]["phrasing"] = "fixed"  # said, or the checkpoint's own would be taken
+    assert simulator_of(config, "evaluation").flags["user_phrasing"] == "fixed"
     held_out = {"user": USER | {"phrasing": "held_out"}}
     assert [key for key, _ in faults(held_out)] == ["user.phrasing"]
