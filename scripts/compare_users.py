@@ -167,10 +167,10 @@ def play_agent(
     }
     if options.agent == "llm":
         decides["agent_settings"] = as_sent(agent_settings(options))
-    run = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     by_id = {task.id: task for task in tasks}
 
-    model = open_agent(options, run)
+    model = open_agent(options, fingerprint)
 
     async def episode(task, session: str, sample: str):
         user = simulators.make(task, sample)
@@ -188,14 +188,14 @@ def play_agent(
                 await model.close()
 
     path = options.output_path.with_suffix(".episodes.jsonl")
-    with EpisodeLog(path, run, made_by=made_by(options.weights)) as log:
+    with EpisodeLog(path, fingerprint, made_by=made_by(options.weights)) as log:
         jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, options.trials)]
-        simulators.open(ledger, run)
+        simulators.open(ledger, fingerprint)
         simulators.failures.counted(len(by_id) * options.trials - len(jobs))
         asyncio.run(play(log, jobs))
         wanted = [(task_id, trial) for task_id in by_id for trial in range(options.trials)]
         spent = model and {"model": options.agent_model, **model.ledger.total()}
-        return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, run), spent
+        return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, fingerprint), spent
 
 
 def agent_settings(options: argparse.Namespace) -> LLMSettings:
@@ -210,14 +210,14 @@ def agent_settings(options: argparse.Namespace) -> LLMSettings:
     )
 
 
-def open_agent(options: argparse.Namespace, run: str) -> LLM | None:
+def open_agent(options: argparse.Namespace, fingerprint: str) -> LLM | None:
     """The language model that answers; None for an agent that is code. Raises JobStop."""
     if options.agent != "llm":
         return None
     try:
         return LLM(
             agent_settings(options),
-            Ledger(options.output_path.with_suffix(".agent_calls.jsonl"), run),
+            Ledger(options.output_path.with_suffix(".agent_calls.jsonl"), fingerprint),
         )
     except LLMFailure as failure:
         raise JobStop(f"the agent: {failure.detail}") from None

@@ -96,14 +96,14 @@ async def review_all(
     conversations: list[Conversation], args: argparse.Namespace
 ) -> tuple[dict[str, Review | None], dict[str, Any]]:
     """Review what was not reviewed yet; returns reviews by key, and what they cost."""
-    run = hashlib.sha256(
+    fingerprint = hashlib.sha256(
         json.dumps([args.model, args.temperature, args.max_tokens, args.options]).encode()
     ).hexdigest()
     done = args.output.with_suffix(".reviews.jsonl")
-    reviews: dict[str, Review | None] = dict(read_reviews(done, run))
+    reviews: dict[str, Review | None] = dict(read_reviews(done, fingerprint))
     if reviews:
         print(f"{len(reviews)} reviews are done already", flush=True)
-    ledger = Ledger(args.output.with_suffix(".review_calls.jsonl"), run)
+    ledger = Ledger(args.output.with_suffix(".review_calls.jsonl"), fingerprint)
     llm = LLM(
         LLMSettings(
             args.model,
@@ -130,7 +130,11 @@ async def review_all(
                     "same command again"
                 ) from None
             if found is not None:
-                row = {"run": run, "key": key, "review": found.model_dump(mode="json")}
+                row = {
+                    "fingerprint": fingerprint,
+                    "key": key,
+                    "review": found.model_dump(mode="json"),
+                }
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
                 stream.flush()
 
@@ -149,14 +153,14 @@ def key_of(conversation: Conversation) -> str:
     return hashlib.sha256(json.dumps(request(conversation)).encode()).hexdigest()[:16]
 
 
-def read_reviews(path: Path, run: str):
-    """(Key, review) of an earlier part of the same run; what a kill cut is done again."""
+def read_reviews(path: Path, fingerprint: str):
+    """(Key, review) of an earlier part of the same review; what a kill cut is done again."""
     if not path.exists():
         return
     for line in path.read_bytes().splitlines():
         try:
             row = json.loads(line)
-            if row["run"] == run:
+            if row["fingerprint"] == fingerprint:
                 yield row["key"], Review.model_validate(row["review"])
         except (ValueError, KeyError, TypeError):
             continue

@@ -160,7 +160,7 @@ def test_evaluations_of_one_file_wait_for_each_other(tmp_path, monkeypatch):
         thread.join(30)
     assert missing == [2, 1]
     assert [r.task_id for r in read_rows(path)] == ["a", "b"]
-    assert [r.run for r in read_rows(tmp_path / "rows.jsonl.first")] == ["first", "first"]
+    assert [r.fingerprint for r in read_rows(tmp_path / "rows.jsonl.first")] == ["first", "first"]
     assert any("it ended; waited" in text for text in said)
 
 

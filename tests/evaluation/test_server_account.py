@@ -12,9 +12,9 @@ from tau2_agent.config.program_options import add_user
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.model_evaluation import (
     add_flags,
+    evaluation_fingerprint,
     make_manifest,
     make_settings,
-    run_name,
     server_account,
 )
 from tau2_agent.evaluation.recalled import recall
@@ -36,7 +36,7 @@ def options(random_model):
 
 
 def name(args) -> str:
-    return run_name(args, make_manifest(args, make_settings(args)))
+    return evaluation_fingerprint(args, make_manifest(args, make_settings(args)))
 
 
 def test_arguments_of_our_own_server(options) -> None:

@@ -183,7 +183,7 @@ def test_every_option_of_an_evaluation_is_in_its_key(random_model, tmp_path) -> 
         args.checkpoint = random_model
         recall(args, random_model)
         manifest = model_evaluation.make_manifest(args, model_evaluation.make_settings(args))
-        return model_evaluation.run_name(args, manifest), parser
+        return model_evaluation.evaluation_fingerprint(args, manifest), parser
 
     plain, parser = key()
     llm, _ = key("--user", "llm")

@@ -135,7 +135,7 @@ def test_a_killed_evaluation_pays_nothing_twice(run, random_model, tmp_path):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     kept = rows(tmp_path)
-    paid = Ledger(tmp_path / "results/eval.user_calls.jsonl", kept[0]["run"]).calls
+    paid = Ledger(tmp_path / "results/eval.user_calls.jsonl", kept[0]["fingerprint"]).calls
     assert 5 <= len(kept) < 20
     with FakeOpenAI(Simulator(TASKS)) as server:
         text = run(*evaluation(random_model, server))
@@ -157,7 +157,7 @@ def test_a_budget_stops_cleanly_and_a_larger_one_continues(run, random_model, tm
         assert "budget of 150000 tokens" in text and "run the same command again" in text
         assert not (tmp_path / "results/eval.json").exists()
         kept = rows(tmp_path)
-        ledger = Ledger(tmp_path / "results/eval.user_calls.jsonl", kept[0]["run"])
+        ledger = Ledger(tmp_path / "results/eval.user_calls.jsonl", kept[0]["fingerprint"])
         assert ledger.tokens <= 150000 and kept and not any(row["reward"] is None for row in kept)
         asked = len(server.requests)
         run(*evaluation(random_model, server, *budget, "150000"), status=2)

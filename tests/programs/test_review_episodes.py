@@ -180,7 +180,7 @@ def test_a_run_goes_on_without_paying_twice(tmp_path) -> None:
     with broken as server, pytest.raises(JobStop, match="the reviewer: refused"):
         run(tmp_path, server, "--concurrency", 1)
     with open(tmp_path / "review.reviews.jsonl", "a", encoding="utf-8") as stream:
-        stream.write('{"run": "cut')
+        stream.write('{"fingerprint": "cut')
     with FakeOpenAI(right) as server:
         made = run(tmp_path, server)
         assert len(server.requests) == len(LABELLED) - 3

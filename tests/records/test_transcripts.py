@@ -214,7 +214,7 @@ def test_the_file_grows_and_can_be_read_meanwhile(tmp_path, episode):
             file.append(episode.model_copy(update={"trial": trial}))
             assert len(read_transcripts(path)) == trial + 1
             assert gzip.decompress(path.read_bytes()).count(b"\n") == trial + 1  # as zcat does
-    assert read_transcripts(path)[0] == episode.model_copy(update={"run": "run"})
+    assert read_transcripts(path)[0] == episode.model_copy(update={"fingerprint": "run"})
 
 
 @pytest.mark.parametrize("cut", [1, 9, 300])

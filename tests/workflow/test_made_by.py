@@ -136,7 +136,9 @@ def test_a_checkpoint_evaluated_by_hand_plays_as_in_the_workflow(tiny_project, t
     place = "results/sft" if stage == "sft" else "results"
     by_hand = read_rows(tmp_path / "eval.episodes.jsonl")
     workflow = read_rows(folder / place / "eval_test.episodes.jsonl")
-    assert {row.run for row in by_hand} == {row.run for row in workflow}  # all that decides
+    assert {row.fingerprint for row in by_hand} == {
+        row.fingerprint for row in workflow
+    }  # all that decides
     key = ("task_id", "end", "reward", "partial", "total_tokens")
     both = [sorted([getattr(row, k) for k in key] for row in rows) for rows in (by_hand, workflow)]
     assert both[0] == both[1]

@@ -182,7 +182,7 @@ def make_manifest(args, settings) -> Any:
     )
 
 
-def run_name(args, manifest) -> str:
+def evaluation_fingerprint(args, manifest) -> str:
     """Name what decides how episodes go: rows of the same name belong together."""
     from tau2_agent.inference.server_arguments import deciding
 
@@ -243,7 +243,7 @@ def evaluate(args) -> Any:
     by_id = {task.id: task for task in chosen_tasks(args)}
     settings = make_settings(args)
     manifest = make_manifest(args, settings)
-    run = run_name(args, manifest)
+    fingerprint = evaluation_fingerprint(args, manifest)
     codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
     copies = args.trials > 1 and args.temperature == 0 and settings.users.deterministic
     if copies:
@@ -251,13 +251,15 @@ def evaluate(args) -> Any:
     said = transcripts_path(args.output_path)
     with (
         EpisodeLog(
-            args.output_path.with_suffix(".episodes.jsonl"), run, made_by=made_by(args.weights)
+            args.output_path.with_suffix(".episodes.jsonl"),
+            fingerprint,
+            made_by=made_by(args.weights),
         ) as log,
-        TranscriptFile(said, run) as transcripts,
+        TranscriptFile(said, fingerprint) as transcripts,
     ):
         ledger = args.output_path.with_suffix(".user_calls.jsonl")
         rescore(log, transcripts, by_id, args.weights)
-        play_missing(by_id, codec, settings, args, log, transcripts, (ledger, run))
+        play_missing(by_id, codec, settings, args, log, transcripts, (ledger, fingerprint))
         summary = summarise(
             log.rows.values(),
             task_ids=list(by_id),
@@ -266,7 +268,7 @@ def evaluate(args) -> Any:
             checkpoint=str(args.checkpoint),
             split=args.task_split,
             manifest=manifest,
-            user_usage=settings.users.usage(ledger, run),
+            user_usage=settings.users.usage(ledger, fingerprint),
             selection=selection(args),
             copies=copies,
             baselines=baselines(list(by_id)),

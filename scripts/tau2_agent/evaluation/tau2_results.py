@@ -118,7 +118,7 @@ def _simulation(
     reward_info = dict(row.reward_info or {})
     if row.end not in OFFICIAL_ENDS:  # tau2 makes no checks there
         reward_info |= dict.fromkeys(_CHECKS)
-    name = f"{row.run}/{row.task_id}/{row.trial}"
+    name = f"{row.fingerprint}/{row.task_id}/{row.trial}"
     return SimulationRun(
         id=hashlib.sha256(name.encode()).hexdigest()[:32],
         task_id=row.task_id,

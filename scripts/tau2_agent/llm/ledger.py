@@ -77,13 +77,13 @@ class Call:
 class Ledger:
     """The spending of one job. `path`: a JSONL file that may exist already; None keeps no file.
 
-    run: names the job where a file serves one after another; lines of other runs do not count. Use
-    it from one process at a time. It may be used from one event loop after another.
+    fingerprint: of the job, where a file serves one after another; lines of others do not count.
+    Use it from one process at a time. It may be used from one event loop after another.
     """
 
-    def __init__(self, path: Path | str | None = None, run: str = "") -> None:
+    def __init__(self, path: Path | str | None = None, fingerprint: str = "") -> None:
         self.path = None if path is None else Path(path)
-        self.run = run
+        self.fingerprint = fingerprint
         self.calls = 0
         self.failed: dict[str, int] = {}
         self.retries = 0
@@ -209,7 +209,7 @@ class Ledger:
         for line in path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
-                if row.get("run", "") != self.run:
+                if row.get("fingerprint", "") != self.fingerprint:
                     continue
                 if "attempt" not in row:
                     begun[row["call"]] = row["most"]
@@ -224,8 +224,8 @@ class Ledger:
     def _write(self, row: dict[str, Any]) -> None:
         if self.path is None:
             return
-        if self.run:
-            row = {**row, "run": self.run}
+        if self.fingerprint:
+            row = {**row, "fingerprint": self.fingerprint}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:

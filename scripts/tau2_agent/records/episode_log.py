@@ -20,10 +20,10 @@ from tau2_agent.records.episode_row import EpisodeRow, ResultsError, first_probl
 
 
 class EpisodeLog:
-    """Rows of one run, a run being one checkpoint with one set of settings.
+    """Rows of one fingerprint: one checkpoint with one set of settings.
 
-    Opening the file keeps the rows of the same `run` (its fingerprint) and drops a last line that
-    a kill cut in half. Rows of another run are set aside as FILE.<run>, and come back when that run
+    Opening the file keeps the rows of the same fingerprint and drops a last line that a kill cut in
+    half. Rows of another one are set aside as FILE.<fingerprint>, and come back when that one
     does. One process at a time: another one waits, and finds the rows. Use it as a context manager.
 
     row_type: EpisodeRow, or a kind of it. durable: a row is on the disk when `append` returns, so
@@ -34,13 +34,13 @@ class EpisodeLog:
     def __init__(
         self,
         path: Path | str,
-        run: str,
+        fingerprint: str,
         *,
         row_type: type[EpisodeRow] = EpisodeRow,
         durable: bool = False,
         made_by: Mapping[str, Any] | None = None,
     ) -> None:
-        self.path, self.run, self.durable = Path(path), run, durable
+        self.path, self.fingerprint, self.durable = Path(path), fingerprint, durable
         self.made_by = made_by or {}
         self.rows: dict[tuple[str, int], EpisodeRow] = {}  # the last row of each task and trial
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,12 @@ class EpisodeLog:
         try:
             while True:
                 rows = read_rows(self.path, row_type)
-                if other := next((row.run for row in rows if row.run != run), None):
+                if other := next(
+                    (row.fingerprint for row in rows if row.fingerprint != fingerprint), None
+                ):
                     os.replace(self.path, self._aside(other))
-                elif not rows and self._aside(run).exists():
-                    os.replace(self._aside(run), self.path)
+                elif not rows and self._aside(fingerprint).exists():
+                    os.replace(self._aside(fingerprint), self.path)
                 else:
                     break
                 self._reopen()  # another process may have the new file first: look again
@@ -65,7 +67,7 @@ class EpisodeLog:
     def append(self, row: EpisodeRow) -> None:
         """Add a row, in one write. A full disk raises OSError."""
         new = {k: value for k, value in self.made_by.items() if k not in row.model_fields_set}
-        row = row.model_copy(update={**new, "run": self.run})
+        row = row.model_copy(update={**new, "fingerprint": self.fingerprint})
         line = row.model_dump_json().encode() + b"\n"
         if os.write(self._handle, line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
@@ -108,8 +110,8 @@ class EpisodeLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _aside(self, run: str) -> Path:
-        return self.path.with_name(f"{self.path.name}.{run[:12]}")
+    def _aside(self, fingerprint: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{fingerprint[:12]}")
 
     def _reopen(self) -> None:
         self.close()
@@ -128,7 +130,7 @@ class EpisodeLog:
             os.close(handle)
 
     def _is(self, handle: int) -> bool:
-        """Whether the open file is still the one of this name: another run may set it aside."""
+        """Whether the open file is still the one of this name: another job may set it aside."""
         with contextlib.suppress(FileNotFoundError):
             return os.path.samestat(os.fstat(handle), os.stat(self.path))
         return False

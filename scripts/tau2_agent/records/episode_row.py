@@ -52,7 +52,7 @@ class EpisodeRow(BaseModel):
     counters: dict[str, int] = {}  # names of counters.COUNTERS, without zeros
     reward_info: dict[str, Any] | None = None
     messages: list[dict[str, Any]] | None = None
-    run: str = ""  # fingerprint of checkpoint and settings, set by EpisodeLog
+    fingerprint: str = ""  # of checkpoint and settings, set by EpisodeLog
     code: str = ""  # digest of the code that played it
     commit: str | None = None  # at which it was played
     clean: bool | None = None  # whether the tree was that commit's

@@ -87,7 +87,7 @@ class Transcript(BaseModel):
     trial: int = 0
     rollout: int | None = None  # of a training, from 0
     sample: int | None = None  # place in the rollout's batch
-    run: str = ""
+    fingerprint: str = ""
     started: str = ""
     seconds: float = 0.0
     end: EndReason
@@ -126,19 +126,20 @@ def transcripts_path(results: Path | str) -> Path:
 class TranscriptFile:
     """Appends transcripts. One process at a time: whoever holds the rows' lock writes it.
 
-    Opening it drops a line that a kill cut in half; lines of another `run` are set aside as
-    FILE.<run>, and come back when that run does. Attributes: `keys`, (task id, trial) of the lines.
+    Opening it drops a line that a kill cut in half; lines of another fingerprint are set
+    aside as FILE.<fingerprint>, and come back when that one does. Attributes: `keys`, (task id,
+    trial) of the lines.
     """
 
-    def __init__(self, path: Path | str, run: str = "") -> None:
-        self.path, self.run = Path(path), run
+    def __init__(self, path: Path | str, fingerprint: str = "") -> None:
+        self.path, self.fingerprint = Path(path), fingerprint
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.keys: set[tuple[str, int]] = set()
         whole = 0
-        if other := self._other_run():
+        if other := self._other():
             os.replace(self.path, self._aside(other))
-        if not self.path.exists() and self._aside(run).exists():
-            os.replace(self._aside(run), self.path)
+        if not self.path.exists() and self._aside(fingerprint).exists():
+            os.replace(self._aside(fingerprint), self.path)
         for line, end in _members(self.path):
             head = _Head.model_validate_json(line)
             self.keys.add((head.task_id, head.trial))
@@ -148,7 +149,7 @@ class TranscriptFile:
 
     def append(self, transcript: Transcript) -> None:
         """Add a line, in one write. A full disk raises OSError."""
-        transcript = transcript.model_copy(update={"run": self.run})
+        transcript = transcript.model_copy(update={"fingerprint": self.fingerprint})
         line = transcript.model_dump_json(exclude_defaults=True).encode() + b"\n"
         member = gzip.compress(line, mtime=0)
         if os.write(self._handle, member) != len(member):
@@ -166,15 +167,15 @@ class TranscriptFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _other_run(self) -> str | None:
-        """The run that the file is of, if it is not this one."""
+    def _other(self) -> str | None:
+        """The fingerprint that the file is of, if it is not this one."""
         for line, _ in _members(self.path):
-            run = _Head.model_validate_json(line).run
-            return run if run != self.run else None
+            fingerprint = _Head.model_validate_json(line).fingerprint
+            return fingerprint if fingerprint != self.fingerprint else None
         return None
 
-    def _aside(self, run: str) -> Path:
-        return self.path.with_name(f"{self.path.name}.{run[:12]}")
+    def _aside(self, fingerprint: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{fingerprint[:12]}")
 
 
 class _Head(BaseModel):
@@ -182,7 +183,7 @@ class _Head(BaseModel):
 
     task_id: str
     trial: int = 0
-    run: str = ""
+    fingerprint: str = ""
 
 
 def read_transcripts(path: Path | str, tokens: bool = True) -> list[Transcript]:

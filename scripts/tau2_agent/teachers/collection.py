@@ -48,10 +48,10 @@ MOST_FAILED = 0.5  # of the episodes, for the sake of the teacher's server
 
 def paid_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]:
     """The traces of a job in which a language model plays. Raises JobStop."""
-    taught, run = Taught(args), run_mark(users, args)
+    taught, fingerprint = Taught(args), attempt_fingerprint(users, args)
     ledgers = {who: args.output.with_suffix(f".{who}_calls.jsonl") for who in ("teacher", "user")}
-    teacher = open_teacher(ledgers["teacher"], run, args)
-    users.open(ledgers["user"], run)
+    teacher = open_teacher(ledgers["teacher"], fingerprint, args)
+    users.open(ledgers["user"], fingerprint)
     teacher_failures = TeacherFailures()
     done = solved = 0
 
@@ -84,7 +84,7 @@ def paid_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]
 
     path = args.output.with_suffix(".attempts.jsonl")
     made_by = {"code": code_digest(*PLAYING), **played_at()}
-    with EpisodeLog(path, run, row_type=Attempt, durable=True, made_by=made_by) as log:
+    with EpisodeLog(path, fingerprint, row_type=Attempt, durable=True, made_by=made_by) as log:
         if done := sum(not row.excluded for row in log.rows.values()):
             print(f"{done} attempts are done already", flush=True)
             users.failures.counted(done)
@@ -92,9 +92,9 @@ def paid_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]
             asyncio.run(play(log))
         finally:
             kept = chosen(log.rows.values(), task_ids, taught.accept)
-            spent = {"user": users.usage(ledgers["user"], run)}
+            spent = {"user": users.usage(ledgers["user"], fingerprint)}
             if teacher is not None:
-                total = Ledger(ledgers["teacher"], run).total()
+                total = Ledger(ledgers["teacher"], fingerprint).total()
                 spent["teacher"] = {"model": args.teacher_model, **total}
             write_json(args.output.with_suffix(".usage.json"), usage(log, kept, spent))
             for who, total in spent.items():
@@ -167,12 +167,12 @@ def player(llm: LLM | None, users: Users, args) -> Player:
     return play
 
 
-def open_teacher(ledger: Path, run: str, args) -> LLM | None:
+def open_teacher(ledger: Path, fingerprint: str, args) -> LLM | None:
     """The teacher's model; None for a teacher made of code. Raises JobStop."""
     if args.teacher != "llm":
         return None
     try:
-        return LLM(teacher_settings(args), Ledger(ledger, run))
+        return LLM(teacher_settings(args), Ledger(ledger, fingerprint))
     except LLMFailure as failure:
         raise JobStop(f"the teacher: {failure.detail}") from None
 
@@ -194,7 +194,7 @@ def teacher_settings(args) -> LLMSettings:
     )
 
 
-def run_mark(users: Users, args) -> str:
+def attempt_fingerprint(users: Users, args) -> str:
     """Name what decides an attempt. How many are made and how they are taught does not."""
     decides: dict[str, Any] = {
         "teacher": args.teacher,

@@ -150,7 +150,7 @@ class Stage:
         """
         self.summary = _plain(summary or {})
         done = {
-            "run": uuid.uuid4().hex,  # two trainings of one recipe are still two sets of weights
+            "id": uuid.uuid4().hex,  # two trainings of one recipe are still two sets of weights
             "target": self.target.name,
             "settings": self.settings,
             "summary": self.summary,

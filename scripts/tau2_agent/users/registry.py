@@ -90,16 +90,16 @@ class Users:
         """Whether every trial of a task meets a user that says the same to the same words."""
         return set(self._shares) <= DETERMINISTIC and self.phrasing == "fixed"  # others are drawn
 
-    def open(self, ledger: Path | None = None, run: str = "") -> None:
+    def open(self, ledger: Path | None = None, fingerprint: str = "") -> None:
         """Make ready what the simulators share, before the first episode.
 
-        ledger, run: the file that keeps what is spent, and this job's name in it, as `Ledger` takes
-        them. Raises JobStop if the language model cannot be asked.
+        ledger, fingerprint: the file that keeps what is spent, and this job's name in it, as
+        `Ledger` takes them. Raises JobStop if the language model cannot be asked.
         """
         if not self.needs_llm or self._model is not None:
             return
         try:
-            self._model = LLM(self.llm, Ledger(ledger, run))
+            self._model = LLM(self.llm, Ledger(ledger, fingerprint))
         except LLMFailure as failure:
             raise JobStop(f"the user simulator: {failure.detail}") from None
 
@@ -117,11 +117,11 @@ class Users:
         self.open()
         return make_user(name, task, llm=self._model)
 
-    def usage(self, ledger: Path, run: str = "") -> dict[str, Any] | None:
+    def usage(self, ledger: Path, fingerprint: str = "") -> dict[str, Any] | None:
         """What the language model cost, by the job's ledger; None if none plays."""
         if not self.needs_llm:
             return None
-        return {"model": self.llm.model, **Ledger(ledger, run).total()}
+        return {"model": self.llm.model, **Ledger(ledger, fingerprint).total()}
 
     async def close(self) -> None:
         """Close connections; before an event loop ends."""
