@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tau2_agent import cli as command
-
-PLAIN = "plain"  # the run without values of its own
+from tau2_agent import cli
+from tau2_agent.errors import InputError
+from tau2_agent.evaluation.table import PLAIN
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = command.parser(__doc__)
+    parser = cli.parser(__doc__)
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="evaluation files")
     parser.add_argument(
         "--run",
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         config = json.loads(args.config)
     except ValueError as error:
-        raise command.InputError(f"--config is not valid JSON: {error}") from None
+        raise InputError(f"--config is not valid JSON: {error}") from None
 
     from tau2_agent.files import write_text
     from tau2_agent.report.page import Sources, make_page
@@ -65,4 +65,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main)
+    cli.run(main)

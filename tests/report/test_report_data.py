@@ -16,6 +16,7 @@ from program_runs import run_here
 
 import make_report
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.errors import InputError
 from tau2_agent.evaluation.results import read_summary
 from tau2_agent.records.transcripts import read_transcripts, transcripts_path
 from tau2_agent.report import episodes, figures
@@ -288,3 +289,9 @@ def test_what_language_models_cost_is_gathered_from_every_record(evaluations, tr
     )
     assert [one.dollars for one in found] == [0.5] * 3
     assert found[0].what == "teacher traces: teacher"
+
+
+def test_a_configuration_that_is_no_json_is_one_line(tmp_path) -> None:
+    words = ["--results", "absent.json", "--config", "{cut", "--output", str(tmp_path / "r.html")]
+    with pytest.raises(InputError, match="--config is not valid JSON"):
+        make_report.main(words)
