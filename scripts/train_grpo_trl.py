@@ -198,6 +198,7 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.processes import keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
+    from tau2_agent.training.task_order import task_order
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
@@ -222,10 +223,14 @@ def train(args, stage: Stage) -> None:
             f"grpo.micro_batch_size {args.micro_batch_size} does not divide prompts_per_rollout x "
             f"samples_per_prompt = {batch}"
         )
+    order = task_order(
+        task_ids, rollouts=args.rollouts, prompts=args.prompts_per_rollout, seed=args.seed
+    )
     config = GRPOConfig(
         output_dir=str(stage.folder),
         max_steps=args.rollouts,
         num_generations=args.samples_per_prompt,
+        shuffle_dataset=False,  # task_order has shuffled
         per_device_train_batch_size=args.micro_batch_size,
         gradient_accumulation_steps=batch // args.micro_batch_size,  # one optimizer step a rollout
         max_completion_length=args.context_length,
@@ -257,7 +262,7 @@ def train(args, stage: Stage) -> None:
         args=config,
         processing_class=tokenizer,
         reward_funcs=[shaped, official, partial],
-        train_dataset=Dataset.from_list([{"prompt": task_id} for task_id in task_ids]),
+        train_dataset=Dataset.from_list([{"prompt": task_id} for task_id in order]),
         rollout_func=rollouts,
     )
     origin = f"resumed its own run at rollout {step}" if checkpoint else f"from {args.model}"

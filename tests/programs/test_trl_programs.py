@@ -211,6 +211,13 @@ def test_grpo_killed_continues_its_own_run(made, tmp_path):
     text = run("train_grpo_trl.py", *grpo_flags(made, tmp_path / "rl", "--rollouts", 6))
     assert "resumed its own run at rollout 5" in text
 
+    # What was interrupted is what would have been without: the same tasks, the same weights.
+    run("train_grpo_trl.py", *grpo_flags(made, tmp_path / "whole", "--rollouts", 6))
+    files = [tmp_path / name / "rollouts.jsonl" for name in ("rl", "whole")]
+    again, whole = ([json.loads(r)["task_id"] for r in f.read_text().splitlines()] for f in files)
+    assert again == whole
+    assert difference(tmp_path / "rl", tmp_path / "whole") == 0
+
 
 def test_grpo_asked_to_stop_saves_first(made, tmp_path):
     flags = grpo_flags(made, tmp_path / "rl", "--rollouts", 4)

@@ -1,0 +1,33 @@
+"""Which tasks each rollout plays: drawn once for a whole training, so that a resume draws alike.
+
+TRL's own sampler draws as it goes. A training that resumed after its first pass through the tasks
+began that draw again, and went on with other tasks than it would have without the interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from tau2_agent.errors import InputError
+
+
+def task_order(task_ids: Sequence[str], *, rollouts: int, prompts: int, seed: int) -> list[str]:
+    """The tasks of all rollouts, `prompts` for each, one after another.
+
+    Passes through the tasks in random order, as TRL's `RepeatSampler` draws them: what is left of a
+    pass and fills no rollout is not played in it. More rollouts add to the end. Raises InputError
+    for fewer tasks than prompts.
+    """
+    if prompts > len(task_ids):
+        raise InputError(
+            f"grpo.prompts_per_rollout {prompts} is more than the {len(task_ids)} tasks that there "
+            "are to draw from; lower it, or name a larger split in tasks.grpo"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    order: list[str] = []
+    while len(order) < rollouts * prompts:
+        drawn = torch.randperm(len(task_ids), generator=generator).tolist()
+        order += [task_ids[i] for i in drawn[: len(drawn) // prompts * prompts]]
+    return order[: rollouts * prompts]
