@@ -16,10 +16,7 @@ ends with its rollouts, so another number of them is another training.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -28,143 +25,16 @@ from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.records.progress import Progress
-from tau2_agent.records.samples import TRANSCRIPTS, Sample, Samples
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.trained_for import TrainedFor
 from tau2_agent.users import registry as users
 
-ROLLOUTS = "rollouts.jsonl"
-USER_CALLS = "user_calls.jsonl"
-EPISODE_TIMEOUT_S = 300.0
 # Options that do not decide what is trained: the paths' content is in the fingerprint by itself.
 NOT_DECISIVE = {
     *("model", "tasks", "output", "rollouts"),
     *("save_rollouts", "keep_checkpoints", "keep_episodes"),
 }
-
-
-class Rollouts:
-    """TRL's `rollout_func`: plays the batch's episodes and scores them."""
-
-    def __init__(self, args, codec, folder: Path, progress: Progress) -> None:
-        from tau2_agent.rollout.episode import Limits
-        from tau2_agent.rollout.model_rollout import EpisodeSettings
-        from tau2_agent.rollout.policy import Sampling
-        from tau2_agent.users.failure_limit import FEWEST
-
-        self.args = args
-        self.codec = codec
-        self.path = folder / ROLLOUTS
-        self.weights = args.weights
-        self.settings = EpisodeSettings(
-            prompt=args.prompt,
-            users=users.from_options(args, args.seed),
-            sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
-            context_length=args.context_length,
-            limits=Limits(max_steps=args.max_steps, timeout_s=EPISODE_TIMEOUT_S),
-        )
-        self.samples = Samples(folder / TRANSCRIPTS, args.keep_episodes, codec.tokenizer)
-        self.progress = progress
-        self.settings.users.open(folder / USER_CALLS)
-        self.settings.users.failures.window = max(FEWEST, 4 * batch_size(args))
-
-    def __call__(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
-        from tau2_agent.inference.transformers_policy import LocalPolicy
-
-        step = trainer.state.global_step
-        policy = LocalPolicy(trainer.model, self.codec.stop_ids, seed=self.args.seed)
-        trainer.model.eval()
-        try:
-            began = time.time()
-            episodes = asyncio.run(self._play_all(prompts, policy, step))
-        finally:
-            trainer.model.train()
-        self._record(episodes, step, time.time() - began)
-        return {
-            "prompt_ids": [e["tokens"].ids[: e["tokens"].prompt_length] for e in episodes],
-            "completion_ids": [e["tokens"].ids[e["tokens"].prompt_length :] for e in episodes],
-            "logprobs": [e["tokens"].log_probs[e["tokens"].prompt_length :] for e in episodes],
-            "env_mask": [e["tokens"].loss_mask[e["tokens"].prompt_length :] for e in episodes],
-            "shaped": [e["shaped"] for e in episodes],
-            "official": [e["reward"] for e in episodes],
-            "partial": [e["partial"] for e in episodes],
-        }
-
-    async def _play_all(self, task_ids: list[str], policy: Any, step: int) -> list[dict[str, Any]]:
-        from tau2_agent.rollout.episode import together
-
-        try:
-            return await together(
-                self._play(task_id, f"{step}/{number}", policy)
-                for number, task_id in enumerate(task_ids)
-            )
-        finally:
-            await self.settings.users.close()
-
-    async def _play(self, task_id: str, name: str, policy: Any) -> dict[str, Any]:
-        from tau2_agent.benchmark.tasks import get_task
-        from tau2_agent.reward.scoring import score
-        from tau2_agent.rollout.model_rollout import play
-        from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, TokenRecord
-        from tau2_reward_shaping import shaped_reward
-
-        task = get_task(task_id)
-        for attempt in range(2):
-            session = f"{name}/{attempt}"
-            trajectory = await play(task, policy, self.codec, self.settings, session, name)
-            if trajectory.end not in INFRASTRUCTURE_ENDS:
-                break
-        self.settings.users.failures.count(trajectory)
-        row = {"task_id": task_id, "end": trajectory.end.value, "turns": trajectory.agent_turns}
-        row |= {"failure": trajectory.failure} if trajectory.failure else {}
-        tokens = trajectory.tokens
-        if trajectory.end in INFRASTRUCTURE_ENDS or tokens is None or not sum(tokens.loss_mask):
-            # Nothing to learn from: a token of padding that no loss is on, and no reward.
-            tokens = TokenRecord()
-            tokens.append_context([self.codec.stop_id] * 2)
-            tokens.prompt_length = 1
-            sample = Sample(task, trajectory, None, None)
-            nothing = {"reward": None, "partial": None, "shaped": None}
-            return row | nothing | {"tokens": tokens, "sample": sample}
-        result = score(trajectory, task, self.weights)
-        shaped = shaped_reward(result.reward, result.partial, self.args.alpha)
-        return row | {
-            "tokens": tokens,
-            "sample": Sample(task, trajectory, result, shaped),
-            "reward": result.reward,
-            "partial": result.partial,
-            "shaped": shaped,
-        }
-
-    def _record(self, episodes: list[dict[str, Any]], step: int, seconds: float) -> None:
-        scored = [e for e in episodes if e["shaped"] is not None]
-        groups = [e["shaped"] for e in episodes]
-        size = self.args.samples_per_prompt
-        spread = sum(
-            len({g for g in groups[i : i + size] if g is not None}) > 1
-            for i in range(0, len(groups), size)
-        )
-        self.samples.keep(step, [e["sample"] for e in episodes])
-        with open(self.path, "a", encoding="utf-8") as stream:
-            for e in episodes:
-                row = {"step": step} | {k: v for k, v in e.items() if k != "sample"}
-                row["tokens"] = len(e["tokens"].ids)
-                stream.write(json.dumps(row) + "\n")
-        count = max(len(scored), 1)
-        reward = sum(e["reward"] for e in scored) / count
-        self.progress.step(step + 1, reward)
-        ends = Counter(e["end"] for e in episodes)
-        failures = Counter(e["failure"] for e in episodes if "failure" in e)
-        print(
-            f"rollout {step}: reward {reward:.3f}{self.progress.rises()}  "
-            f"partial {sum(e['partial'] for e in scored) / count:.3f}  "
-            f"groups with a spread {spread}/{len(groups) // size}  "
-            f"ends {dict(ends)}  "
-            + (f"failures of the user {dict(failures)}  " if failures else "")
-            + f"{seconds:.1f} s{self.progress.left()}",
-            flush=True,
-        )
 
 
 def shaped(completions, shaped, **columns):
@@ -182,11 +52,6 @@ def partial(completions, partial, **columns):
     return partial
 
 
-def batch_size(args) -> int:
-    """Episodes a rollout."""
-    return args.prompts_per_rollout * args.samples_per_prompt
-
-
 def train(args, stage: Stage) -> None:
     import os
 
@@ -200,6 +65,7 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.task_order import task_order
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
+    from tau2_agent.training.trl_rollouts import ROLLOUTS, USER_CALLS, Rollouts, batch_size
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
     from trl import GRPOConfig, GRPOTrainer
