@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.tasks import get_task
+from tau2_agent.records.counters import LOOPS, count, loops, wasted_turns
 from tau2_agent.records.samples import Sample, Samples
 from tau2_agent.reward.scoring import Score, score
 from tau2_agent.rollout.chat_template import ChatCodec
@@ -50,12 +51,14 @@ from tau2_agent.training.slime.router import (
     routed_experts,
 )
 from tau2_agent.users.registry import Users, from_settings
-from tau2_reward_shaping import ALPHA, PartialWeights, shaped_reward
+from tau2_reward_shaping import ALPHA, PartialWeights, repeat_penalty, shaped_reward
 
 logger = logging.getLogger(__name__)
 
 # Ends that say nothing about the policy: such samples are not trained on.
 UNTRAINABLE = INFRASTRUCTURE_ENDS | {EndReason.TIMEOUT}
+# Ends of an episode that was not over: slime counts such samples as truncated.
+CUT_ENDS = {EndReason.CONTEXT_LENGTH, EndReason.MAX_STEPS, EndReason.REPEAT_LIMIT}
 USER_ATTEMPTS = 2  # for an episode that the user simulator ended
 USER_WINDOW = 200  # the last episodes, of which too many may not fail for the user's sake
 
@@ -133,6 +136,7 @@ def episode_settings(
         limits=Limits(
             max_steps=int(option(args, "tau2_max_steps", 200)),
             timeout_s=float(option(args, "tau2_episode_timeout_s", 900.0)),
+            repeat_limit=int(option(args, "tau2_repeat_limit", 0)),
         ),
     )
 
@@ -159,18 +163,22 @@ def finish(
     weights = PartialWeights.read(option(args, "tau2_partial_weights", None))
     result = score(trajectory, task, weights)
     alpha = float(option(args, "tau2_alpha", ALPHA))
+    counts = count(task, trajectory.messages, record)
+    penalty = repeat_penalty(wasted_turns(counts), float(option(args, "tau2_repeat_penalty", 0.0)))
     sample.reward = {
         "reward": result.reward,
         "partial": result.partial,
-        "shaped": shaped_reward(result.reward, result.partial, alpha),
+        "penalty": penalty,
+        "shaped": shaped_reward(result.reward, result.partial, alpha, penalty),
     }
-    cut = trajectory.end in (EndReason.CONTEXT_LENGTH, EndReason.MAX_STEPS)
+    cut = trajectory.end in CUT_ENDS
     sample.status = type(sample).Status.TRUNCATED if cut else type(sample).Status.COMPLETED
     sample.metadata |= {
         "end": trajectory.end.value,
         "steps": trajectory.steps,
         "agent_turns": trajectory.agent_turns,
         "tool_errors": trajectory.tool_errors,
+        **loops(counts),
         "seconds": round(trajectory.seconds, 3),
         "reward_info": result.reward_info,
     }
@@ -187,7 +195,7 @@ def give_up(args: Any, sample: Any, end: EndReason, detail: str, failure: str = 
     if option(args, "use_rollout_routing_replay", False):
         some = list(range(args.moe_router_topk))  # slime refuses zeros only, and None
         sample.rollout_routed_experts = [[some] * args.num_layers]
-    sample.reward = {"reward": 0.0, "partial": 0.0, "shaped": 0.0}
+    sample.reward = {"reward": 0.0, "partial": 0.0, "penalty": 0.0, "shaped": 0.0}
     sample.status = type(sample).Status.ABORTED
     sample.remove_sample = True
     told = {"end": end.value, "detail": detail[:500], "failure": failure}
@@ -235,7 +243,7 @@ def log_rollout(
     _keep(args, rollout_id, samples)
     finished = [row for row in rows if row["status"] != "aborted"]
     summary: dict[str, Any] = {"episodes": len(rows), "aborted": len(rows) - len(finished)}
-    for key in ("reward", "partial", "shaped", "agent_turns", "tokens"):
+    for key in ("reward", "partial", "shaped", "agent_turns", "tokens", *LOOPS):
         values = [row[key] for row in finished if row[key] is not None]
         summary[key] = sum(values) / len(values) if values else None
     ends = Counter(row["end"] for row in rows)
@@ -272,6 +280,7 @@ def episode_row(sample: Any) -> dict[str, Any]:
         "shaped": reward.get("shaped"),
         "agent_turns": metadata.get("agent_turns"),
         "steps": metadata.get("steps"),
+        **{name: metadata.get(name) for name in LOOPS},
         "seconds": metadata.get("seconds"),
         "tokens": len(sample.tokens),
         "trained_tokens": sum(sample.loss_mask or []),

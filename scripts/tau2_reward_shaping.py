@@ -1,6 +1,6 @@
 """Reward shaping: partial credit for the checks behind tau2's reward, and slime's group baseline.
 
-    R = reward + alpha * partial        reward: tau2's own, 0 or 1;  partial in [0, 1]
+    R = reward + alpha * partial - penalty      reward: tau2's own, 0 or 1;  partial in [0, 1]
 
 `compute_partial_score` is the one function for training and evaluation. `tau2_reward_post_process`
 is slime's `--custom-reward-post-process-path tau2_reward_shaping.tau2_reward_post_process`; it
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 ALPHA = 0.5
 STD_EPSILON = 1e-6  # slime's
+PENALISED_TURNS = 10  # of an episode, at most
 
 # Estimators for which slime centres rewards by group, and those it also divides by the deviation.
 _CENTRED = {"grpo", "gspo", "cispo", "reinforce_plus_plus_baseline"}
@@ -100,17 +101,28 @@ def compute_partial_score(reward_info: Any, weights: Any = None) -> float:
     return min(score / total, 1.0)
 
 
-def shaped_reward(reward: float, partial: float, alpha: float = ALPHA) -> float:
-    """R = reward + alpha * partial."""
-    return reward + alpha * partial
+def shaped_reward(
+    reward: float, partial: float, alpha: float = ALPHA, penalty: float = 0.0
+) -> float:
+    """R = reward + alpha * partial - penalty."""
+    return reward + alpha * partial - penalty
+
+
+def repeat_penalty(turns: int, each: float) -> float:
+    """What an episode loses for its turns that were repeated or cut: each * min(turns, 10).
+
+    The bound keeps a solved episode above one that is not, however long it went astray.
+    """
+    return each * min(turns, PENALISED_TURNS)
 
 
 def tau2_reward_post_process(args: Any, samples: Sequence[Any]) -> tuple[list[float], list[float]]:
     """Return (raw rewards, rewards for training), one each a sample, in the order of `samples`.
 
     The raw reward is R, from `metadata["reward_info"]`, else from the reward dict
-    {"reward", "partial", "shaped"}, else the plain number. With G the finished samples of the
-    same `group_index`, the group's baseline of GRPO (arXiv:2402.03300, section 4.1.2) is
+    {"reward", "partial", "penalty", "shaped"}, else the plain number; the penalty is always that
+    dict's, 0 without one. With G the finished samples of the same `group_index`, the group's
+    baseline of GRPO (arXiv:2402.03300, section 4.1.2) is
 
         reward_i = (R_i - mean(R_G)) / (std(R_G) + 1e-6)      std unbiased, as slime's
 
@@ -167,12 +179,13 @@ def _sample_reward(sample: Any, alpha: float, weights: PartialWeights) -> float 
     info = metadata.get("reward_info") if isinstance(metadata, Mapping) else None
     reward = getattr(sample, "reward", None)
     try:
+        penalty = float(reward.get("penalty") or 0.0) if isinstance(reward, Mapping) else 0.0
         if info:
             reward, partial = _field(info, "reward"), compute_partial_score(info, weights)
-            value = shaped_reward(float(reward), partial, alpha)
+            value = shaped_reward(float(reward), partial, alpha, penalty)
         elif isinstance(reward, Mapping) and reward.get("reward") is not None:
             partial = float(reward.get("partial") or 0.0)
-            value = shaped_reward(float(reward["reward"]), partial, alpha)
+            value = shaped_reward(float(reward["reward"]), partial, alpha, penalty)
         elif isinstance(reward, Mapping):
             value = float(reward["shaped"])
         else:

@@ -65,6 +65,8 @@ def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "tau2_partial_weights": ",".join(map(str, options.weights)),
         "tau2_max_new_tokens": options.max_new_tokens,
         "tau2_max_steps": options.max_steps,
+        "tau2_repeat_limit": options.repeat_limit,
+        "tau2_repeat_penalty": options.repeat_penalty,
         "tau2_episode_timeout_s": EPISODE_TIMEOUT_S,
         "tau2_max_dropped_groups": MAX_DROPPED_GROUPS,
         "tau2_max_silent_groups": 2 * options.prompts_per_rollout,
@@ -159,11 +161,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument_group("rollouts"),
         "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.temperature"
         " grpo.response_length grpo.max_new_tokens grpo.context_length grpo.max_steps"
-        " grpo.dynamic_sampling",
+        " grpo.repeat_limit grpo.dynamic_sampling",
         "slime",
     )
     reward = parser.add_argument_group("reward")
-    settings.add(reward, "reward.alpha grpo.scale_by_group_std", "slime")
+    settings.add(reward, "reward.alpha grpo.repeat_penalty grpo.scale_by_group_std", "slime")
     settings.add_partial_weights(reward)
     settings.add(
         parser.add_argument_group("optimisation"),
@@ -257,7 +259,8 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     """All options that decide the weights."""
     names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
-        "max_new_tokens context_length max_steps dynamic_sampling alpha weights "
+        "max_new_tokens context_length max_steps repeat_limit repeat_penalty dynamic_sampling "
+        "alpha weights "
         "scale_by_group_std lr lr_schedule weight_decay updates_per_rollout clip_low "
         "clip_high kl_coef"
     )

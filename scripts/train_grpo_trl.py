@@ -2,7 +2,7 @@
 
 Episodes come from the same loop as everything else, through TRL's rollout hook: TRL gets the token
 ids and log probs as sampled, and an environment mask that leaves the loss on sampled tokens only.
-The reward is `reward + alpha * partial`; the group's mean is subtracted, and with
+The reward is `reward + alpha * partial - penalty`; the group's mean is subtracted, and with
 `--scale-by-group-std` the advantage is divided by its standard deviation. An episode that an
 infrastructure failure ended is played again; if that fails too it gets no reward and no gradient. A
 spent budget, a refused key or too many failures of the user simulator stop the job; the same
@@ -169,11 +169,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     settings.add(
         parser.add_argument_group("rollouts"),
         "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.micro_batch_size"
-        " grpo.temperature grpo.context_length grpo.max_new_tokens grpo.max_steps",
+        " grpo.temperature grpo.context_length grpo.max_new_tokens grpo.max_steps"
+        " grpo.repeat_limit",
         "cpu",
     )
     reward = parser.add_argument_group("reward")
-    settings.add(reward, "reward.alpha grpo.scale_by_group_std", "cpu")
+    settings.add(reward, "reward.alpha grpo.repeat_penalty grpo.scale_by_group_std", "cpu")
     settings.add_partial_weights(reward)
     settings.add(
         parser.add_argument_group("optimisation"),

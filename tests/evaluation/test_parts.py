@@ -119,9 +119,10 @@ def test_excluded_episodes_are_failures_in_the_lower_bound():
 
 
 def test_counters_and_the_users_words_are_summed():
+    counters = {"transfers": 1, "repeated_calls": 3, "longest_loop": 4}
     rows = [
-        row("a", counters={"transfers": 1, "repeated_calls": 3}, user_end="transfer"),
-        row("b", counters={"repeated_calls": 1}, user_end="out_of_scope"),
+        row("a", counters=counters, user_end="transfer"),
+        row("b", counters={"repeated_calls": 1, "longest_loop": 2}, user_end="out_of_scope"),
         row("c", end=EndReason.MAX_STEPS),
         lost("d").model_copy(update={"counters": {"transfers": 5}}),
     ]
@@ -129,6 +130,7 @@ def test_counters_and_the_users_words_are_summed():
     assert made.counters == {
         "transfers": {"total": 1, "episodes": 1},
         "repeated_calls": {"total": 4, "episodes": 2},
+        "longest_loop": {"total": 4, "episodes": 2},  # the longest, not the sum
     }
     assert made.user_ends == {"transfer": 1, "out_of_scope": 1}
 

@@ -22,7 +22,7 @@ from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.llm.client import LLMSettings
 from tau2_agent.records.transcripts import read_transcripts
 from tau2_agent.rollout.chat_template import ChatCodec
-from tau2_agent.rollout.episode import STOP
+from tau2_agent.rollout.episode import STOP, Limits
 from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Turn
 from tau2_agent.training.slime import router
 from tau2_agent.training.slime.log import JobLog, Start
@@ -112,7 +112,7 @@ def check_alignment(sample):
     for on, log_prob in zip(sample.loss_mask, sample.rollout_log_probs, strict=True):
         assert on or log_prob == 0.0
     assert isinstance(sample.tokens, list) and isinstance(sample.response, str)
-    assert set(sample.reward) == {"reward", "partial", "shaped"}
+    assert set(sample.reward) == {"reward", "partial", "penalty", "shaped"}
 
 
 def talk(codec, text):
@@ -152,6 +152,33 @@ def test_an_episode_becomes_a_sample(hooks, slime, codec):
     assert {headers["X-SMG-Routing-Key"] for headers in fake.headers} == {"session-7"}
     assert sample.prefix_cache_info.total_prompt_tokens == sum(map(len, prompts))
     assert fake.requests[0]["sampling_params"]["temperature"] == 0.7
+
+
+LOOK = '<tool_call>\n{"name": "get_details_by_id", "arguments": {"id": "L1002"}}\n</tool_call>'
+
+
+def test_a_loop_ends_the_episode_and_costs_what_is_set(hooks, slime, codec, tmp_path):
+    path = tmp_path / "rollouts.jsonl"
+    told = {"tau2_repeat_limit": 3, "tau2_repeat_penalty": 0.02}
+    with FakeSGLang([talk(codec, LOOK)]) as fake:
+        sample = play(hooks, fake, new_sample(slime), **told)
+        free = play(hooks, fake, new_sample(slime))
+    check_alignment(sample)
+    assert (sample.metadata["end"], sample.metadata["agent_turns"]) == ("repeat_limit", 3)
+    assert sample.status is slime.Sample.Status.TRUNCATED and not sample.remove_sample
+    # tau2's reward and the partial score stay as they are
+    found = (sample.reward["reward"], sample.reward["penalty"])
+    assert found == (0.0, pytest.approx(2 * 0.02))
+    shaped = 0.5 * sample.reward["partial"] - 2 * 0.02
+    assert sample.reward["shaped"] == pytest.approx(shaped)
+    raw, _ = tau2_reward_post_process(arguments(**told), [sample, free])
+    assert raw[0] == pytest.approx(shaped)
+    assert free.metadata["end"] == "context_length" and free.reward["penalty"] == 0.0
+    hooks.log_rollout(0, arguments(tau2_rollouts_path=str(path)), [sample, free], None, 1.0)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    names = ("repeated_calls", "repeated_turns", "longest_loop", "cut_turns")
+    assert [rows[0][name] for name in names] == [2, 2, 3, 0]
+    assert rows[1]["longest_loop"] >= 4
 
 
 def test_the_response_budget_is_slimes(hooks, slime, codec):
@@ -331,6 +358,7 @@ def test_settings_reach_the_episode(hooks):
             tau2_max_new_tokens=128,
             tau2_max_steps=50,
             tau2_episode_timeout_s=7,
+            tau2_repeat_limit=4,
             rollout_max_context_len=None,
         ),
         {**PARAMETERS, "max_new_tokens": 100},
@@ -342,7 +370,7 @@ def test_settings_reach_the_episode(hooks):
     )
     assert (settings.users.seed, settings.users.failures.most) == (3, 0.2)
     assert settings.sampling.max_new_tokens == 100  # a turn is never longer than the whole
-    assert (settings.limits.max_steps, settings.limits.timeout_s) == (50, 7.0)
+    assert settings.limits == Limits(max_steps=50, timeout_s=7.0, repeat_limit=4)
 
 
 def finished(slime, shaped, number=0):

@@ -1,9 +1,19 @@
 """When a GRPO run goes on and when it is another one, on both backends."""
 
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
+import generate_with_tau
 import train_grpo_slime
 import train_grpo_trl
+from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.records.progress import Progress
+from tau2_agent.rollout.episode import run_episode
+from tau2_agent.rollout.trajectory import EndReason, TokenRecord, Turn
+from tau2_agent.training import trl_rollouts
 
 PROGRAMS = {
     "cpu": (train_grpo_trl, ["--model", "m", "--tasks", "t", "--output", "o"]),
@@ -36,3 +46,56 @@ def test_more_rollouts_are_another_run_where_the_rate_ends_with_them(
 @pytest.mark.parametrize("flags", [("--save-rollouts", "3"), ("--keep-checkpoints", "1")])
 def test_how_much_is_kept_decides_nothing(fingerprint_fields, flags) -> None:
     assert fingerprint_fields(*flags) == fingerprint_fields()
+
+
+LOOPS = ("--repeat-limit", "4", "--repeat-penalty", "0.03")
+OFF = ("--repeat-limit", "0", "--repeat-penalty", "0")
+
+
+@pytest.mark.parametrize("flags", [LOOPS[:2], LOOPS[2:]])
+def test_what_is_done_about_loops_decides_the_weights(fingerprint_fields, flags) -> None:
+    assert fingerprint_fields(*flags) != fingerprint_fields() == fingerprint_fields(*OFF)
+
+
+def test_what_is_done_about_loops_reaches_slimes_hooks() -> None:
+    program, files = PROGRAMS["slime"]
+    settings = program.hook_settings(program.parse([*files, *LOOPS]), Path("/s"))
+    args = SimpleNamespace(**settings | {"tau2_user_calls": None})
+    sampling = {"temperature": 1.0, "max_new_tokens": 100}
+    assert generate_with_tau.episode_settings(args, sampling).limits.repeat_limit == 4
+    assert args.tau2_repeat_penalty == 0.03  # tests of the hooks show what it does
+
+
+def rollouts(tmp_path, *flags) -> trl_rollouts.Rollouts:
+    """TRL's rollout function, without a model."""
+    program, files = PROGRAMS["cpu"]
+    args = program.parse([*files, *flags])
+    codec = SimpleNamespace(tokenizer=None, stop_id=0)
+    return trl_rollouts.Rollouts(args, codec, tmp_path, Progress("x", 1))
+
+
+def test_what_is_done_about_loops_reaches_trl(tmp_path, monkeypatch) -> None:
+    """An episode that goes round ends, is scored as one without an end, and loses the penalty."""
+    from test_repeats import BAR, LOOK, Plays
+
+    task = load_tasks("test")[0]
+
+    async def play(task, policy, codec, settings, session, sample):
+        agent = Plays([LOOK, LOOK, LOOK, LOOK, BAR])
+        agent.tokens = TokenRecord()
+        agent.tokens.append_sampled(Turn([1], [0.0], "length"))
+        user = settings.users.make(task, sample)
+        return await run_episode(task, agent, user, limits=settings.limits)
+
+    monkeypatch.setattr(trl_rollouts, "play", play)
+    made = rollouts(tmp_path, *LOOPS)
+    row = asyncio.run(made._play(task.id, "0/0", None))
+    assert (row["end"], row["reward"]) == (EndReason.REPEAT_LIMIT, 0.0)
+    assert row["shaped"] == pytest.approx(0.5 * row["partial"] - (3 + 1) * 0.03)
+    assert (row["repeated_turns"], row["longest_loop"], row["cut_turns"]) == (3, 4, 1)
+    free = asyncio.run(rollouts(tmp_path)._play(task.id, "0/0", None))
+    assert free["end"] != EndReason.REPEAT_LIMIT
+    assert free["shaped"] == free["reward"] + 0.5 * free["partial"]
+    made._record([row, row], 0, 1.0)
+    lines = (tmp_path / "rollouts.jsonl").read_text().splitlines()
+    assert len(lines) == 2 and '"longest_loop": 4' in lines[0]

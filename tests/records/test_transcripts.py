@@ -124,17 +124,20 @@ def agent(name: str, **arguments):
 
 BOTH_ERRORS = {"tool_errors": 1, "agent_tool_errors": 1}
 LOOK = agent("get_details_by_id", id="L1002")
+TWICE = {"repeated_turns": 1, "longest_loop": 2}
+THRICE = {"repeated_turns": 2, "longest_loop": 3}
 ASKS = [("user", "check_status_bar", {})]
 CASES: list[tuple[Callable[[], dict[str, int]], dict[str, int]]] = [
     (lambda: counted(LOOK, ASKS), {}),
     (lambda: counted(agent("toggle_data")), {"foreign_tool_calls": 1, **BOTH_ERRORS}),
     (lambda: counted(agent("fix_it", a=1)), {"unknown_tool_calls": 1, **BOTH_ERRORS}),
     (lambda: counted([("user", "grant_app_permission", {})]), {"tool_errors": 1}),
-    (lambda: counted(LOOK, LOOK, LOOK), {"repeated_calls": 2}),
+    (lambda: counted(LOOK, LOOK, LOOK), {"repeated_calls": 2, **THRICE}),
     (lambda: counted([*LOOK, *LOOK]), {"repeated_calls": 1}),
     (lambda: counted(LOOK, ASKS, LOOK), {}),  # the user did something in between
     (lambda: counted(LOOK, agent("enable_roaming", **LINE), LOOK), {}),  # and here the agent
-    (lambda: counted(*[agent("enable_roaming", **LINE)] * 2), {"repeated_calls": 1}),
+    (lambda: counted(*[agent("enable_roaming", **LINE)] * 2), {"repeated_calls": 1, **TWICE}),
+    (lambda: counted(says=["Is it on?"] * 3), THRICE),
     (lambda: counted(agent("transfer_to_human_agents", summary="s")), {"transfers": 1}),
     # the same user's other line, and another user's
     (

@@ -7,11 +7,14 @@ from replays import gold_calls, play
 from tau2.data_model.message import AssistantMessage, ToolCall, ToolMessage, UserMessage
 
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.records.counters import count, wasted_turns
 from tau2_agent.reward.action_checks import ExecutedCall, carried_out
 from tau2_agent.reward.scoring import score
-from tau2_agent.rollout.trajectory import EndReason
+from tau2_agent.rollout.trajectory import EndReason, TokenRecord, Turn
 
 TASKS = load_tasks("base")
+LOOK = ("assistant", "get_details_by_id", {"id": "L1002"})
+FIND = ("assistant", "get_customer_by_phone", {"phone_number": "555-123-2002"})
 LINE = {"customer_id": "C1001", "line_id": "L1002"}
 
 
@@ -249,3 +252,49 @@ def test_doing_more_never_beats_stopping_when_done():
     for task in load_tasks("test"):
         calls = gold_calls(task)
         assert score(play(task, calls * 2), task).partial <= score(play(task, calls), task).partial
+
+
+def wasted(task, groups, cut=0) -> int:
+    tokens = TokenRecord()
+    for _ in range(cut):
+        tokens.append_sampled(Turn([1], [0.0], "length"))
+    return wasted_turns(count(task, play(task, groups).messages, tokens))
+
+
+def refused(name):
+    return ("assistant", "get_details_by_id", {"id": name})
+
+
+def bills(limit):
+    return ("assistant", "get_bills_for_customer", {"customer_id": "C1001", "limit": limit})
+
+
+@pytest.mark.parametrize(
+    ("groups", "least"),
+    [
+        ([[LOOK]] * 8, 7),
+        ([[LOOK], [FIND]] * 4, 6),  # two calls in turn
+        ([[LOOK], [FIND], [bills(12)]] * 3, 6),  # three
+        ([[bills(limit)] for limit in range(12, 20)], 7),  # an argument that changes nothing
+        ([[LOOK] * n for n in range(1, 9)], 7),  # more of it at once
+        # a call that is refused in between, each time another one
+        ([group for name in "abcd" for group in ([LOOK], [refused(name)])], 6),
+        ([[("assistant", "transfer_to_human_agents", {"summary": "x" * n})] for n in range(8)], 7),
+    ],
+)  # fmt: skip
+def test_the_penalty_for_repetition_is_not_dodged(groups, least):
+    assert wasted(TASKS[0], groups) >= least
+
+
+def test_the_penalty_falls_on_a_turn_that_never_ends():
+    assert wasted(TASKS[0], [[LOOK]], cut=3) == 3
+
+
+def test_no_repetition_of_the_right_way_costs_anything():
+    """Every gold way, with the look again that the manual asks for after each step."""
+    bar, speed = ("user", "check_status_bar", {}), ("user", "run_speed_test", {})
+    for task in load_tasks("test"):
+        groups = [[LOOK]]
+        for calls in gold_calls(task):
+            groups += [calls, [bar], [speed], [LOOK]]
+        assert wasted(task, groups) == 0, task.id

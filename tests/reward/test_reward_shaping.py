@@ -20,11 +20,13 @@ from tau2.data_model.simulation import RewardInfo
 
 import tau2_reward_shaping as shaping
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.config.settings import Settings
 from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.trajectory import EndReason
 from tau2_reward_shaping import (
     PartialWeights,
     compute_partial_score,
+    repeat_penalty,
     shaped_reward,
     tau2_reward_post_process,
 )
@@ -158,6 +160,14 @@ def test_shaped_reward():
     assert shaped_reward(0.0, 0.5, alpha=0.2) == 0.1
 
 
+def test_a_penalty_never_puts_a_failure_above_a_success():
+    most = Settings.model_fields["grpo"].annotation.model_fields["repeat_penalty"].metadata
+    each = next(bound.le for bound in most if hasattr(bound, "le"))
+    solved = shaped_reward(1.0, 1.0, penalty=repeat_penalty(10_000, each))
+    assert solved >= shaped_reward(0.0, 1.0) and repeat_penalty(0, each) == 0.0
+    assert repeat_penalty(3, 0.02) == pytest.approx(0.06)
+
+
 def rewards_of(*groups: list[float]) -> list[Sample]:
     return [
         Sample(g, {"reward": r, "partial": 0.0}) for g, group in enumerate(groups) for r in group
@@ -257,9 +267,12 @@ def test_where_the_reward_comes_from():
         Sample(0, {"shaped": 0.75}),
         Sample(0, 0.25),
         Sample(0, 1, metadata=None),
+        Sample(0, {"reward": 1.0, "partial": 0.5, "penalty": 0.1, "shaped": 9.0}),
+        Sample(0, {"penalty": 0.1}, metadata={"reward_info": whole}),
     ]
     raw, _ = tau2_reward_post_process(SimpleNamespace(), samples)
-    assert raw == pytest.approx([1 + partial / 2, 1.25, 1.0, 0.75, 0.25, 1.0])
+    wanted = [1 + partial / 2, 1.25, 1.0, 0.75, 0.25, 1.0, 1.15, 0.9 + partial / 2]
+    assert raw == pytest.approx(wanted)
     args = SimpleNamespace(tau2_alpha=0.0, tau2_partial_weights="1,0,0")
     assert tau2_reward_post_process(args, samples)[0][:2] == [1.0, 1.0]
     args = SimpleNamespace(tau2_alpha=1.0, tau2_partial_weights=[1, 0, 0])

@@ -84,6 +84,14 @@ def user_tools() -> list[dict[str, Any]]:
     return _schemas()[1]
 
 
+@lru_cache(maxsize=1)
+def writing_tools() -> frozenset[str]:
+    """Names of the agent's tools that change the account."""
+    tools = new_environment().tools
+    names = (tool["function"]["name"] for tool in assistant_tools())
+    return frozenset(name for name in names if tools.tool_type(name).value == "write")
+
+
 def domain_policy() -> str:
     """The telecom policy with the tech-support manual, joined as tau2's `get_environment` does."""
     return _policy(data_folder())

@@ -74,6 +74,13 @@ def no_zero(value: int) -> int:
     return value
 
 
+def no_one(value: int) -> int:
+    """0 (off) or a count of at least 2."""
+    if value == 1:
+        raise wrong("but it must be 0 (off) or at least 2")
+    return value
+
+
 def _words(text: str) -> str:
     try:
         shlex.split(text)

@@ -26,6 +26,7 @@ from tau2_agent.config.fields import (
     Text,
     Whole,
     WholeAtLeast0,
+    no_one,
     no_zero,
 )
 from tau2_agent.config.settings_machine import Resources, Slime, Tracking
@@ -111,6 +112,12 @@ class GRPO(Section):
     max_new_tokens: Count = Field(description="tokens of a turn")
     context_length: Count = Field(description="tokens of an episode; then it ends")
     max_steps: Count = Field(200, description="steps of an episode, as tau2 counts them")
+    repeat_limit: Annotated[WholeAtLeast0, AfterValidator(no_one)] = Field(
+        0, description="an episode ends where the same turns came so many times in a row; 0: never"
+    )
+    repeat_penalty: Annotated[AtLeast0, Field(le=0.1)] = Field(
+        0.0, description="taken off the reward for a turn repeated or cut, for 10 of them at most"
+    )
     scale_by_group_std: Flag = Field(
         description="divide advantages by the group's standard deviation"
     )

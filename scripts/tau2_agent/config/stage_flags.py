@@ -23,10 +23,11 @@ SFT = {
 }
 GRPO = {
     "cpu": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
-    " max_new_tokens context_length max_steps scale_by_group_std clip_low clip_high kl_coef"
-    " micro_batch_size",
+    " max_new_tokens context_length max_steps repeat_limit repeat_penalty scale_by_group_std"
+    " clip_low clip_high kl_coef micro_batch_size",
     "slime": "lr lr_schedule rollouts prompts_per_rollout samples_per_prompt temperature"
-    " max_new_tokens context_length response_length max_steps scale_by_group_std dynamic_sampling"
+    " max_new_tokens context_length response_length max_steps repeat_limit repeat_penalty"
+    " scale_by_group_std dynamic_sampling"
     " clip_low clip_high kl_coef updates_per_rollout weight_decay",
 }
 TEACHER = "model temperature max_tokens options api_base timeout_s budget_usd budget_tokens price"

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from tau2_agent.benchmark.facets import FACETS, facets
 from tau2_agent.benchmark.tasks import is_task
 from tau2_agent.evaluation.statistics import Interval, bootstrap_mean, wilson
+from tau2_agent.records.counters import LONGEST
 
 
 class Rate(BaseModel):
@@ -78,11 +79,15 @@ def _parts(about: Mapping, of: Callable) -> dict[str, list[str]]:
 
 
 def totals(counters: Iterable[Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """Name -> {"total": how often, "episodes": in how many}, of counters of episodes."""
+    """Name -> {"total": how often, "episodes": in how many}, of counters of episodes.
+
+    Of `counters.LONGEST` the total is the most that an episode has.
+    """
     sums: dict[str, dict[str, int]] = {}
     for counts in counters:
         for name, number in counts.items():
             entry = sums.setdefault(name, {"total": 0, "episodes": 0})
-            entry["total"] += number
+            total = entry["total"]
+            entry["total"] = max(total, number) if name in LONGEST else total + number
             entry["episodes"] += 1
     return sums

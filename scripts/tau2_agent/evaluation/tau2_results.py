@@ -39,7 +39,9 @@ from tau2_agent.records.transcripts import Said, Transcript, read_transcripts
 from tau2_agent.rollout.trajectory import OFFICIAL_ENDS, EndReason
 
 # Ends that not every tau2 has, both ways.
-_WRITTEN = {EndReason.CONTEXT_LENGTH: "agent_error", EndReason.TIMEOUT: "agent_error"}
+_WRITTEN = dict.fromkeys(
+    (EndReason.CONTEXT_LENGTH, EndReason.TIMEOUT, EndReason.REPEAT_LIMIT), "agent_error"
+)
 _READ = {
     "context_window_exceeded": EndReason.CONTEXT_LENGTH,
     "infrastructure_error": EndReason.POLICY_ERROR,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,10 +18,11 @@ from tau2.data_model.tasks import Task
 from tau2_agent.benchmark.environment import (
     assistant_tools,
     make_environment,
-    new_environment,
     user_tools,
+    writing_tools,
 )
 from tau2_agent.reward.action_checks import executed_calls
+from tau2_agent.rollout.repeats import Repeats
 from tau2_agent.rollout.trajectory import TokenRecord
 
 # name -> what a table or a page says
@@ -30,12 +31,16 @@ COUNTERS = {
     "unknown_tool_calls": "calls to tools that do not exist",
     "unparsed_calls": "tool calls that could not be read",
     "repeated_calls": "calls repeated although nothing had changed",
+    "repeated_turns": "turns in a loop: the same turns again, the same outcome",
+    "longest_loop": "times in a row that the same turns were made, the most",
     "cut_turns": "turns cut at the limit of tokens",
     "transfers": "transfers to a human",
     "tool_errors": "tool errors, of both sides",
     "agent_tool_errors": "tool errors of the agent",
     "outside_writes": "writes to lines or customers that the task does not concern",
 }
+LONGEST = {"longest_loop"}  # of several episodes the most counts, not the sum
+LOOPS = ("repeated_calls", "repeated_turns", "longest_loop", "cut_turns")
 
 
 def count(
@@ -43,7 +48,8 @@ def count(
 ) -> dict[str, int]:
     """Count what happened in an episode; names of `COUNTERS`, without zeros."""
     counts: Counter[str] = Counter()
-    own, foreign, writes = _tools()
+    own, foreign = _tools()
+    writes = writing_tools()
     lines, customers = _concerned(task)
     seen: set[str] = set()  # the agent's calls since something could have changed
     place = -1
@@ -76,8 +82,21 @@ def count(
         message.role == "assistant" and "<tool_call>" in (message.content or "")
         for message in messages
     )
-    counts["cut_turns"] += tokens.cut_turns if tokens else 0
+    repeats = Repeats(messages)
+    counts["repeated_turns"] = repeats.repeated
+    counts["longest_loop"] = repeats.longest if repeats.repeated else 0
+    counts["cut_turns"] = tokens.cut_turns if tokens else 0
     return {name: counts[name] for name in COUNTERS if counts[name]}
+
+
+def loops(counts: Mapping[str, int]) -> dict[str, int]:
+    """Those of an episode's counts that tell of loops, zeros too: for a line of a rollout."""
+    return {name: counts.get(name, 0) for name in LOOPS}
+
+
+def wasted_turns(counts: Mapping[str, int]) -> int:
+    """Turns that `tau2_reward_shaping.repeat_penalty` is for: repeated in a loop, or cut."""
+    return counts.get("repeated_turns", 0) + counts.get("cut_turns", 0)
 
 
 def _outside(arguments: dict[str, Any], name: str, concerned: frozenset[str]) -> bool:
@@ -85,13 +104,11 @@ def _outside(arguments: dict[str, Any], name: str, concerned: frozenset[str]) ->
 
 
 @lru_cache(maxsize=1)
-def _tools() -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """Names of the agent's tools, of the user's, and of those of the agent's that write."""
+def _tools() -> tuple[frozenset[str], frozenset[str]]:
+    """Names of the agent's tools, and of the user's that the agent has not."""
     own = frozenset(tool["function"]["name"] for tool in assistant_tools())
     foreign = frozenset(tool["function"]["name"] for tool in user_tools())
-    tools = new_environment().tools
-    writes = frozenset(name for name in own if tools.tool_type(name).value == "write")
-    return own, foreign - own, writes
+    return own, foreign - own
 
 
 def _concerned(task: Task) -> tuple[frozenset[str], frozenset[str]]:

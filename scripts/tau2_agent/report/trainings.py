@@ -15,9 +15,12 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from tau2_agent.files import read_jsonl
+from tau2_agent.records.counters import LOOPS
 from tau2_agent.report.figures import STAGES
 
 METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
+# Of a rollout's episodes the mean of these is shown.
+MEANS = ("reward", "partial", "shaped", "tokens", "agent_turns", "turns", *LOOPS)
 
 Row = Mapping[str, Any]
 
@@ -84,6 +87,11 @@ OF_ROLLOUTS = (
     Panel("Validation", "held-out tasks", {"reward": ["validation_reward", "eval_reward"]}),
     Panel("Length", "tokens an episode", {"tokens": ["tokens"]}),
     Panel("Agent turns", "an episode", {"turns": ["agent_turns", "turns"]}),
+    Panel(
+        "Repeated and cut turns",
+        "an episode; loops, and turns cut at the limit of tokens",
+        {"repeated": ["repeated_turns"], "cut": ["cut_turns"]},
+    ),
     Panel("Dropped groups", "all episodes with the same reward", {"groups": ["dropped_groups"]}),
     Panel("Groups without a spread", "share; they teach nothing", {"share": ["without_spread"]}),
     Panel("Sampling", "seconds a rollout", {"seconds": ["seconds"]}),
@@ -150,7 +158,7 @@ def _by_rollout(training: Training) -> dict[int, Row]:
         scored = [row for row in rows if row.get("shaped") is not None]
         found[rollout] = {
             name: fmean(values)
-            for name in ("reward", "partial", "shaped", "tokens", "agent_turns", "turns")
+            for name in MEANS
             if (values := [row[name] for row in scored if row.get(name) is not None])
         }
         found[rollout]["without_spread"] = _without_spread(scored)

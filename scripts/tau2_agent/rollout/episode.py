@@ -19,6 +19,7 @@ from tau2.data_model.tasks import Task
 from tau2.domains.telecom.environment import TelecomEnvironment
 
 from tau2_agent.benchmark.environment import make_environment
+from tau2_agent.rollout.repeats import Repeats
 from tau2_agent.rollout.trajectory import (
     EndReason,
     EpisodeEnd,
@@ -63,11 +64,16 @@ class User(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of an episode. `max_steps` and `max_errors` count as tau2 counts."""
+    """Bounds of an episode. `max_steps` and `max_errors` count as tau2 counts.
+
+    repeat_limit: the episode ends when the agent has made the same turns so many times in a row
+    with the same outcome (`repeats.py` says what is the same); 0: never, as in tau2.
+    """
 
     max_steps: int = 200
     max_errors: int = 10
     timeout_s: float | None = None
+    repeat_limit: int = 0
 
 
 async def run_episode(
@@ -140,6 +146,7 @@ async def _take_turns(
     for_agent: list[Message] = list(messages)  # the first call shows the greeting too
     for_user: list[Message] = list(messages)
     receiver, caller = "user", "user"
+    repeats = Repeats()
     while True:
         end: EndReason | None = None
         if receiver == "user":
@@ -185,6 +192,12 @@ async def _take_turns(
                 end = EndReason.TOO_MANY_ERRORS
         if end is not None:
             return end
+        if limits.repeat_limit and receiver == "agent":
+            repeats.see(messages)
+            if repeats.times >= limits.repeat_limit:
+                turns = "turn" if repeats.period == 1 else f"{repeats.period} turns"
+                trajectory.detail = f"the last {turns} {repeats.times} times in a row"
+                return EndReason.REPEAT_LIMIT
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

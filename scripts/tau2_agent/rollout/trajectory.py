@@ -25,6 +25,7 @@ class EndReason(StrEnum):
     TOO_MANY_ERRORS = "too_many_errors"
     AGENT_ERROR = "agent_error"  # an empty turn: neither text nor a tool call
     CONTEXT_LENGTH = "context_length"  # the next turn would not fit the model's window
+    REPEAT_LIMIT = "repeat_limit"  # the same turns again and again; in training only
     TIMEOUT = "timeout"  # the episode's wall time
     USER_ERROR = "user_error"  # the user simulator failed
     POLICY_ERROR = "policy_error"  # the server behind the policy failed

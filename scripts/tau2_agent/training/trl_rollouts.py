@@ -11,6 +11,7 @@ from typing import Any
 
 from tau2_agent.benchmark.tasks import get_task
 from tau2_agent.inference.transformers_policy import LocalPolicy
+from tau2_agent.records.counters import count, loops, wasted_turns
 from tau2_agent.records.progress import Progress
 from tau2_agent.records.samples import TRANSCRIPTS, Sample, Samples
 from tau2_agent.reward.scoring import score
@@ -20,7 +21,7 @@ from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, TokenRecord
 from tau2_agent.users import registry as users
 from tau2_agent.users.failure_limit import FEWEST
-from tau2_reward_shaping import shaped_reward
+from tau2_reward_shaping import repeat_penalty, shaped_reward
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
@@ -45,7 +46,11 @@ class Rollouts:
             users=users.from_options(args, args.seed),
             sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
             context_length=args.context_length,
-            limits=Limits(max_steps=args.max_steps, timeout_s=EPISODE_TIMEOUT_S),
+            limits=Limits(
+                max_steps=args.max_steps,
+                timeout_s=EPISODE_TIMEOUT_S,
+                repeat_limit=args.repeat_limit,
+            ),
         )
         self.samples = Samples(folder / TRANSCRIPTS, args.keep_episodes, codec.tokenizer)
         self.progress = progress
@@ -101,8 +106,11 @@ class Rollouts:
             nothing = {"reward": None, "partial": None, "shaped": None}
             return row | nothing | {"tokens": tokens, "sample": sample}
         result = score(trajectory, task, self.weights)
-        shaped = shaped_reward(result.reward, result.partial, self.args.alpha)
+        counts = count(task, trajectory.messages, tokens)
+        penalty = repeat_penalty(wasted_turns(counts), self.args.repeat_penalty)
+        shaped = shaped_reward(result.reward, result.partial, self.args.alpha, penalty)
         return row | {
+            **loops(counts),
             "tokens": tokens,
             "sample": Sample(task, trajectory, result, shaped),
             "reward": result.reward,
@@ -124,14 +132,14 @@ class Rollouts:
                 row = {"step": step} | {k: v for k, v in e.items() if k != "sample"}
                 row["tokens"] = len(e["tokens"].ids)
                 stream.write(json.dumps(row) + "\n")
-        count = max(len(scored), 1)
-        reward = sum(e["reward"] for e in scored) / count
+        number = max(len(scored), 1)
+        reward = sum(e["reward"] for e in scored) / number
         self.progress.step(step + 1, reward)
         ends = Counter(e["end"] for e in episodes)
         failures = Counter(e["failure"] for e in episodes if "failure" in e)
         print(
             f"rollout {step}: reward {reward:.3f}{self.progress.rises()}  "
-            f"partial {sum(e['partial'] for e in scored) / count:.3f}  "
+            f"partial {sum(e['partial'] for e in scored) / number:.3f}  "
             f"groups with a spread {spread}/{len(groups) // size}  "
             f"ends {dict(ends)}  "
             + (f"failures of the user {dict(failures)}  " if failures else "")
