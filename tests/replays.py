@@ -1,4 +1,5 @@
-"""Episodes made from a list of tool calls, in the environment in which they are scored."""
+"""Episodes made from a list of tool calls, in the environment in which they are scored; an agent
+that plays a list of turns."""
 
 from __future__ import annotations
 
@@ -29,3 +30,23 @@ def play(task, groups, end=EndReason.USER_STOP, one_id=False):
 
 def gold_calls(task):
     return [[(a.requestor, a.name, a.arguments)] for a in task.evaluation_criteria.actions]
+
+
+class Plays:
+    """Makes its turns one after the other, texts and calls, then says `rest` for ever."""
+
+    tokens = None
+
+    def __init__(self, turns, rest="What else can you tell me about it?"):
+        self.turns, self.rest = iter(turns), rest
+
+    async def act(self, new):
+        turn = next(self.turns, self.rest)
+        if isinstance(turn, str):
+            return AssistantMessage(role="assistant", content=turn)
+        made = [turn] if isinstance(turn, tuple) else turn
+        calls = [
+            ToolCall(id=str(i), name=name, arguments=arguments, requestor="assistant")
+            for i, (name, arguments) in enumerate(made)
+        ]
+        return AssistantMessage(role="assistant", tool_calls=calls)

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from replays import Plays
 
 import generate_with_tau
 import train_grpo_slime
@@ -76,12 +77,11 @@ def rollouts(tmp_path, *flags) -> trl_rollouts.Rollouts:
 
 def test_what_is_done_about_loops_reaches_trl(tmp_path, monkeypatch) -> None:
     """An episode that goes round ends, is scored as one without an end, and loses the penalty."""
-    from test_repeats import BAR, LOOK, Plays
-
+    look = ("get_details_by_id", {"id": "L1002"})
     task = load_tasks("test")[0]
 
     async def play(task, policy, codec, settings, session, sample):
-        agent = Plays([LOOK, LOOK, LOOK, LOOK, BAR])
+        agent = Plays([look] * 4)
         agent.tokens = TokenRecord()
         agent.tokens.append_sampled(Turn([1], [0.0], "length"))
         user = settings.users.make(task, sample)

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from tau2.data_model.message import AssistantMessage, ToolCall, UserMessage
+from replays import Plays
+from tau2.data_model.message import UserMessage
 
 from tau2_agent.benchmark.tasks import get_task, load_tasks
 from tau2_agent.rollout.episode import Limits, run_episode
@@ -18,26 +19,6 @@ LINE = {"customer_id": "C1001", "line_id": "L1002"}
 FIND = ("get_customer_by_phone", {"phone_number": NUMBER})
 LOOK = ("get_details_by_id", {"id": "L1002"})
 BAR, SPEED = "Please check the status bar.", "Please run a speed test."
-
-
-class Plays:
-    """Makes its turns one after the other, texts and calls, then says `rest` for ever."""
-
-    tokens = None
-
-    def __init__(self, turns, rest="What else can you tell me about it?"):
-        self.turns, self.rest = iter(turns), rest
-
-    async def act(self, new):
-        turn = next(self.turns, self.rest)
-        if isinstance(turn, str):
-            return AssistantMessage(role="assistant", content=turn)
-        made = [turn] if isinstance(turn, tuple) else turn
-        calls = [
-            ToolCall(id=str(i), name=name, arguments=arguments, requestor="assistant")
-            for i, (name, arguments) in enumerate(made)
-        ]
-        return AssistantMessage(role="assistant", tool_calls=calls)
 
 
 def play(turns, limit=0, phrasing="fixed", user=None, **more):
