@@ -8,8 +8,9 @@
 The first prints how precise a comparison of so many tasks is. An agent that always succeeds with
 one user has no kappa: take one that fails now and then (a language model, a checkpoint). The
 options of the user are there twice: --user-a and --user-a-model as --user-b and --user-b-model, and
-so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl, so a comparison
-that was stopped resumes where it was. OUTPUT has rewards and their agreement, what the simulators
+so on. Episodes are kept in OUTPUT.a.episodes.jsonl and OUTPUT.b.episodes.jsonl with their
+conversations beside them, so a comparison that was stopped resumes where it was, and another reward
+scores them anew. OUTPUT has rewards and their agreement, what the simulators
 did not understand, lengths, ends, failures and cost; how it is computed says
 tau2_agent/evaluation/user_agreement.py.
 """
@@ -36,9 +37,9 @@ from tau2_agent.evaluation.model_evaluation import (
     evaluate,
     selection,
 )
-from tau2_agent.evaluation.playing import PLAYING, SCORING, play_each
+from tau2_agent.evaluation.playing import PLAYING, play_each
 from tau2_agent.evaluation.recalled import recall
-from tau2_agent.evaluation.rescoring import made_by
+from tau2_agent.evaluation.rescoring import made_by, rescore
 from tau2_agent.evaluation.results import played_at, read_summary
 from tau2_agent.evaluation.statistics import figure
 from tau2_agent.evaluation.user_agreement import (
@@ -51,9 +52,11 @@ from tau2_agent.evaluation.user_agreement import (
 from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.llm.sent import as_sent
+from tau2_agent.records.conversation import make_transcript
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
 from tau2_agent.records.episode_row import EpisodeRow
 from tau2_agent.records.provenance import versions
+from tau2_agent.records.transcripts import TranscriptFile, transcripts_path
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.rollout.trajectory import JobStop, Trajectory
 from tau2_agent.source_code import code_digest
@@ -161,9 +164,8 @@ def play_agent(
         "user_settings": simulators.fingerprint_fields(),
         "seed": options.seed,
         "limits": asdict(limits),
-        "weights": options.weights._asdict(),
         "data": data_sha256(),
-        "code": code_digest(*PLAYING, *SCORING, *AGENT_CODE),
+        "code": code_digest(*PLAYING, *AGENT_CODE),
     }
     if options.agent == "llm":
         decides["agent_settings"] = as_sent(agent_settings(options))
@@ -177,8 +179,9 @@ def play_agent(
         agent = make_agent(options.agent) if model is None else LLMTeacher(model)
         return await run_episode(task, agent, user, limits=limits)
 
-    async def play(log: EpisodeLog, jobs: list) -> None:
-        def write(row: EpisodeRow, _: Trajectory) -> None:
+    async def play(log: EpisodeLog, said: TranscriptFile, jobs: list) -> None:
+        def write(row: EpisodeRow, trajectory: Trajectory) -> None:
+            said.append(make_transcript(by_id[row.task_id], trajectory, row))
             log.append(row)
 
         try:
@@ -188,11 +191,16 @@ def play_agent(
                 await model.close()
 
     path = options.output_path.with_suffix(".episodes.jsonl")
-    with EpisodeLog(path, fingerprint, made_by=made_by(options.weights)) as log:
-        jobs = [(by_id[task_id], trial) for task_id, trial in log.missing(by_id, options.trials)]
+    with (
+        EpisodeLog(path, fingerprint, made_by=made_by(options.weights)) as log,
+        TranscriptFile(transcripts_path(options.output_path), fingerprint) as said,
+    ):
+        rescore(log, said, by_id, options.weights)
+        missing = log.missing(by_id, options.trials, said.keys)
+        jobs = [(by_id[task_id], trial) for task_id, trial in missing]
         simulators.open(ledger, fingerprint)
         simulators.failures.counted(len(by_id) * options.trials - len(jobs))
-        asyncio.run(play(log, jobs))
+        asyncio.run(play(log, said, jobs))
         wanted = [(task_id, trial) for task_id in by_id for trial in range(options.trials)]
         spent = model and {"model": options.agent_model, **model.ledger.total()}
         return {key: log.rows[key] for key in wanted}, simulators.usage(ledger, fingerprint), spent

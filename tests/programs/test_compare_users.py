@@ -24,6 +24,7 @@ from tau2_agent.evaluation.user_agreement import (
 )
 from tau2_agent.records.episode_log import read_rows
 from tau2_agent.records.episode_row import EpisodeRow
+from tau2_agent.records.transcripts import read_transcripts
 from tau2_agent.rollout.trajectory import JobStop, UserFailure
 from tau2_agent.users import registry as users
 from tau2_agent.users.scripted.user import ScriptedUser
@@ -166,6 +167,28 @@ def test_the_same_customer_behind_a_protocol_agrees_in_everything(tmp_path, caps
     text = capsys.readouterr().out
     assert "agreement 1.000 [0.91, 1.00], Cohen's kappa 1.000" in text
     assert "a: scripted" in text and "b: llm" in text
+
+
+def test_another_reward_scores_the_kept_conversations(tmp_path, capsys) -> None:
+    with FakeOpenAI(Simulator(load_tasks("test"))) as server:
+        both = run(tmp_path, *TASKS, *llm_side(server))
+        asked = len(server.requests)
+        played = {r.seconds for r in read_rows(tmp_path / "users.a.episodes.jsonl")}
+        other = run(tmp_path, *TASKS, *llm_side(server), "--weights", "0.1,0.1,0.8")
+        assert len(server.requests) == asked
+    assert other["solved_by"] == both["solved_by"]
+    assert capsys.readouterr().out.count("40 episodes were scored by other code or weights") == 2
+    rows = read_rows(tmp_path / "users.a.episodes.jsonl")
+    assert len(rows) == 80 and {r.seconds for r in rows} == played
+    assert len({r.scored_by for r in rows}) == 2
+    said = list(read_transcripts(tmp_path / "users.b.transcripts.jsonl.gz"))
+    assert len({one.task_id for one in said}) == 40 and said[0].messages
+
+    # A conversation that is gone is played again.
+    (tmp_path / "users.b.transcripts.jsonl.gz").unlink()
+    with FakeOpenAI(Simulator(load_tasks("test"))) as server:
+        assert run(tmp_path, *TASKS, *llm_side(server))["b"]["pass_at_1"] == 12 / 40
+        assert len(server.requests) == asked
 
 
 def test_a_customer_who_hangs_up_disagrees(tmp_path) -> None:
