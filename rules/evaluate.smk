@@ -43,7 +43,8 @@ for stage, name in EVALUATE.items():
             flags=EVALUATION.flags,
             untracked_flags=untracked(EVALUATION.untracked),
             beside=beside_user_model("evaluation", f"{name}_{{split}}"),
-            served_user=made_by.served_user(config),
+            served_user=made_by.served_user(config, "evaluation"),
+            server_arguments=made_by.server_arguments(config),
             tau2_data=made_by.tau2_data(),
             code=made_by.code("evaluate_tau2.py"),
         message:

@@ -30,8 +30,9 @@ rule grpo:
         flags=GRPO.flags,
         untracked_flags=untracked(GRPO.untracked),
         beside=beside_user_model("grpo", "grpo"),
-        served_user=made_by.served_user(config),
+        served_user=made_by.served_user(config, "grpo"),
         tau2_data=made_by.tau2_data(),
+        training_arguments=made_by.training_arguments(config),
         code=made_by.code(GRPO_PROGRAM.split()[0]),
     message:
         "GRPO: {input.sft} plays {input.tasks}"

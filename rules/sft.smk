@@ -28,6 +28,7 @@ rule sft:
     params:
         flags=SFT.flags,
         untracked_flags=untracked(SFT.untracked),
+        training_arguments=made_by.training_arguments(config),
         code=made_by.code(SFT_PROGRAM.split()[0]),
     message:
         "SFT: {input.model} learns from {input.traces}"

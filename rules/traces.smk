@@ -33,7 +33,7 @@ rule teacher_traces:
         untracked_flags=untracked(TEACHER.untracked),
         beside=beside_user_model("traces", "teacher_traces"),
         source=made_by.folder(config["traces"]["source"]),
-        served_user=made_by.served_user(config),
+        served_user=made_by.served_user(config, "traces"),
         tau2_data=made_by.tau2_data(),
         code=made_by.code(TEACHER_PROGRAM.split()[0]),
         packages=PACKAGES,

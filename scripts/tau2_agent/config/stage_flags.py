@@ -2,6 +2,7 @@
 
 Flags decide a result: as a rule's params they trigger its rerun, so only what matters to a stage is
 among its flags. Untracked flags rerun nothing, for they decide nothing of it: how often to save.
+Arguments that go on to slime and SGLang are among these, and what of them decides is in made_by.py.
 """
 
 from __future__ import annotations
@@ -168,10 +169,10 @@ def grpo(config: Config) -> Flags:
 def evaluation(config: Config) -> Flags:
     """The evaluation of one model."""
     user = simulator_of(config, "evaluation")
-    server, gpus = {}, {}
-    if config["backend"] == "slime":
-        server = {"server_args": config["slime"]["server_args"] or None}
-        gpus = only(config, "slime", "tensor_parallel")
+    server: dict[str, Any] = {}
+    if config["backend"] == "slime":  # what of the arguments decides: made_by.py
+        server = only(config, "slime", "tensor_parallel")
+        server["server_args"] = config["slime"]["server_args"] or None
     keys = "num_tasks trials temperature max_new_tokens context_length max_steps"
     return Flags(
         words(
@@ -182,14 +183,13 @@ def evaluation(config: Config) -> Flags:
                 **user.flags,
                 "seed": config["seed"],
                 "backend": config["backend"],
-                **server,
             }
         ),
         words(
             {
                 **only(config, "evaluation", "concurrency sglang_port"),
                 **only(config, "evaluation", "keep_tokens max_failure_share"),
-                **gpus,
+                **server,
                 **user.untracked,
             }
         ),
