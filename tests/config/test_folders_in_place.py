@@ -10,16 +10,22 @@ def test_what_serves_as_the_user(tmp_path) -> None:
     folder.mkdir()
     (folder / "config.json").write_text("{}")
 
-    def seen(server_args: str = "") -> str | None:
-        serve = {"source": str(folder), "server_args": server_args}
-        return made_by.served_user({"user": {"serve": serve}})
+    def seen(server_args: str = "", stage: str = "grpo") -> str | None:
+        serve = {"source": str(folder), "revision": None, "server_args": server_args, "gpus": 1}
+        user = dict.fromkeys(
+            "temperature max_tokens options api_base concurrency timeout_s retries budget_usd"
+            " budget_tokens max_failure_share price".split()
+        )
+        user |= {"simulator": "llm", "serve": serve, "phrasing": "fixed", "one_action": False}
+        evaluation = {"user": "scripted", "phrasing": None}
+        return made_by.served_user({"user": user, "evaluation": evaluation}, stage)
 
     first = seen()
     assert first == seen("--port 3 --mem-fraction-static 0.5")
     assert first != seen("--quantization fp8")
     (folder / "config.json").write_text('{"a": 1}')
     assert seen() != first
-    assert made_by.served_user({"user": {"serve": None}}) is None
+    assert seen(stage="evaluation") is None  # the scripted user plays there
 
 
 def test_a_hub_id_has_no_content_here() -> None:
