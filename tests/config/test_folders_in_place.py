@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tau2_agent.config import made_by
+from tau2_agent.config.settings_players import User
 
 
 def test_what_serves_as_the_user(tmp_path) -> None:
@@ -11,12 +12,8 @@ def test_what_serves_as_the_user(tmp_path) -> None:
     (folder / "config.json").write_text("{}")
 
     def seen(server_args: str = "", stage: str = "grpo") -> str | None:
-        serve = {"source": str(folder), "revision": None, "server_args": server_args, "gpus": 1}
-        user = dict.fromkeys(
-            "temperature max_tokens options api_base concurrency timeout_s retries budget_usd"
-            " budget_tokens max_failure_share price".split()
-        )
-        user |= {"simulator": "llm", "serve": serve, "phrasing": "fixed", "one_action": False}
+        serve = {"source": str(folder), "server_args": server_args}
+        user = User(simulator="llm", serve=serve).model_dump()
         evaluation = {"user": "scripted", "phrasing": None}
         return made_by.served_user({"user": user, "evaluation": evaluation}, stage)
 
