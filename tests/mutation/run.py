@@ -3,8 +3,8 @@
     python tests/mutation/run.py --jobs 2
 
 mutmut changes one place of one function at a time and runs the tests that call this function. What
-survives is a gap in the tests, or stands in excused.toml with a reason. Killed runs go on where they
-were. Which modules and which tests: setup.cfg. It works in a copy, `.mutation/` by default.
+survives is a gap in the tests, or stands in excused.toml with a reason. A run that was killed goes
+on where it was. Which modules and which tests: setup.cfg. It works in a copy, `.mutation/`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TIMEOUTS = {36, -24, 24, 152, 255}
 
 
 class Mutant(NamedTuple):
-    """A mutant, such as tau2_agent.evaluation.rates.x_pass_hat_k__mutmut_3, and what became of it."""
+    """A mutant, such as tau2_agent.evaluation.rates.x_totals__mutmut_3, and what became of it."""
 
     name: str
     module: str
@@ -45,7 +45,9 @@ class Mutant(NamedTuple):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("names", nargs="*", help="mutants to test again: tau2_agent.reward.*")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
     parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="to work in")
@@ -140,7 +142,9 @@ def excuses() -> dict[str, dict]:
 def excuse(mutant: Mutant, known: dict[str, dict]) -> str | None:
     """The pattern that excuses a mutant; None if none does."""
     for pattern, entry in known.items():
-        if fnmatch.fnmatchcase(mutant.name, pattern) and entry.get("change", "") in difference(mutant):
+        if fnmatch.fnmatchcase(mutant.name, pattern) and entry.get("change", "") in difference(
+            mutant
+        ):
             return pattern
     return None
 
@@ -166,7 +170,11 @@ def report(found: list[Mutant], folder: Path) -> str:
         counts["all"]["seconds"] += mutant.seconds
     counts["all"] = counts.pop("all", Counter())  # last
     columns = ("killed", "survived", "no tests", "excused", "not run")
-    lines = ["module                                    " + "".join(f"{c:>10}" for c in columns) + "     score   seconds"]
+    lines = [
+        "module                                    "
+        + "".join(f"{c:>10}" for c in columns)
+        + "     score   seconds"
+    ]
     for module, count in counts.items():
         tested = count["killed"] + count["survived"] + count["no tests"]
         score = f"{100 * count['killed'] / tested:.1f}" if tested else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from changed_options import changed
 
 from tau2_agent import cli
 from tau2_agent.config import made_by, stage_flags
@@ -81,44 +82,11 @@ EXEMPT = {
         "domain": "there is one",
     },
 }
-# Values that no rule finds.
-OTHER = {
-    "weights": ["0.1,0.1,0.8"],
-    "user": ["llm"],
-    "user_options": ['{"top_p": 0.5}'],
-    "user_price": ["1", "2"],
-    "user_model": ["openai/other"],
-    "user_phrasing": ["train"],
-    "extra_args": ["--use-tis"],
-    "server_args": ["--quantization fp8"],
-    "num_tasks": ["3"],
-}
 LLM_ONLY = {"user_model", "user_temperature", "user_max_tokens", "user_options"}
 
 
 class Captured(Exception):
     pass
-
-
-def changed(action: argparse.Action, tmp_path: Path) -> list[str]:
-    """The option with another value than its default."""
-    flag = action.option_strings[0]
-    if action.dest in OTHER:
-        value = OTHER[action.dest]
-        return [f"{flag}={value[0]}"] if len(value) == 1 else [flag, *value]
-    if isinstance(action, argparse.BooleanOptionalAction):
-        return [action.option_strings[1] if action.default else flag]
-    if action.choices:
-        return [flag, str(next(c for c in action.choices if c != action.default))]
-    if action.type is Path:
-        other = tmp_path / f"other_{action.dest}"
-        other.write_text("another\n")
-        return [flag, str(other)]
-    if isinstance(action.default, float):
-        return [flag, repr(action.default / 2 if action.default else 0.25)]
-    if isinstance(action.default, str):
-        return [flag, f"{action.default}x"]
-    return [flag, str(3 if action.default is None else action.default + 1)]
 
 
 @pytest.fixture
