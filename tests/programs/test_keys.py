@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from changed_options import changed
 
+import teacher_traces
 from tau2_agent import cli
 from tau2_agent.config import made_by, stage_flags
 from tau2_agent.config.backend import Backend
@@ -19,6 +20,7 @@ from tau2_agent.config.program_options import add_user
 from tau2_agent.config.sweeps import resolve_runs
 from tau2_agent.evaluation import model_evaluation
 from tau2_agent.evaluation.recalled import recall
+from tau2_agent.teachers import collection
 from tau2_agent.users.mixture import SERVED
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
@@ -81,6 +83,18 @@ EXEMPT = {
         "sglang_port": "which server; what it serves is asked and counts",
         "domain": "there is one",
     },
+    "teacher_traces": {
+        **USER,
+        "tasks": "rows name their task",
+        "output": WHERE,
+        "prompt": "the teacher plays with tau2's own; this one is put into the trace",
+        "seed": "draws a mixed user, and the words of one that varies them",
+        "attempts": "how many",
+        "concurrency": "how many at once",
+        **dict.fromkeys(["teacher_api_base"], "which server, not which model"),
+        **dict.fromkeys(["teacher_timeout_s", "teacher_price"], PURSE),
+        **dict.fromkeys(["teacher_budget_usd", "teacher_budget_tokens"], PURSE),
+    },
 }
 LLM_ONLY = {"user_model", "user_temperature", "user_max_tokens", "user_options"}
 
@@ -125,7 +139,7 @@ def key_of(monkeypatch, tmp_path):
     return key
 
 
-@pytest.mark.parametrize("program", [name for name in EXEMPT if name != "evaluation"])
+@pytest.mark.parametrize("program", [name for name in EXEMPT if name[:5] == "train"])
 def test_every_option_of_a_training_is_in_its_key(key_of, tmp_path, program) -> None:
     plain, parser = key_of(program)
     llm, _ = (
@@ -146,6 +160,58 @@ def test_every_option_of_a_training_is_in_its_key(key_of, tmp_path, program) -> 
         else:
             assert after != before, f"{action.dest} does not change the key"
     assert not exempt, "exempt, but no option"
+
+
+@pytest.fixture
+def attempts_key(monkeypatch, tmp_path):
+    """Key and parser of the attempts of a teacher that is a language model."""
+    parsers: list[argparse.ArgumentParser] = []
+    made = cli.parser
+    monkeypatch.setattr(cli, "parser", lambda doc: parsers.append(made(doc)) or parsers[-1])
+
+    def paid(task_ids, users, args):
+        raise Captured(collection.attempt_fingerprint(users, args))
+
+    monkeypatch.setattr(collection, "paid_traces", paid)
+    monkeypatch.setattr(teacher_traces, "read_task_file", lambda path: [])
+    words = ["--tasks", str(tmp_path / "tasks.jsonl"), "--output", "x", "--teacher", "llm"]
+
+    def key(*more: str) -> tuple[str, argparse.ArgumentParser]:
+        with pytest.raises(Captured) as found:
+            teacher_traces.main([*words, "--teacher-model", "openai/x", *more])
+        return found.value.args[0], parsers[-1]
+
+    return key
+
+
+def test_every_option_of_paid_traces_is_in_the_attempts_key(attempts_key, tmp_path) -> None:
+    plain, parser = attempts_key()
+    llm, mixed = (attempts_key("--user", who)[0] for who in ("llm", "scripted=0.5,llm=0.5"))
+    assert len({plain, llm, mixed}) == 3
+    exempt = dict(EXEMPT["teacher_traces"])
+    for action in parser._actions:
+        if action.dest in ("help", "teacher", "max_length", "tokenizer"):
+            continue
+        words, before = changed(action, tmp_path), plain
+        if action.dest in LLM_ONLY:
+            words, before = ["--user", "llm", *words], llm
+        after, _ = attempts_key(*words)
+        if action.dest in exempt:
+            del exempt[action.dest]
+            assert after == before, f"{action.dest} is exempt, and changes the key"
+        else:
+            assert after != before, f"{action.dest} does not change the key"
+    assert not exempt, "exempt, but no option"
+    assert attempts_key("--tokenizer", "x", "--max-length", "9")[0] == plain  # taught, not played
+    drawn = ("--user", "scripted=0.5,llm=0.5", "--seed", "7")
+    assert attempts_key(*drawn)[0] != mixed  # the seed draws who plays
+
+
+@pytest.mark.parametrize("name", ["data_sha256", "prompt_sha256", "code_digest"])
+def test_data_prompt_and_code_are_in_the_attempts_key(attempts_key, monkeypatch, name) -> None:
+    plain, _ = attempts_key()
+    monkeypatch.setattr(collection, name, lambda *_: "another")
+    assert attempts_key()[0] != plain
 
 
 def evaluation_key(checkpoint: Path, *words: str) -> tuple[str, argparse.ArgumentParser]:
