@@ -27,6 +27,13 @@ include: "rules/tasks.smk"
 include: "rules/traces.smk"
 include: "rules/model.smk"
 include: "rules/sft.smk"
+
+
+if "rejection" in FILES.models:
+
+    include: "rules/rejection.smk"
+
+
 include: "rules/grpo.smk"
 include: "rules/evaluate.smk"
 include: "rules/summary.smk"

@@ -4,6 +4,8 @@ rule cards:
     input:
         checkpoint=FILES.models["rl"],
         sft=FILES.models["sft"],
+        rejection=FILES.models.get("rejection", []),
+        sampled=FILES.sampled or [],
         base=FILES.models["base"],
         results=evaluated(RUN),
         traces=FILES.traces,
@@ -22,6 +24,7 @@ rule cards:
         "Cards of {input.checkpoint} and {input.traces}"
     shell:
         "python scripts/make_cards.py --checkpoint {input.checkpoint} --sft {input.sft}"
+        " --rejection {input.rejection} --sampled {input.sampled}"
         " --base-folder {input.base} --results {input.results} --traces {input.traces}"
         " --leaks {input.leaks} {params.flags} --command {params.again}"
         " --output {output.model} --data-card {output.data} 2>&1 | tee {log}"

@@ -23,10 +23,14 @@ from tau2_agent.config.layers import check_command_line, choice
 from tau2_agent.config.settings import SPLITS
 from tau2_agent.config.stage_files import (
     all_evaluated,
+    all_sampled,
     all_trained,
     chat_template,
+    compared,
     evaluated,
+    learnt_from,
     report_parts,
+    sampled_split,
     stage_files,
     tasks_file,
 )

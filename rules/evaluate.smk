@@ -1,10 +1,10 @@
 # How good the models are: every task of a split, for the final model (results/), the SFT model
-# (results/sft/) and the base model (results/base/).
+# (results/sft/) and the base model (results/base/); results/rejection/ where that stage is on.
 EVALUATION = stage_flags.evaluation(config)
-EVALUATE = {"base": "evaluate_base", "sft": "evaluate_sft", "rl": "evaluate"}
 
 
-for stage, name in EVALUATE.items():
+for stage in FILES.models:
+    name = "evaluate" if stage == "rl" else f"evaluate_{stage}"
     if stage != "rl" and not RUN.owns(f"{stage} results"):
         continue
 
@@ -17,8 +17,7 @@ for stage, name in EVALUATE.items():
             user_model=user_model("evaluation"),
             # Evaluated first, so that the last table shows what training changed.
             compared=[
-                FILES.results[earlier]
-                for earlier in (config["evaluation"]["compare_with"] if stage == "rl" else [])
+                FILES.results[earlier] for earlier in (compared(RUN) if stage == "rl" else [])
             ],
         output:
             results=report(

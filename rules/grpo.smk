@@ -1,15 +1,15 @@
-# Reinforcement learning from the SFT checkpoint: episodes are sampled, scored, and compared within
+# Reinforcement learning from the last supervised checkpoint: episodes are sampled, scored, and compared within
 # their group. The backend decides the program and its flags; the files are the same.
 GRPO = stage_flags.grpo(config)
 GRPO_PROGRAM = {
-    "cpu": "train_grpo_trl.py --model {input.sft}",
-    "slime": "train_grpo_slime.py --model {input.sft} --sft {input.sft}",
+    "cpu": "train_grpo_trl.py --model {input.start}",
+    "slime": "train_grpo_slime.py --model {input.start} --sft {input.start}",
 }[config["backend"]]
 
 
 rule grpo:
     input:
-        sft=FILES.models["sft"],
+        start=FILES.before_rl,
         tasks=tasks_file(config["tasks"]["grpo"]),
         leaks=expand(FILES.leaks, split=config["tasks"]["held_out"]),
         user_model=user_model("grpo"),
@@ -35,7 +35,7 @@ rule grpo:
         training_arguments=made_by.training_arguments(config),
         code=made_by.code(GRPO_PROGRAM.split()[0]),
     message:
-        "GRPO: {input.sft} plays {input.tasks}"
+        "GRPO: {input.start} plays {input.tasks}"
     shell:
         f"{{params.beside}}python scripts/{GRPO_PROGRAM} --tasks {{input.tasks}} --output {{output}}"
         " {params.flags} {params.untracked_flags} 2>&1 | tee {log}"

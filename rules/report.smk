@@ -6,6 +6,7 @@ rule report:
         others=all_evaluated(RUNS.values()),
         checkpoints=[folder for *_, folder in all_trained(RUNS.values())],
         traces=FILES.traces,
+        sampled=[file for _, file in all_sampled(RUNS.values())],
         parts=report_parts(),
     output:
         report(
@@ -26,6 +27,9 @@ rule report:
         trainings=" ".join(
             shlex.join(["--training", *training]) for training in all_trained(RUNS.values())
         ),
+        sampled=" ".join(
+            shlex.join(["--sampled", *sampled]) for sampled in all_sampled(RUNS.values())
+        ),
         code=made_by.code("make_report.py"),
         # As they are when the page is made: for their sake alone it is not made anew.
         configuration=untracked(shlex.quote(json.dumps(config))),
@@ -34,5 +38,5 @@ rule report:
         "Report: {output}"
     shell:
         "python scripts/make_report.py --results {input.results} {params.runs} {params.trainings}"
-        " --traces {input.traces} --benchmarks benchmarks --config {params.configuration}"
+        " {params.sampled} --traces {input.traces} --benchmarks benchmarks --config {params.configuration}"
         " --command {params.again} --output {output} 2>&1 | tee {log}"

@@ -20,6 +20,11 @@ if RUN.owns("sft"):
     include: "sft.smk"
 
 
+if RUN.owns("rejection"):
+
+    include: "rejection.smk"
+
+
 if RUN.owns("rl"):
 
     include: "grpo.smk"

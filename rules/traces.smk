@@ -48,7 +48,7 @@ rule teacher_traces:
 rule leaks:
     input:
         known_split,
-        train=sorted({tasks_file(config["tasks"]["sft"]), tasks_file(config["tasks"]["grpo"])}),
+        train=learnt_from(config),
         traces=FILES.traces,
     output:
         FILES.leaks,

@@ -22,6 +22,7 @@ from tau2_agent.config import user_options as user_config
 from tau2_agent.config.backend import choose
 from tau2_agent.config.layers import program_layers
 from tau2_agent.config.program_options import add_configuration
+from tau2_agent.config.stage_files import compared, sampled_split
 from tau2_agent.config.sweeps import resolve_runs
 from tau2_agent.files import write_json
 from tau2_agent.llm import ledger as costs
@@ -119,11 +120,19 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
             yield model, split
         for job in user("traces", "traces", count, most):
             yield job, split
+    if run.owns("rejection"):
+        sampling, split = config["rejection_sampling"], sampled_split(config)
+        count = len(split_ids(split))
+        if sampling["num_tasks"] > 0:
+            count = min(count, sampling["num_tasks"])
+        episodes = count * sampling["samples_per_task"]
+        for job in user("rejection_sampling", "rejection sampling", episodes, episodes):
+            yield job, split
     if run.owns("rl"):
         episodes = grpo["rollouts"] * grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
         for job in user("grpo", "grpo", episodes, episodes):
             yield job, config["tasks"]["grpo"]
-    for stage in [*evaluation["compare_with"], "rl"]:
+    for stage in [*compared(run), "rl"]:
         if stage != "rl" and not run.owns(f"{stage} results"):
             continue
         for split in evaluation["splits"]:

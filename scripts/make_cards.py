@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 
 from tau2_agent import cli
-from tau2_agent.cards.data import data_card, summary
+from tau2_agent.cards.data import data_card, sampled_summary, summary
 from tau2_agent.cards.model import base_of, model_card
 from tau2_agent.evaluation.results import read_summary
 from tau2_agent.files import read_jsonl, write_text
@@ -25,9 +25,11 @@ NOT_PUBLISHED += ("*.pt", "*.yaml", "latest_checkpointed_iteration.txt")
 def main(argv: list[str] | None = None) -> None:
     parser = cli.parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="the final model")
-    parser.add_argument("--sft", type=Path, required=True, help="the model it began with")
+    parser.add_argument("--sft", type=Path, required=True, help="the SFT model")
+    parser.add_argument("--rejection", type=Path, nargs="?", help="that of rejection sampling")
     parser.add_argument("--results", type=Path, nargs="+", required=True, help="evaluations")
     parser.add_argument("--traces", type=Path, required=True)
+    parser.add_argument("--sampled", type=Path, nargs="?", help="traces of rejection sampling")
     parser.add_argument("--leaks", type=Path, nargs="*", default=[], help="files of the leak gate")
     parser.add_argument("--base", default="demo", help="demo, a hub id, or a folder")
     parser.add_argument("--base-folder", type=Path, required=True, help="where it lies here")
@@ -41,11 +43,14 @@ def main(argv: list[str] | None = None) -> None:
 
     rows = list(read_jsonl(args.traces))
     data = f"{summary(rows)} Made by {args.teacher} with {args.user} as the user."
+    if args.sampled is not None:
+        data += f" {sampled_summary(args.sampled)}"
+    stages = {"sft": args.sft, "rejection": args.rejection, "rl": args.checkpoint}
     card = model_card(
         args.checkpoint.name,
         [read_summary(path) for path in args.results],
         base_of(args.base, args.revision, args.base_folder),
-        {"sft": args.sft, "rl": args.checkpoint},
+        {stage: folder for stage, folder in stages.items() if folder is not None},
         data,
         args.command,
     )

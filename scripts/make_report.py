@@ -36,6 +36,14 @@ def main(argv: list[str] | None = None) -> None:
         help="a checkpoint whose curves are shown, such as: plain sft checkpoints/x_sft_telecom",
     )
     parser.add_argument("--traces", type=Path, help="the teacher traces")
+    parser.add_argument(
+        "--sampled",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("RUN", "FILE"),
+        help="traces of rejection sampling of a run",
+    )
     parser.add_argument("--benchmarks", type=Path, help="folder of Snakemake's benchmark files")
     parser.add_argument("--config", default="{}", help="the configuration in force, as JSON")
     parser.add_argument("--command", default="", help="the command that makes the results again")
@@ -49,12 +57,14 @@ def main(argv: list[str] | None = None) -> None:
 
     from tau2_agent.files import write_text
     from tau2_agent.report.page import Sources, make_page
+    from tau2_agent.report.trainings import Sampled
 
     runs = {PLAIN: args.results} | {name: list(map(Path, files)) for name, *files in args.run}
     sources = Sources.read(
         runs,
         [(run, stage, Path(folder)) for run, stage, folder in args.training],
         traces=args.traces,
+        sampled=[Sampled.read(run, Path(file)) for run, file in args.sampled],
         benchmarks=args.benchmarks,
         config=config,
         command=args.command,

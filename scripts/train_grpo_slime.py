@@ -214,7 +214,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 
     require_positions(options.model, options.context_length, "--context-length")
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
-    wanted = training_needs(options, stage.folder, options.tasks, options.context_length)
+    wanted = training_needs(options, stage.folder, [options.tasks], options.context_length)
     if options.nodes == 1 and not options.ray_address:
         take_gpus(options.gpus)
     preflight.require(wanted, install)

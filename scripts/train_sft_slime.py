@@ -1,8 +1,8 @@
-"""Supervised fine-tuning on teacher traces, on GPUs, with slime.
+"""Supervised fine-tuning on traces, on GPUs, with slime.
 
 The episode's own codec turns the traces into tokens and loss masks, once and before a GPU is
-touched; slime takes them as they are (tau2_agent/training/slime/sft_rollout.py). The loss is on
-what the teacher wrote after the greeting.
+touched; slime takes them as they are (tau2_agent/training/slime/sft_rollout.py). Traces that a
+model sampled keep its tokens. The loss is on what the agent wrote after the greeting.
 
 Interrupted, it resumes from its last whole checkpoint when the same command runs again. The
 finished folder is both: Megatron checkpoint for GRPO, Hugging Face model for everything else.
@@ -96,7 +96,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
     parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder")
     parser.add_argument("--base", type=Path, required=True, help="the same model in torch_dist")
-    parser.add_argument("--traces", type=Path, required=True, help="teacher traces")
+    parser.add_argument(
+        "--traces", type=Path, nargs="+", required=True, help="trace files, learnt from together"
+    )
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
     settings.add(parser, "prompt sft.max_length seed sft.save_steps", "slime")
     optimisation = parser.add_argument_group("optimisation")
@@ -123,8 +125,9 @@ def check(options: argparse.Namespace, traces: int) -> None:
             "(--gpus × --nodes / parallel sizes); make it a multiple"
         )
     if traces < options.batch_size:
+        files = " and ".join(map(str, options.traces))
         raise InputError(
-            f"{options.traces} has {traces} traces, --batch-size is {options.batch_size}; lower it"
+            f"{files} has {traces} traces, --batch-size is {options.batch_size}; lower it"
         )
     if not options.ray_address:
         require_allocation(options.nodes)
@@ -134,19 +137,17 @@ def check(options: argparse.Namespace, traces: int) -> None:
 def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     from transformers import AutoTokenizer
 
-    from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
-    from tau2_agent.training.sft_data import check_prompt, token_records
+    from tau2_agent.training.sft_data import read_traces, token_records
 
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
     wanted = training_needs(options, stage.folder, options.traces, options.max_length)
     if options.nodes == 1 and not options.ray_address:
         take_gpus(options.gpus)
     preflight.require(wanted, install)
-    rows = [row.row for row in read_task_file(options.traces)]
+    rows = read_traces(options.traces, options.prompt)
     check(options, len(rows))
-    check_prompt(rows, options.prompt, options.traces)
     codec = ChatCodec(AutoTokenizer.from_pretrained(options.model))
     records = token_records(rows, codec, options.max_length)
     require_positions(options.model, max(len(r.ids) for r in records), "a trace's length")
@@ -185,8 +186,9 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
 def main() -> int:
     options = parse()
     install = find_install()
+    traces = {f"traces {number}": path for number, path in enumerate(options.traces)}
     mark = fingerprint(
-        {"model": options.model, "base": options.base, "traces": options.traces},
+        {"model": options.model, "base": options.base, **traces},
         {
             "backend": "slime",
             "prompt": options.prompt,

@@ -1,7 +1,8 @@
-"""Supervised fine-tuning on teacher traces, on the CPU, with TRL's SFTTrainer.
+"""Supervised fine-tuning on traces, on the CPU, with TRL's SFTTrainer.
 
 Traces are tokenised by the episode's own codec, so the model is trained on exactly the token stream
-that it will see and write in an episode. The loss is on what the teacher wrote after the greeting.
+that it will see and write in an episode; those that a model sampled keep its tokens. The loss is on
+what the agent wrote after the greeting.
 
 Interrupted, it resumes from its last whole checkpoint when the same command runs again.
 """
@@ -26,18 +27,16 @@ def train(args, stage: Stage) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.processes import keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
-    from tau2_agent.training.sft_data import check_prompt, labels, token_records
+    from tau2_agent.training.sft_data import labels, read_traces, token_records
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
     silence_progress()
     keep_freed_memory()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
-    rows = [row.row for row in read_task_file(args.traces)]
-    check_prompt(rows, args.prompt, args.traces)
+    rows = read_traces(args.traces, args.prompt)
     records = token_records(rows, ChatCodec(tokenizer), args.max_length)
     require_positions(args.model, max(len(r.ids) for r in records), "a trace's length")
     trained = sum(sum(record.loss_mask) for record in records)
@@ -104,7 +103,9 @@ def main() -> int:
     parser.add_argument(
         "--model", type=Path, required=True, help="Hugging Face folder to start from"
     )
-    parser.add_argument("--traces", type=Path, required=True, help="teacher traces")
+    parser.add_argument(
+        "--traces", type=Path, nargs="+", required=True, help="trace files, learnt from together"
+    )
     parser.add_argument("--output", type=Path, required=True, help="checkpoint to make")
     settings.add(parser, "prompt sft.max_length seed", "cpu")
     settings.add(
@@ -117,8 +118,9 @@ def main() -> int:
     records.add_argument("--logging-steps", type=int, default=10)
     args = parser.parse_args()
 
+    traces = {f"traces {number}": path for number, path in enumerate(args.traces)}
     mark = fingerprint(
-        {"model": args.model, "traces": args.traces},
+        {"model": args.model, **traces},
         {
             "prompt": args.prompt,
             "max_length": args.max_length,

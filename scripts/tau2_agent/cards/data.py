@@ -66,6 +66,16 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
+def sampled_summary(traces: Path) -> str:
+    """What rejection sampling added, from the record beside its traces."""
+    of = json.loads(traces.with_suffix(".source.json").read_text(encoding="utf-8"))
+    return (
+        f"Rejection sampling: of {of['episodes']} episodes that the SFT model played on "
+        f"{of['tasks']} tasks, {of['solved']} were solved and {of['kept']} were learnt from, with "
+        "their tokens as they were sampled."
+    )
+
+
 def _tasks(rows: Sequence[dict[str, Any]]) -> str:
     about = [facets(row["task_id"]) for row in rows if is_task(row["task_id"])]
     kinds = Counter(one.kind for one in about)

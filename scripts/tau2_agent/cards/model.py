@@ -18,7 +18,18 @@ from tau2_agent.evaluation.results import COPIES, EvaluationSummary
 from tau2_agent.evaluation.statistics import figure
 from tau2_agent.files import DONE_FILE
 
-NAMES = {"base": "base model", "sft": "SFT", "rl": "SFT, then GRPO"}
+NAMES = {
+    "base": "base model",
+    "sft": "SFT",
+    "rejection": "SFT, then rejection sampling",
+    "rl": "SFT, then GRPO",
+}
+SAMPLED = {"rl": "SFT, rejection sampling, then GRPO"}
+TITLES = {
+    "sft": "Supervised fine-tuning",
+    "rejection": "Supervised fine-tuning on what rejection sampling kept",
+    "rl": "GRPO",
+}
 # Of a training's fingerprint: what a reader of a recipe looks for first, in this order.
 TOLD = (
     *("epochs", "steps", "rollouts", "prompts_per_rollout", "samples_per_prompt", "batch_size"),
@@ -59,7 +70,8 @@ def model_card(
     data: str,
     command: str = "",
 ) -> str:
-    """The card of the last stage's model. stages: "sft" and "rl" -> checkpoint folder.
+    """The card of the last stage's model. stages: "sft", "rejection" (if there
+    is such a stage) and "rl" -> checkpoint folder.
 
     data: a sentence on the traces. command: what makes the model again.
     """
@@ -86,7 +98,7 @@ def model_card(
         "fine-tuning on solved conversations and GRPO with the benchmark's own reward and partial "
         f"credit. Base model: {origin}. Licence of the base model: {base.license}.",
         "## Results",
-        *_tables(summaries),
+        *_tables(summaries, NAMES | (SAMPLED if "rejection" in stages else {})),
         "## Data",
         data,
         "## Recipe",
@@ -121,8 +133,8 @@ def _results(summary: EvaluationSummary) -> list[EvalResult]:
     ]
 
 
-def _tables(summaries: Sequence[EvaluationSummary]) -> list[str]:
-    """A table for each split: stages, then what needs no model."""
+def _tables(summaries: Sequence[EvaluationSummary], names: Mapping[str, str]) -> list[str]:
+    """A table for each split: stages, then what needs no model. names: of the stages."""
     found = []
     for split in dict.fromkeys(summary.split for summary in summaries):
         of_split = [summary for summary in summaries if summary.split == split]
@@ -135,7 +147,7 @@ def _tables(summaries: Sequence[EvaluationSummary]) -> list[str]:
         for one in of_split:
             kinds = [one.groups.get("kind", {}).get(kind) for kind in ("fix", "transfer")]
             cells = [
-                NAMES.get(one.stage, one.stage),
+                names.get(one.stage, one.stage),
                 str(sum(task.counted > 0 for task in one.tasks)),
                 figure(one.pass_at_1, one.pass_at_1_interval),
                 *(figure(kind and kind.value, kind and kind.interval) for kind in kinds),
@@ -152,7 +164,7 @@ def _tables(summaries: Sequence[EvaluationSummary]) -> list[str]:
                 k = max(one.pass_hat_k)
                 hat = figure(one.pass_hat_k[k], one.pass_hat_k_interval.get(k))
                 at = figure(one.pass_at_k[k], one.pass_at_k_interval.get(k))
-                lines += ["", f"{NAMES.get(one.stage, one.stage)}: pass^{k} {hat}, pass@{k} {at}."]
+                lines += ["", f"{names.get(one.stage, one.stage)}: pass^{k} {hat}, pass@{k} {at}."]
         found.append("\n".join(lines))
     found.append(
         "In italics: what needs no model, played with the scripted user. *Transfer tasks* are "
@@ -178,7 +190,7 @@ def _recipe(
         told = [f"`{key}` {json.dumps(decides[key])}" for key in TOLD if key in decides]
         seconds = done.get("summary", {}).get("seconds")
         took = f" ({seconds:.0f} s)" if isinstance(seconds, int | float) else ""
-        title = {"sft": "Supervised fine-tuning", "rl": "GRPO"}.get(stage, stage)
+        title = TITLES.get(stage, stage)
         parts.append(f"**{title}**{took}: {', '.join(told) or 'not recorded'}.")
     if final:
         versions = ", ".join(f"{k} {v}" for k, v in final[0].manifest.versions.items())

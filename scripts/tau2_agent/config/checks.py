@@ -20,6 +20,7 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield what does not fit in a complete configuration."""
     yield from _length_of_training(config)
     yield from _token_budgets(config)
+    yield from _rejection_sampling(config)
     yield from _teacher(config)
     yield from _chat_template(config["model"])
     yield from (Fault(*fault) for fault in user_config.faults(config))
@@ -48,6 +49,30 @@ def _token_budgets(config: Mapping[str, Any]) -> Iterator[Fault]:
                 f"{section}.max_new_tokens {turn} leaves no room for a prompt in "
                 f"{section}.context_length {whole}; lower the first",
             )
+
+
+def _rejection_sampling(config: Mapping[str, Any]) -> Iterator[Fault]:
+    section = config["rejection_sampling"]
+    epochs, steps = section["epochs"], section["steps"]
+    if epochs is not None and steps is not None:
+        yield Fault(
+            "rejection_sampling.epochs",
+            f"rejection_sampling.epochs is {epochs} and rejection_sampling.steps is {steps}; set "
+            "one of them, or none to train as long as sft says",
+        )
+    if steps is not None and config["backend"] == "cpu":
+        yield Fault(
+            "rejection_sampling.steps",
+            "the cpu backend counts epochs; set rejection_sampling.epochs, and "
+            "rejection_sampling.steps to null",
+        )
+    played, most = section["samples_per_task"], section["keep_per_task"]
+    if 0 < played < most:
+        yield Fault(
+            "rejection_sampling.keep_per_task",
+            f"rejection_sampling.keep_per_task {most} is more than "
+            f"rejection_sampling.samples_per_task {played}; lower the first or raise the second",
+        )
 
 
 def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:

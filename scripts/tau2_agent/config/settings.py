@@ -70,6 +70,9 @@ class Tasks(Section):
 
     sft: Split = Field("train", description="split that the teacher solves")
     grpo: Split = Field("train", description="split that the policy plays")
+    rejection_sampling: Optional[Split] = Field(
+        None, description="split that the SFT model plays for rejection sampling; null: as grpo"
+    )
     held_out: Distinct[Split] = Field(
         ["test"], description="no training begins while it shares a fault combination with these"
     )
@@ -94,8 +97,37 @@ class SFT(Section):
     save_steps: Count = Field(description="steps between checkpoints")
 
 
+class RejectionSampling(Section):
+    """Between SFT and GRPO, if samples_per_task is not 0: the SFT model plays tasks, what it solved
+    is kept, and a second SFT learns from that; GRPO then begins with its model. Episodes have
+    GRPO's user and limits; what is not said here about the second SFT is as in sft."""
+
+    samples_per_task: WholeAtLeast0 = Field(0, description="episodes a task; 0: no such stage")
+    num_tasks: Annotated[Whole, Field(ge=-1), AfterValidator(no_zero)] = Field(
+        -1, description="drawn by hash, each issue in proportion; -1: all"
+    )
+    temperature: Positive = Field(1.0, description="of sampling; greedy samples would be all alike")
+    keep_per_task: Count = Field(
+        1, description="solved episodes at most; most checks passed first, then the shorter ones"
+    )
+    min_partial: Optional[Fraction] = Field(
+        None,
+        description="of a task never solved, keep the best episode if its partial score is at "
+        "least this; null: keep none",
+    )
+    teacher_traces: Flag = Field(True, description="learn from the teacher's traces, too")
+    start_from: Literal["base", "sft"] = Field(
+        "base", description="base: train it anew | sft: go on from the SFT model"
+    )
+    lr: Optional[Positive] = Field(None, description="of the second SFT; null: sft.lr")
+    epochs: Optional[Count] = Field(None, description="of the second SFT …")
+    steps: Optional[Count] = Field(
+        None, description="… or optimizer steps (slime); both null: as in sft"
+    )
+
+
 class GRPO(Section):
-    """Reinforcement learning from the SFT model."""
+    """Reinforcement learning from the SFT model, or from that of rejection sampling."""
 
     lr: Positive = Field(description="learning rate")
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
@@ -162,8 +194,9 @@ class Evaluation(Section):
     splits: Annotated[Distinct[Split], Field(min_length=1)] = Field(
         ["test"], description="what plain `snakemake` evaluates; others: results/eval_SPLIT.json"
     )
-    compare_with: Distinct[Literal["base", "sft"]] = Field(
-        ["base", "sft"], description="models evaluated beside the final one: progress shows"
+    compare_with: Distinct[Literal["base", "sft", "rejection"]] = Field(
+        ["base", "sft", "rejection"],
+        description="models evaluated beside the final one, as far as the run makes them",
     )
     num_tasks: Annotated[Whole, Field(ge=-1), AfterValidator(no_zero)] = Field(
         -1, description="drawn by hash, each issue in proportion; -1: all"
@@ -211,6 +244,7 @@ class Settings(Section):
     tasks: Tasks
     traces: Traces
     sft: SFT
+    rejection_sampling: RejectionSampling
     grpo: GRPO
     reward: Reward
     evaluation: Evaluation

@@ -28,16 +28,44 @@ def chat_template(config: Mapping[str, Any]) -> str:
     return os.path.relpath(template_file(wanted)) if wanted else ""
 
 
+def sampled_split(config: Mapping[str, Any]) -> str:
+    """The split that the SFT model plays for rejection sampling."""
+    return config["tasks"]["rejection_sampling"] or config["tasks"]["grpo"]
+
+
+def learnt_from(config: Mapping[str, Any]) -> list[str]:
+    """The task files of all training. That of rejection sampling counts also while it is left out:
+    runs with and without it share the leak gate."""
+    tasks = config["tasks"]
+    return sorted(
+        {tasks_file(split) for split in (tasks["sft"], tasks["grpo"])}
+        | {tasks_file(sampled_split(config))}
+    )
+
+
+def compared(run: Run) -> list[str]:
+    """The models that are evaluated beside the final one, as far as the run makes them."""
+    models = stage_files(run).models
+    return [stage for stage in run.settings.config["evaluation"]["compare_with"] if stage in models]
+
+
 @dataclass(frozen=True)
 class StageFiles:
-    """The files of one run. models, results: by the stage that makes the model: base, sft, rl."""
+    """The files of one run. models, results: by the stage that makes the model, in their order:
+    base, sft, rejection (if it is one of the run's), rl. sampled: traces of rejection sampling."""
 
     traces: str
+    sampled: str
     leaks: str
     models: dict[str, str]
     converted: str
     user_model: str
     results: dict[str, str]
+
+    @property
+    def before_rl(self) -> str:
+        """The model that GRPO begins with."""
+        return self.models.get("rejection", self.models["sft"])
 
 
 def stage_files(run: Run) -> StageFiles:
@@ -51,32 +79,32 @@ def stage_files(run: Run) -> StageFiles:
 
     name, serve = run.settings.config["model"]["name"], run.settings.config["user"]["serve"]
     base = marked(f"models/{name}", "base")
-    checkpoint = f"checkpoints/{name}"
+    trained = [stage for stage in ("sft", "rejection", "rl") if stage in run.owners]
     return StageFiles(
         traces=marked("data/teacher_traces", "traces") + ".jsonl",
+        sampled=marked("data/sampled_traces", "rejection") + ".jsonl"
+        if "rejection" in trained
+        else "",
         leaks=marked("data/leaks_{split}", "traces") + ".json",
-        models={
-            "base": base,
-            "sft": marked(checkpoint, "sft") + "_sft_telecom",
-            "rl": marked(checkpoint, "rl") + "_rl_telecom",
-        },
+        models={"base": base}
+        | {stage: marked(f"checkpoints/{name}", stage) + f"_{stage}_telecom" for stage in trained},
         converted=f"{base}_torch_dist",
         # made anew when the user changes, as the traces are; one's own folder stays where it is
         user_model=serve["source"]
         if serve and is_folder(serve)
         else marked(f"models/{name}_user", "traces"),
         results={
-            "base": folder(run.owners["base results"]) + "base/eval_{split}.json",
-            "sft": folder(run.owners["sft results"]) + "sft/eval_{split}.json",
-            "rl": folder(run.name) + "eval_{split}.json",
-        },
+            stage: folder(run.owners[f"{stage} results"]) + f"{stage}/eval_{{split}}.json"
+            for stage in ("base", *trained[:-1])
+        }
+        | {"rl": folder(run.name) + "eval_{split}.json"},
     )
 
 
 def evaluated(run: Run) -> list[str]:
     """The evaluation files of a run, in the table's order, shared ones included."""
     wanted, results = run.settings.config["evaluation"], stage_files(run).results
-    patterns = [results[stage] for stage in [*wanted["compare_with"], "rl"]]
+    patterns = [results[stage] for stage in [*compared(run), "rl"]]
     return [pattern.format(split=split) for pattern in patterns for split in wanted["splits"]]
 
 
@@ -89,9 +117,19 @@ def all_trained(runs: Iterable[Run]) -> list[tuple[str, str, str]]:
     """(run, stage, checkpoint) of each training of all runs, once where they share it."""
     found: dict[str, tuple[str, str]] = {}
     for run in runs:
-        for stage in ("sft", "rl"):
-            found.setdefault(stage_files(run).models[stage], (run.name or "plain", stage))
+        for stage, folder in stage_files(run).models.items():
+            if stage != "base":
+                found.setdefault(folder, (run.name or "plain", stage))
     return [(*training, folder) for folder, training in found.items()]
+
+
+def all_sampled(runs: Iterable[Run]) -> list[tuple[str, str]]:
+    """(run, traces) of each rejection sampling of all runs, once where they share it."""
+    found: dict[str, str] = {}
+    for run in runs:
+        if file := stage_files(run).sampled:
+            found.setdefault(file, run.name or "plain")
+    return [(run, file) for file, run in found.items()]
 
 
 def report_parts() -> list[str]:

@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tau2_agent.config.stage_files import StageFiles, tasks_file
+from tau2_agent.config.stage_files import StageFiles, learnt_from
 from tau2_agent.config.user_options import language_models, model_name, simulator_of
 
 Config = Mapping[str, Any]
@@ -131,13 +131,50 @@ def traces(config: Config, tokenizer: str) -> Flags:
     )
 
 
-def sft(config: Config) -> Flags:
-    """Supervised fine-tuning."""
+def sft(config: Config, **instead: Any) -> Flags:
+    """Supervised fine-tuning. instead: values in the place of those of the section."""
     keys = only(config, "sft", SFT[config["backend"]])
+    keys |= {key: value for key, value in instead.items() if key in keys}
     return Flags(
         words({**keys, "prompt": config["prompt"], "seed": config["seed"]}),
         words({**only(config, "sft", "save_steps"), **machine(config)}),
     )
+
+
+def rejection_sampling(config: Config) -> Flags:
+    """The SFT model's episodes, and which of them are kept."""
+    user = simulator_of(config, "rejection_sampling")
+    keys = "samples_per_task num_tasks temperature keep_per_task min_partial"
+    return Flags(
+        words(
+            {
+                **only(config, "rejection_sampling", keys),
+                **only(config, "grpo", "max_new_tokens context_length max_steps"),
+                **only(config, "sft", "max_length"),
+                "weights": partial_weights(config),
+                "prompt": config["prompt"],
+                **user.flags,
+                "seed": config["seed"],
+                "backend": config["backend"],
+            }
+        ),
+        words(
+            {
+                **only(config, "evaluation", "concurrency max_failure_share"),
+                **_server(config),
+                **user.untracked,
+            }
+        ),
+    )
+
+
+def rejection_sft(config: Config) -> Flags:
+    """The second SFT, of rejection sampling."""
+    section = config["rejection_sampling"]
+    instead = {} if section["lr"] is None else {"lr": section["lr"]}
+    if section["epochs"] or section["steps"]:
+        instead |= only(config, "rejection_sampling", "epochs steps")
+    return sft(config, **instead)
 
 
 def grpo(config: Config) -> Flags:
@@ -169,10 +206,6 @@ def grpo(config: Config) -> Flags:
 def evaluation(config: Config) -> Flags:
     """The evaluation of one model."""
     user = simulator_of(config, "evaluation")
-    server: dict[str, Any] = {}
-    if config["backend"] == "slime":  # what of the arguments decides: made_by.py
-        server = only(config, "slime", "tensor_parallel")
-        server["server_args"] = config["slime"]["server_args"] or None
     keys = "num_tasks trials temperature max_new_tokens context_length max_steps"
     return Flags(
         words(
@@ -189,11 +222,19 @@ def evaluation(config: Config) -> Flags:
             {
                 **only(config, "evaluation", "concurrency sglang_port"),
                 **only(config, "evaluation", "keep_tokens max_failure_share"),
-                **server,
+                **_server(config),
                 **user.untracked,
             }
         ),
     )
+
+
+def _server(config: Config) -> dict[str, Any]:
+    """How a model is served that plays. What of the arguments decides: made_by.py."""
+    if config["backend"] == "cpu":
+        return {}
+    server_args = {"server_args": config["slime"]["server_args"] or None}
+    return only(config, "slime", "tensor_parallel") | server_args
 
 
 def machine(config: Config) -> dict[str, Any]:
@@ -243,8 +284,8 @@ def preflight(config: Config, files: StageFiles) -> str:
         "backend": config["backend"],
         "model": files.models["base"],
         "source": None if source == "demo" else source,
-        "checkpoints": [files.models["sft"], files.models["rl"]],
-        "data": [tasks_file(config["tasks"]["grpo"]), files.traces],
+        "checkpoints": [folder for stage, folder in files.models.items() if stage != "base"],
+        "data": [*learnt_from(config), files.traces],
         "port": config["evaluation"]["sglang_port"],
         "ask": [f"{section}={json.dumps(one)}" for section, one in asked.items()] or None,
         **only(config, "resources", "keep_checkpoints"),

@@ -22,18 +22,30 @@ from tau2_agent.config.mistakes import origin
 from tau2_agent.config.resolve import Resolved, resolve
 
 PLAIN = ""  # the name of the run without overrides
-RESERVED = {"base", "sft", "rl", "plain"}  # folders of results/, stages, a word in the table
+RESERVED = {
+    "base",
+    "sft",
+    "rejection",
+    "rl",
+    "plain",
+}  # folders of results/, stages, a word in the table
 
 # What each stage reads: sections of the configuration, and stages that come before it. Whole
-# sections, so that a new key counts without a change here; at worst something is made twice.
+# sections, so that a new key counts without a change here; at worst something is made twice. Of
+# another stage's section, the keys alone that are read.
 READS: dict[str, tuple[str, ...]] = {
     "traces": ("prompt", "tasks", "traces", "user"),
     "base": ("model", "backend", "slime"),
     "sft": ("stage base", "stage traces", "sft", "seed"),
-    "rl": ("stage sft", "grpo", "reward"),
+    "rejection": (
+        *("stage sft", "rejection_sampling", "reward.weights"),
+        *("grpo.max_new_tokens", "grpo.context_length", "grpo.max_steps"),
+    ),
+    "rl": ("stage rejection", "grpo", "reward"),
     "results": ("prompt", "seed", "user", "reward", "evaluation", "stage traces"),
     "base results": ("stage base", "stage results"),
     "sft results": ("stage sft", "stage results"),
+    "rejection results": ("stage rejection", "stage results"),
 }
 
 
@@ -41,7 +53,7 @@ READS: dict[str, tuple[str, ...]] = {
 class Run:
     """One run: its name ("" for the plain one), its settings, and whose stages it uses.
 
-    owners: stage -> name of the run that makes it.
+    owners: stage -> name of the run that makes it; without stages that are left out.
     """
 
     name: str
@@ -50,7 +62,7 @@ class Run:
 
     def owns(self, stage: str) -> bool:
         """Tell whether this run makes that stage itself."""
-        return self.owners[stage] == self.name
+        return self.owners.get(stage) == self.name
 
 
 def resolve_runs(
@@ -68,21 +80,33 @@ def resolve_runs(
         settings[name] = resolve([*layers, layer], presets, choose_backend)
     runs: dict[str, Run] = {}
     for name, one in settings.items():
-        owners = dict.fromkeys(READS, name)
+        owners = dict.fromkeys(_stages(one.config), name)
         for earlier in reversed(runs.values()):
-            for stage in READS:
+            for stage in owners:
                 if _read(stage, one.config) == _read(stage, earlier.settings.config):
                     owners[stage] = earlier.owners[stage]
         runs[name] = Run(name, one, owners)
     return runs
 
 
+def _stages(config: Mapping[str, Any]) -> list[str]:
+    """The stages of READS that a run has."""
+    sampled = config["rejection_sampling"]["samples_per_task"] > 0
+    return [stage for stage in READS if sampled or not stage.startswith("rejection")]
+
+
 def _read(stage: str, config: Mapping[str, Any]) -> str:
     """Everything that a stage reads, as text to compare."""
+    if stage == "rejection" and stage not in _stages(config):
+        return _read("sft", config)
     parts = []
     for key in READS[stage]:
         earlier = key.removeprefix("stage ")
-        parts.append(_read(earlier, config) if earlier in READS and earlier != key else config[key])
+        section, _, inner = key.partition(".")
+        if earlier != key:
+            parts.append(_read(earlier, config))
+        else:
+            parts.append(config[section][inner] if inner else config[section])
     if stage == "base" and config["model"]["source"] == "demo":
         # made here: its tokenizer from the traces, its weights from the seed
         parts += [_read("traces", config), config["seed"]]

@@ -14,7 +14,7 @@ from typing import Any
 
 from tau2_agent.users.mixture import mix_text, parse_mix
 
-STAGES = ("traces", "grpo", "evaluation")
+STAGES = ("traces", "rejection_sampling", "grpo", "evaluation")
 
 
 @dataclass(frozen=True)

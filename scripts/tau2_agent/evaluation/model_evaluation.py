@@ -12,9 +12,10 @@ import contextlib
 import hashlib
 import json
 import shlex
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config.program_options import add, add_partial_weights
@@ -26,6 +27,13 @@ from tau2_agent.gpus import take_gpus
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import fingerprint
 from tau2_agent.users import registry as users
+
+if TYPE_CHECKING:  # tau2 takes a second to import
+    from tau2.data_model.tasks import Task
+
+    from tau2_agent.evaluation.results import Manifest
+    from tau2_agent.records.episode_log import EpisodeLog
+    from tau2_agent.training.trained_for import TrainedFor
 
 EPISODE_TIMEOUT_S = 1800.0
 
@@ -223,16 +231,33 @@ def chosen_tasks(args) -> list[Any]:
     return tasks
 
 
-def evaluate(args) -> Any:
-    """Play what is missing, write the summary and tau2's own results, return the summary."""
+@dataclass(frozen=True)
+class Played:
+    """Every task's episodes: their rows, the file of their transcripts, and what made them.
+
+    user_usage: what a language model as user was asked for, None if none was. trained_for: what the
+    checkpoint remembers.
+    """
+
+    log: EpisodeLog
+    transcripts: Path
+    manifest: Manifest
+    user_usage: dict[str, Any] | None
+    copies: bool
+    trained_for: TrainedFor | None
+
+
+@contextlib.contextmanager
+def played(args, tasks: Sequence[Task], doing: str = "evaluate") -> Iterator[Played]:
+    """Play what is missing of `args.trials` episodes of each task; the files are held meanwhile.
+
+    The files lie beside `args.output_path`. doing: a word for the lines that say how far it is.
+    """
     from transformers import AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
-    from tau2_agent.evaluation.baselines import baselines
     from tau2_agent.evaluation.rescoring import made_by, rescore
-    from tau2_agent.evaluation.results import COPIES, summarise
-    from tau2_agent.evaluation.tau2_results import write_tau2_results
-    from tau2_agent.files import write_text
+    from tau2_agent.evaluation.results import COPIES
     from tau2_agent.records.episode_log import EpisodeLog
     from tau2_agent.records.transcripts import TranscriptFile, transcripts_path
     from tau2_agent.rollout.chat_template import ChatCodec
@@ -240,7 +265,7 @@ def evaluate(args) -> Any:
     check(args)
     record = recall(args, args.checkpoint)
     disable_progress_bar()  # of loading weights
-    by_id = {task.id: task for task in chosen_tasks(args)}
+    by_id = {task.id: task for task in tasks}
     settings = make_settings(args)
     manifest = make_manifest(args, settings)
     fingerprint = evaluation_fingerprint(args, manifest)
@@ -259,27 +284,43 @@ def evaluate(args) -> Any:
     ):
         ledger = args.output_path.with_suffix(".user_calls.jsonl")
         rescore(log, transcripts, by_id, args.weights)
-        play_missing(by_id, codec, settings, args, log, transcripts, (ledger, fingerprint))
+        play_missing(by_id, codec, settings, args, log, transcripts, (ledger, fingerprint), doing)
+        usage = settings.users.usage(ledger, fingerprint)
+        yield Played(log, said, manifest, usage, copies, record)
+
+
+def evaluate(args) -> Any:
+    """Play what is missing, write the summary and tau2's own results, return the summary."""
+    from tau2_agent.evaluation.baselines import baselines
+    from tau2_agent.evaluation.results import summarise
+    from tau2_agent.evaluation.tau2_results import write_tau2_results
+    from tau2_agent.files import write_text
+
+    tasks = chosen_tasks(args)
+    task_ids = [task.id for task in tasks]
+    with played(args, tasks) as done:
+        rows, record = done.log.rows, done.trained_for
         summary = summarise(
-            log.rows.values(),
-            task_ids=list(by_id),
+            rows.values(),
+            task_ids=task_ids,
             trials=args.trials,
             stage=args.stage,
             checkpoint=str(args.checkpoint),
             split=args.task_split,
-            manifest=manifest,
-            user_usage=settings.users.usage(ledger, fingerprint),
+            manifest=done.manifest,
+            user_usage=done.user_usage,
             selection=selection(args),
-            copies=copies,
-            baselines=baselines(list(by_id)),
+            copies=done.copies,
+            baselines=baselines(task_ids),
             trained_for=record and record.model_dump(exclude_none=True),
         )
-        write_tau2_results(args.output_path.with_suffix(".tau2.json"), summary, log.rows, said)
+        tau2 = args.output_path.with_suffix(".tau2.json")
+        write_tau2_results(tau2, summary, rows, done.transcripts)
     write_text(args.output_path, summary.model_dump_json(indent=2) + "\n")
     return summary
 
 
-def play_missing(by_id, codec, settings, args, log, transcripts, ledger) -> None:
+def play_missing(by_id, codec, settings, args, log, transcripts, ledger, doing) -> None:
     """Play what has no row yet, with its transcript; the same command continues it."""
     from tau2_agent.records.conversation import make_transcript
     from tau2_agent.records.progress import Progress
@@ -297,7 +338,7 @@ def play_missing(by_id, codec, settings, args, log, transcripts, ledger) -> None
     settings.users.failures.counted(done)
     player = served_model if args.backend == "slime" else local_model
     tokenizer = codec.tokenizer if args.keep_tokens else None
-    with Progress(f"evaluate {args.output_path}", done + len(jobs), done) as progress:
+    with Progress(f"{doing} {args.output_path}", done + len(jobs), done) as progress:
         progress.solved = log.solved(by_id, args.trials)
 
         def write(row, trajectory) -> None:

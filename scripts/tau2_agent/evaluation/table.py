@@ -1,10 +1,11 @@
 """The tables over evaluations for the terminal: a block for each split.
 
-"gain" is the paired difference in pass@1 to the stage before it (SFT to base, RL to SFT) on the
-same split, over the tasks that both have; its interval says whether it is more than luck, and "won"
-and "lost" count the tasks that rose and fell. A stage that is there with several seeds is compared
-seed by seed. The first rows of a split are baselines that need no model (baselines.py); fix and
-transfer tasks stand apart, for an agent that transfers everybody solves all of the latter.
+"gain" is the paired difference in pass@1 to the stage before it (SFT to base, RL to SFT, or to
+rejection sampling) on the same split, over the tasks that both have; its interval says whether it
+is more than luck, and "won" and "lost" count the tasks that rose and fell. A stage that is there
+with several seeds is compared seed by seed. The first rows of a split are baselines that need no
+model (baselines.py); fix and transfer tasks stand apart, for an agent that transfers everybody
+solves all of the latter.
 
 Runs of a sweep (`--run NAME FILES`) are compared within themselves. A file that an earlier run has
 too, such as the evaluation of a base model that they share, has its row there.
@@ -25,7 +26,7 @@ from tau2_agent.evaluation.statistics import Difference, figure, paired_differen
 from tau2_agent.records.counters import COUNTERS
 
 KINDS = ("fix", "transfer")
-STAGES = ["base", "sft", "rl"]
+STAGES = ["base", "sft", "rejection", "rl"]
 PLAIN = "plain"  # the run without values of its own
 WIDTH = 132  # of the table in a log
 SPLITS = ["test", "train", "extra_unseen", "extra_dev"]  # the order of the blocks; others follow

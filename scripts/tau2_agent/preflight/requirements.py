@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,7 +98,7 @@ def hardware(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def training_needs(
-    options: argparse.Namespace, store: Path, data: Path, context_length: int
+    options: argparse.Namespace, store: Path, data: Sequence[Path], context_length: int
 ) -> Requirements:
     """What a training program of the slime backend wants, from its own flags.
 
@@ -108,7 +109,7 @@ def training_needs(
         **hardware(options),
         stores=(store,),
         model=options.model,
-        data=(data,),
+        data=tuple(data),
         context_length=context_length,
         sample_length=context_length,
     )

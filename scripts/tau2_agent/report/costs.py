@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from tau2_agent.files import DONE_FILE
 from tau2_agent.report.figures import Evaluated
-from tau2_agent.report.trainings import Training
+from tau2_agent.report.trainings import Sampled, Training
 
 
 class Job(NamedTuple):
@@ -36,7 +36,7 @@ class Usage(NamedTuple):
     dollars: float | None
 
 
-TRAINED_ON_GPUS = ("sft", "grpo", "rejection_sampling")
+TRAINED_ON_GPUS = ("sft", "rejection_sft", "grpo")  # rules
 
 
 def jobs(folder: Path, gpus: int = 0) -> list[Job]:
@@ -50,7 +50,7 @@ def jobs(folder: Path, gpus: int = 0) -> list[Job]:
             continue
         row = rows[-1]
         seconds, memory = _number(row.get("s")), _number(row.get("max_rss"))
-        trains = any(name in file.stem for name in TRAINED_ON_GPUS)
+        trains = file.stem in TRAINED_ON_GPUS
         found.append(
             Job(
                 str(file.relative_to(folder).with_suffix("")),
@@ -67,6 +67,7 @@ def usages(
     evaluations: Sequence[Evaluated],
     trainings: Sequence[Training],
     traces: Path | None,
+    sampled: Sequence[Sampled] = (),
 ) -> list[Usage]:
     """Every use of a language model that is on record."""
     found = []
@@ -74,6 +75,8 @@ def usages(
         record = traces.with_name(f"{traces.name.removesuffix('.jsonl')}.usage.json")
         if record.is_file():
             found += _flat("teacher traces", json.loads(record.read_text(encoding="utf-8")))
+    for one in sampled:
+        found += _flat(f"user simulator, {one.label}", one.record.get("user_usage"))
     for one in trainings:
         done = one.folder / DONE_FILE
         if done.is_file():

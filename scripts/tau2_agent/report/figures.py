@@ -16,7 +16,7 @@ from tau2_agent.evaluation.comparison import Comparison, compare
 from tau2_agent.evaluation.results import EvaluationSummary, read_summary
 from tau2_agent.evaluation.statistics import Interval
 
-STAGES = {"base": "base", "sft": "SFT", "rs": "RS", "rft": "RS", "rl": "GRPO"}
+STAGES = {"base": "base", "sft": "SFT", "rejection": "rejection sampling", "rl": "GRPO"}
 KINDS = {"all": "All tasks", "fix": "Tasks to be fixed", "transfer": "Tasks to be transferred"}
 FACETS = {"issue": "Issue", "faults": "Number of faults", "persona": "Persona"}
 
@@ -35,7 +35,7 @@ class Evaluated:
 
     @property
     def stage(self) -> str:
-        """The stage for people: base, SFT, GRPO."""
+        """The stage for people: base, SFT, rejection sampling, GRPO."""
         return STAGES.get(self.summary.stage, self.summary.stage)
 
     @property

@@ -24,7 +24,7 @@ from tau2_agent.records.transcripts import read_transcripts, transcripts_path
 from tau2_agent.report import charts, costs, figures, provenance, trainings
 from tau2_agent.report.episodes import Column, viewer
 from tau2_agent.report.figures import STAGES, Evaluated
-from tau2_agent.report.trainings import Training
+from tau2_agent.report.trainings import Sampled, Training
 
 HERE = Path(__file__).parent
 # In the order in which they build on each other.
@@ -46,6 +46,7 @@ class Sources:
     files: list[Path]
     benchmarks: Path | None = None
     traces: Path | None = None
+    sampled: Sequence[Sampled] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
 
@@ -99,11 +100,13 @@ def make_page(sources: Sources) -> str:
         .get_template("report.html.j2")
         .render(
             splits=splits,
-            stages=_stages(sources.trainings, chart),
+            stages=_stages(sources, chart),
             jobs=costs.jobs(sources.benchmarks, _gpus(sources.config))
             if sources.benchmarks
             else [],
-            usages=costs.usages(sources.evaluations, sources.trainings, sources.traces),
+            usages=costs.usages(
+                sources.evaluations, sources.trainings, sources.traces, sources.sampled
+            ),
             provenance=provenance.gather(sources),
             kinds=figures.KINDS,
             episodes=sources.episodes,
@@ -149,9 +152,9 @@ def _split(split: str, evaluations: list[Evaluated], chart: Any) -> dict[str, An
     }
 
 
-def _stages(found: Sequence[Training], chart: Any) -> list[dict[str, Any]]:
-    """Curves by stage, in the order of the stages."""
-    stages = []
+def _stages(sources: Sources, chart: Any) -> list[dict[str, Any]]:
+    """Curves by stage, in the order of the stages, and what rejection sampling kept."""
+    stages, found = [], sources.trainings
     for stage in sorted({one.stage for one in found}, key=_stage_place):
         own = [one for one in found if one.stage == stage]
         drawn = [
@@ -169,8 +172,9 @@ def _stages(found: Sequence[Training], chart: Any) -> list[dict[str, Any]]:
                 name = chart(f"{stage}-ends-{one.run}", charts.areas(rows, kinds))
                 note = one.run if len(own) > 1 else "share of episodes"
                 drawn.append({"title": "Where episodes end", "note": note, "chart": name})
-        if drawn:
-            stages.append({"name": STAGES.get(stage, stage), "panels": drawn})
+        notes = [(one.label, one.told()) for one in sources.sampled if stage == "rejection"]
+        if drawn or notes:
+            stages.append({"name": STAGES.get(stage, stage), "panels": drawn, "notes": notes})
     return stages
 
 

@@ -87,6 +87,7 @@ def _stage(training: Any) -> dict[str, Any]:
 def _files(sources: Sources) -> list[dict[str, Any]]:
     """Name, size and SHA-256 of the files that the page was made from."""
     paths = [*sources.files, *([sources.traces] if sources.traces else [])]
+    paths += [one.traces for one in sources.sampled]
     found = []
     for path in paths:
         content = path.read_bytes()

@@ -7,6 +7,7 @@ row has counts.
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,35 @@ class Training:
     def read(cls, run: str, stage: str, folder: Path) -> Training:
         """Read what the folder holds; a log that is not there is empty."""
         return cls(run, stage, folder, _read(folder / METRICS), _read(folder / ROLLOUTS))
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The traces of rejection sampling of a run; `record` is OUTPUT.source.json beside them."""
+
+    run: str
+    traces: Path
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The name for people."""
+        return "rejection sampling" if self.run == "plain" else f"rejection sampling {self.run}"
+
+    @classmethod
+    def read(cls, run: str, traces: Path) -> Sampled:
+        """Read the record beside the traces. Raises FileNotFoundError."""
+        path = traces.with_suffix(".source.json")
+        return cls(run, traces, json.loads(path.read_text(encoding="utf-8")))
+
+    def told(self) -> str:
+        """What was kept and what was dropped, in a sentence."""
+        of, why = self.record, self.record["dropped"]
+        dropped = ", ".join(f"{count} {reason}" for reason, count in why.items()) or "none"
+        return (
+            f"{of['kept']} of {of['episodes']} episodes kept, on {of['tasks_kept']} of "
+            f"{of['tasks']} tasks ({of['tasks_solved']} were solved); dropped: {dropped}."
+        )
 
 
 class Panel(NamedTuple):

@@ -81,19 +81,24 @@ class ChatCodec:
         `last_id` is the last id of that turn. A turn that was cut short, or that ended with
         another stop token, is closed with the template's own.
         """
-        text = self.increment_text([as_chat(message) for message in new])
-        closing = [] if last_id == self.stop_id else [self.stop_id]
-        return closing + self.encode(text)
+        return self._increment([as_chat(message) for message in new], last_id)
 
     def answer(self, message: dict[str, Any]) -> list[int]:
         """Token ids that a model would have sampled for an assistant message, stop included."""
         return [*self.encode(self.answer_text(message)), self.stop_id]
 
-    def trace(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> TokenRecord:
+    def trace(
+        self,
+        messages: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
+        sampled: list[list[int]] | None = None,
+    ) -> TokenRecord:
         """The token stream an episode with these messages would have had.
 
         `messages` begin with the system prompt and the greeting; the loss mask is 1 on every later
-        assistant message with its stop token, 0 on the greeting and on everything else.
+        assistant message with its stop token, 0 on the greeting and on everything else. sampled:
+        the token ids of each such message where a policy wrote it (`check_sampled`); None: as
+        the template would have them written.
         """
         record = TokenRecord()
         first = next(
@@ -102,14 +107,15 @@ class ChatCodec:
         record.append_context(self.prompt(messages[:first], tools))
         record.prompt_length = len(record.ids)
         pending: list[dict[str, Any]] = []
+        written = iter(sampled or ())
         for message in messages[first:]:
             if message["role"] != "assistant":
                 pending.append(message)
                 continue
             if pending:
-                record.append_context(self.encode(self.increment_text(pending)))
+                record.append_context(self._increment(pending, record.ids[-1]))
                 pending = []
-            ids = self.answer(message)
+            ids = self.answer(message) if sampled is None else next(written)
             record.append_sampled(Turn(ids, [0.0] * len(ids), "stop"))
         # What follows the last assistant message is never a prompt.
         return record
@@ -139,6 +145,21 @@ class ChatCodec:
                 for number, (name, arguments) in enumerate(calls, start=first_call)
             ],
         )
+
+    def check_sampled(self, messages: list[dict[str, Any]], sampled: list[list[int]]) -> None:
+        """Raise ValueError unless these tokens say what the assistant's messages say.
+
+        messages, sampled: as `trace` takes them. Tokens of another tokenizer say something else.
+        """
+        answers = [message for message in messages[2:] if message["role"] == "assistant"]
+        if len(sampled) != len(answers):
+            raise ValueError(f"{len(sampled)} turns of tokens for {len(answers)} messages")
+        calls = 0
+        for number, (ids, message) in enumerate(zip(sampled, answers, strict=True), start=1):
+            said = as_chat(self.parse(ids, first_call=calls))
+            calls += len(said.get("tool_calls", []))
+            if said != message:
+                raise ValueError(f"the tokens of turn {number} say {said!r:.200}")
 
     # --- text
 
@@ -182,6 +203,10 @@ class ChatCodec:
         return self.tokenizer.decode(
             ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
+
+    def _increment(self, new: list[dict[str, Any]], last_id: int) -> list[int]:
+        closing = [] if last_id == self.stop_id else [self.stop_id]
+        return closing + self.encode(self.increment_text(new))
 
     def _rendered_increment(self, new: list[dict[str, Any]]) -> str:
         before = [ASKED, CALLED if new and new[0]["role"] == "tool" else SAID]

@@ -1,0 +1,162 @@
+"""Let the SFT model play tasks several times and keep what it solved, as traces for a second SFT.
+
+The evaluation's own loop plays: the same episodes, server or local model, transcripts, and resume
+after a kill; more --samples-per-task play only what is missing. Which episodes are kept says
+tau2_agent/teachers/kept_episodes.py. OUTPUT has them as traces, with the tokens as they were
+sampled; OUTPUT.rejected.jsonl lists every other episode with the reason, OUTPUT.source.json counts
+both and says what made them. Beside these lie the rows (OUTPUT.episodes.jsonl) and all
+conversations (OUTPUT.transcripts.jsonl.gz; show_episode.py prints them).
+
+What is kept is chosen anew at each start; no episode is played twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from tau2_agent import cli
+from tau2_agent.config.program_options import add, add_partial_weights, add_user
+from tau2_agent.errors import InputError
+from tau2_agent.files import content_hash, read_jsonl, write_json, write_jsonl
+from tau2_agent.source_code import code_digest
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = cli.parser(__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="the model that plays")
+    parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
+    parser.add_argument("--output", type=Path, required=True, help="trace file to write")
+    parser.add_argument(
+        "--beside", type=Path, nargs="*", default=[], help="trace files that are learnt from, too"
+    )
+    add(parser, "prompt seed", "slime")
+    add(
+        parser.add_argument_group("what is kept"),
+        "rejection_sampling.samples_per_task rejection_sampling.num_tasks"
+        " rejection_sampling.keep_per_task rejection_sampling.min_partial sft.max_length",
+        "slime",
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
+    add(
+        model,
+        "rejection_sampling.temperature evaluation.sglang_port slime.tensor_parallel"
+        " slime.server_args",
+        "slime",
+    )
+    episode = parser.add_argument_group("episodes")
+    add(
+        episode,
+        "grpo.max_new_tokens grpo.context_length grpo.max_steps evaluation.concurrency"
+        " evaluation.max_failure_share",
+        "slime",
+    )
+    add_partial_weights(episode)
+    add_user(parser)
+    args = parser.parse_args(arguments)
+    # What the evaluation's loop calls them.
+    args.output_path, args.trials, args.domain = args.output, args.samples_per_task, "telecom"
+    args.keep_tokens = True
+    return args
+
+
+def main() -> int:
+    args = parse()
+    if args.samples_per_task == 0:
+        raise InputError("--samples-per-task 0 plays nothing; say how many episodes a task")
+
+    from transformers import AutoTokenizer
+
+    from tau2_agent.benchmark.tasks import get_task
+    from tau2_agent.evaluation.model_evaluation import played
+    from tau2_agent.records.transcripts import read_transcripts
+    from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.teachers.kept_episodes import Choice, choose
+
+    task_ids = chosen_tasks(args)
+    with played(args, [get_task(task_id) for task_id in task_ids], "sample") as done:
+        wanted = {(task_id, trial) for task_id in task_ids for trial in range(args.trials)}
+        all_kept = read_transcripts(done.transcripts)
+        episodes = [one for one in all_kept if (one.task_id, one.trial) in wanted]
+        kept = choose(
+            episodes,
+            Choice(
+                args.prompt,
+                ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint)),
+                args.max_length,
+                args.keep_per_task,
+                args.min_partial,
+                [row for path in args.beside for row in read_jsonl(path)],
+            ),
+        )
+    counts = count(episodes, kept)
+    write_jsonl(args.output.with_suffix(".rejected.jsonl"), kept.dropped)
+    write_json(
+        args.output.with_suffix(".source.json"),
+        {
+            "stage": "rejection_sampling",
+            "checkpoint": str(args.checkpoint),
+            **counts,
+            "samples_per_task": args.samples_per_task,
+            "keep_per_task": args.keep_per_task,
+            "min_partial": args.min_partial,
+            "inputs": {
+                str(path): content_hash(path)
+                for path in (args.checkpoint, args.tasks, *args.beside)
+            },
+            "fingerprint": done.log.fingerprint,
+            "code": code_digest("rejection_sampling"),
+            "manifest": done.manifest.model_dump(mode="json"),
+            "user_usage": done.user_usage,
+        },
+    )
+    say(counts, args)
+    write_jsonl(args.output, kept.traces)
+    return 0
+
+
+def chosen_tasks(args: argparse.Namespace) -> list[str]:
+    """Ids of the tasks that are played, in the order of the file. Raises TaskFileError."""
+    from tau2_agent.benchmark.selection import draw
+    from tau2_agent.benchmark.tasks import read_task_file
+
+    task_ids = list(dict.fromkeys(row.task_id for row in read_task_file(args.tasks)))
+    return task_ids if args.num_tasks < 0 else draw(task_ids, args.num_tasks)
+
+
+def count(episodes: list[Any], kept: Any) -> dict[str, Any]:
+    """Episodes and tasks: played, solved, kept; and why the others were dropped."""
+    return {
+        "episodes": len(episodes),
+        "solved": sum(one.solved for one in episodes),
+        "kept": len(kept.traces),
+        "tasks": len({one.task_id for one in episodes}),
+        "tasks_solved": len({one.task_id for one in episodes if one.solved}),
+        "tasks_kept": len({trace["task_id"] for trace in kept.traces}),
+        "dropped": dict(Counter(row["reason"] for row in kept.dropped).most_common()),
+    }
+
+
+def say(counts: dict[str, Any], args: argparse.Namespace) -> None:
+    """One line on what was kept. Raises InputError if that is nothing."""
+    why = ", ".join(f"{number} {reason}" for reason, number in counts["dropped"].items())
+    where = args.output.with_suffix(".rejected.jsonl")
+    if not counts["kept"]:
+        raise InputError(
+            f"of {counts['episodes']} episodes of {args.checkpoint} none can be learnt from "
+            f"({why}; {where} has each). Raise rejection_sampling.samples_per_task, set "
+            "rejection_sampling.min_partial, or leave the stage out (samples_per_task: 0)"
+        )
+    print(
+        f"kept {counts['kept']} of {counts['episodes']} episodes, on {counts['tasks_kept']} of "
+        f"{counts['tasks']} tasks ({counts['tasks_solved']} were solved); "
+        f"dropped: {why or 'none'}; each with its reason in {where}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)
