@@ -163,7 +163,7 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
             ["config.yaml: grpo.std is now called grpo.scale_by_group_std; rename it"],
         ),
         ({"sft": {"response_length": 5}}, ["sft.response_length is gone", "take it out"]),
-        ({"lr": 1}, ["unknown key lr", "did you mean sft.lr or grpo.lr?"]),
+        ({"lr": 1}, ["unknown key lr", "did you mean sft.lr or rejection_sampling.lr or grpo.lr?"]),
         (
             {"grpo": {"lr": "fast"}},
             ["grpo.lr is 'fast'", "must be a number, such as 0.1 or 1.0e-6"],
@@ -257,6 +257,18 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
         ({"user": {"simulator": {"llm": float("inf")}}}, ["the share of llm is inf"]),
         ({"evaluation": {"user": 3}}, ["evaluation.user is 3", "must be a name, or a section"]),
         ({"evaluation": {"compare_with": ["rl"]}}, ["has the entry 'rl'", "Valid: base, sft"]),
+        (
+            {"rejection_sampling": {"samples_per_task": 2, "keep_per_task": 3}},
+            ["keep_per_task 3 is more than rejection_sampling.samples_per_task 2", "lower the"],
+        ),
+        (
+            {"rejection_sampling": {"epochs": 2, "steps": 3}},
+            ["rejection_sampling.epochs is 2 and rejection_sampling.steps is 3; set one of them"],
+        ),
+        ({"rejection_sampling": {"steps": 3}}, ["the cpu backend counts epochs; set rejection_"]),
+        ({"rejection_sampling": {"start_from": "rl"}}, ["start_from is 'rl'", "Valid: base, sft"]),
+        ({"rejection_sampling": {"min_partial": 1.5}}, ["rejection_sampling.min_partial is 1.5"]),
+        ({"tasks": {"rejection_sampling": "tests"}}, ["did you mean test?"]),
         ({"tracking": {"tool": "wandbb"}}, ["did you mean wandb?"]),
         ({"runs": ["a"]}, ["runs is ['a']", "must be a section of keys"]),
         ({"runs": {"a": 3}}, ["runs.a is 3", "must be a section of keys"]),
