@@ -83,6 +83,58 @@ def test_comparison_can_be_left_out(project) -> None:
     assert "evaluate_base" not in jobs and "evaluate_sft" not in jobs
 
 
+SAMPLED = {"rejection_sampling": 1, "rejection_sft": 1}
+
+
+@pytest.mark.parametrize(
+    ("backend", "start", "began_with"),
+    [
+        ("cpu", "base", "--model models/M "),
+        ("cpu", "sft", "--model checkpoints/M_sft_telecom "),
+        ("slime", "base", "--model models/M --base models/M_torch_dist "),
+        ("slime", "sft", "--model checkpoints/M_sft_telecom --base checkpoints/M_sft_telecom "),
+    ],
+)
+def test_rejection_sampling_comes_between_sft_and_grpo(project, backend, start, began_with):
+    section = f"{{samples_per_task: 4, start_from: {start}, lr: 7.0e-5}}"
+    values = (f"backend={backend}", f"rejection_sampling={section}", "model={name: M}")
+    outcome = project.dry_run("results/eval_test.json", "-p", "--config", *values)
+    assert outcome.status == 0, outcome.text
+    stages = {**CPU_STAGES, **({"convert_model": 1} if backend == "slime" else {})}
+    assert outcome.jobs == {**stages, **SAMPLED, "evaluate_rejection": 1}
+    sampling, second, grpo = (
+        next(line for line in outcome.text.splitlines() if f"--output {output} " in line)
+        for output in (
+            "data/sampled_traces.jsonl",
+            "checkpoints/M_rejection_telecom",
+            "checkpoints/M_rl_telecom",
+        )
+    )
+    assert "--checkpoint checkpoints/M_sft_telecom" in sampling
+    assert "--tasks data/telecom_train_tasks.jsonl" in sampling
+    assert began_with in second and "--lr 7e-05" in second
+    assert "--traces data/teacher_traces.jsonl data/sampled_traces.jsonl " in second
+    assert "--model checkpoints/M_rejection_telecom " in grpo
+
+
+def test_what_rejection_sampling_plays_passes_the_leak_gate_first(project) -> None:
+    values = ("rejection_sampling={samples_per_task: 4}", "tasks={rejection_sampling: extra_train}")
+    outcome = project.dry_run("data/leaks_test.json", "-p", "--config", *values)
+    assert outcome.jobs["tasks"] == 2
+    assert "data/telecom_extra_train_tasks.jsonl" in outcome.text
+    jobs = project.dry_run("data/sampled_traces.jsonl", "--config", *values).jobs
+    assert jobs["leaks"] == 1
+
+
+def test_runs_share_what_comes_before_rejection_sampling(project) -> None:
+    values = "{rejection_sampling: {samples_per_task: 4}}"
+    jobs = project.dry_run("--config", f"runs={{rs: {values}}}").jobs
+    alone = project.dry_run().jobs
+    own = {"rs_rejection_sampling", "rs_rejection_sft", "rs_grpo"}
+    own |= {"rs_evaluate_rejection", "rs_evaluate"}
+    assert jobs == {**alone, **dict.fromkeys(own, 1)}
+
+
 def test_other_splits_get_their_own_files_and_gate(project) -> None:
     jobs = project.dry_run("results/eval_extra_unseen.json").jobs
     assert jobs["leaks"] == 2  # the held-out split before training, and the evaluated one

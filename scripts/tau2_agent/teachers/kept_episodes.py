@@ -80,7 +80,7 @@ def _choose_of_task(
             _check_worth(one, solved, choice.min_partial)
             trace = _trace(one, choice)
             if (said := _said(trace["messages"])) in known:
-                raise RejectedTrace("duplicate", "the agent says what another trace of it says")
+                raise RejectedTrace("duplicate", "the agent says what it says in another trace")
             known.add(said)
             if number == most:
                 raise RejectedTrace("surplus", f"{most} better or shorter ones are kept")
