@@ -59,6 +59,7 @@ LOOPS = {
 def test_a_loop_ends_the_episode(turns, phrasing):
     trajectory = play(turns, limit=3, phrasing=phrasing)
     assert trajectory.end is EndReason.REPEAT_LIMIT, trajectory.end
+    assert trajectory.agent_turns <= len(turns)
     assert "times in a row" in trajectory.detail
     assert Repeats(trajectory.messages).longest == 3
     assert trajectory.messages[-1].role != "assistant"  # calls are answered
@@ -70,6 +71,8 @@ def test_the_nth_time_ends_it_and_none_before():
     for limit in (2, 3, 5):
         assert play([LOOK] * 9, limit).agent_turns == limit
         assert play([FIND, LOOK] * 9, limit).agent_turns == 2 * limit
+        # a user who does the same again may tell it in other words
+        assert play([BAR] * 9, limit, phrasing="train").agent_turns == limit
         # what went before is no part of it, and neither is a cycle that was broken
         assert play([FIND, *[LOOK] * 9], limit).agent_turns == limit + 1
         broken = [LOOK] * (limit - 1) + [FIND]
@@ -89,8 +92,10 @@ HONEST = {
     "a speed test after each repair": [FIX[2], SPEED, FIX[0], SPEED, FIX[2], SPEED],
     "off and on again": ["Please turn on airplane mode.", "Please turn off airplane mode.", BAR],
     "different lines": [("get_details_by_id", {"id": f"L100{i}"}) for i in (1, 2, 3)],
-    "writes on two lines": [
-        ("enable_roaming", {"customer_id": "C1001", "line_id": f"L100{i}"}) for i in (1, 2, 3)
+    "one write on three lines": [
+        (name, {"customer_id": "C1001", "line_id": f"L100{i}"})
+        for name in ("disable_roaming", "enable_roaming")
+        for i in (1, 2, 3)
     ],
     "a call put right": [("get_data_usage", {}), ("get_data_usage", {"customer_id": "C1"})],
     "other questions, one answer": ["Is the issue urgent?", "Could it wait a day?", BAR],
