@@ -5,7 +5,7 @@ time on more SFT instead. Everything is evaluated on the test split, the train s
 `extra_unseen`, which no stage has seen. Writes `runs/learning/seedN/…` and prints the table that
 stands in the README. No setting was chosen by these numbers: see `tasks.extra_dev` in the README.
 
-    python experiments/learning.py run --seeds 0 1 2     (about half an hour a seed on 2 cores)
+    python experiments/learning.py run --seeds 0 1 2 --jobs 3        (one core a seed)
     python experiments/learning.py table
 """
 
@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
+from copies import ROOT, Job, copy_project, cpu_seconds, run_all, snakemake
+
+from tau2_agent import cli
+from tau2_agent.errors import InputError
 
 SPLITS = {"test": -1, "train": -1, "extra_unseen": -1}  # number of tasks; -1 is all
 STAGES = ("base", "sft", "control", "rl")
@@ -29,34 +28,14 @@ NAMES = {"base": "base model", "sft": "SFT", "control": "SFT, GRPO's CPU time ad
 RUNS = ROOT / "runs/learning"
 
 
-def snakemake(folder: Path, seed: int, cores: int, targets: list[str], **config: dict) -> None:
-    """Build targets in a copy of the project, so that seeds share no file."""
-    words = [f"seed={seed}", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
-    command = ["snakemake", *targets, "--cores", str(cores), "--quiet", "rules", "--config", *words]
-    subprocess.run(command, cwd=folder, check=True)
-
-
-def cpu_seconds(benchmark: Path) -> float:
-    """CPU time of a rule's job: other work on the machine does not count, as wall time would."""
-    with open(benchmark, encoding="utf-8") as stream:
-        (row,) = csv.DictReader(stream, delimiter="\t")
-    return float(row["cpu_time"])
-
-
-def run(seed: int, cores: int) -> None:
+def run(seed: int) -> None:
     """All stages and the control of one seed; finished parts are not done again."""
     out = RUNS / f"seed{seed}"
-    work = RUNS / f"work{seed}"
-    if not work.exists():
-        kept = ("Snakefile", "config.yaml", "presets", "rules", "scripts")
-        work.mkdir(parents=True)
-        for name in kept:
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, work / name)
+    work = copy_project(RUNS / f"work{seed}")
+    plain = {"seed": seed, "backend": "cpu", "resources": {"threads": 1}}
     for split, count in SPLITS.items():
-        limit = {"evaluation": {"num_tasks": count}}
-        snakemake(work, seed, cores, [f"results/eval_{split}.json"], **limit)
+        config = plain | {"evaluation": {"num_tasks": count}}
+        snakemake(work, [f"results/eval_{split}.json"], config)
         keep(work, out, split, {"base": "base/", "sft": "sft/", "rl": ""})
     # The control: as many epochs as fit into the CPU time of SFT and GRPO together.
     times = {"sft": cpu_seconds(work / "benchmarks/sft.tsv")}
@@ -67,8 +46,8 @@ def run(seed: int, cores: int) -> None:
     more = round(epochs * sum(times.values()) / times["sft"])
     control = {"runs": {"control": {"sft": {"epochs": more}}}}
     for split, count in SPLITS.items():
-        limit = {"evaluation": {"num_tasks": count}}
-        snakemake(work, seed, cores, [f"results/control/sft/eval_{split}.json"], **limit, **control)
+        config = plain | control | {"evaluation": {"num_tasks": count}}
+        snakemake(work, [f"results/control/sft/eval_{split}.json"], config)
         keep(work, out, split, {"control": "control/sft/"})
     times["control"] = cpu_seconds(work / "benchmarks/control/sft.tsv")
     rows = times | {"epochs": epochs, "control_epochs": more}
@@ -107,6 +86,8 @@ def table() -> str:
     from tau2_agent.evaluation.statistics import paired_difference
 
     seeds = sorted(path for path in RUNS.glob("seed*") if (path / "cpu_seconds.json").exists())
+    if not seeds:
+        raise InputError(f"{RUNS} holds no finished seed; start with: learning.py run")
     columns: dict[str, dict[str, str]] = {}
     for split, count in SPLITS.items():
         read = {
@@ -139,20 +120,21 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at once, one core each")
     args = parser.parse_args()
+    failed = 0
     if args.what == "run":
-        for seed in args.seeds:
-            run(seed, args.cores)
-    else:
-        print(table())
+        jobs = [Job(f"seed {seed}", lambda seed=seed: run(seed)) for seed in args.seeds]
+        failed = run_all(jobs, args.jobs)
+    print(table())
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    cli.run(main)
