@@ -42,6 +42,7 @@ from tau2_agent.rollout.trajectory import (
     TokenRecord,
     Trajectory,
 )
+from tau2_agent.training import objective
 from tau2_agent.training.slime.router import (
     ANSWERS,
     Router,
@@ -51,15 +52,12 @@ from tau2_agent.training.slime.router import (
     routed_experts,
 )
 from tau2_agent.users.registry import Users, from_settings
-from tau2_reward_shaping import ALPHA, PartialWeights, repeat_penalty, shaped_reward
+from tau2_reward_shaping import ALPHA, PartialWeights
 
 logger = logging.getLogger(__name__)
 
-# Ends that say nothing about the policy: such samples are not trained on.
-UNTRAINABLE = INFRASTRUCTURE_ENDS | {EndReason.TIMEOUT}
 # Ends of an episode that was not over: slime counts such samples as truncated.
 CUT_ENDS = {EndReason.CONTEXT_LENGTH, EndReason.MAX_STEPS, EndReason.REPEAT_LIMIT}
-USER_ATTEMPTS = 2  # for an episode that the user simulator ended
 USER_WINDOW = 200  # the last episodes, of which too many may not fail for the user's sake
 
 _policies: dict[tuple[int, str], Router] = {}
@@ -67,6 +65,7 @@ _codecs: dict[int, ChatCodec] = {}
 _users: dict[str, Users] = {}
 _episodes: dict[int, Sample] = {}  # by the sample's index: those of the current rollout
 _samples: dict[str, Samples] = {}
+_flat = objective.FlatRollouts()
 _dropped = 0  # groups dropped in the current rollout
 _silent = 0  # groups in a row without a single finished episode
 
@@ -83,15 +82,17 @@ async def generate(
         timed = Timed(policy)
         settings = episode_settings(args, sampling_params, sample.index)
         session = sample.session_id or f"{sample.index}"
-        for _ in range(USER_ATTEMPTS):
+        for attempt in range(objective.ATTEMPTS):
             answers: list[dict[str, Any]] = []
             ANSWERS.set(answers)
-            trajectory = await play(task, timed, codec, settings, session, f"{sample.index}")
-            if trajectory.end is not EndReason.USER_ERROR:
+            # a name of its own: the router may take another engine for it
+            name = f"{session}/{attempt}" if attempt else session
+            trajectory = await play(task, timed, codec, settings, name, f"{sample.index}")
+            if trajectory.end not in INFRASTRUCTURE_ENDS:
                 break
         settings.users.failures.count(trajectory)
         sample.non_generation_time = time.perf_counter() - began - timed.seconds
-        if trajectory.end in UNTRAINABLE or not sum(trajectory.tokens.loss_mask):
+        if trajectory.end in INFRASTRUCTURE_ENDS or not sum(trajectory.tokens.loss_mask):
             return give_up(args, sample, trajectory.end, trajectory.detail, trajectory.failure)
         result = finish(args, sample, trajectory, task, routed_experts(answers))
         _episodes[sample.index] = Sample(task, trajectory, result, sample.reward["shaped"])
@@ -162,15 +163,13 @@ def finish(
         )
     weights = PartialWeights.read(option(args, "tau2_partial_weights", None))
     result = score(trajectory, task, weights)
-    alpha = float(option(args, "tau2_alpha", ALPHA))
     counts = count(task, trajectory.messages, record)
-    penalty = repeat_penalty(wasted_turns(counts), float(option(args, "tau2_repeat_penalty", 0.0)))
-    sample.reward = {
-        "reward": result.reward,
-        "partial": result.partial,
-        "penalty": penalty,
-        "shaped": shaped_reward(result.reward, result.partial, alpha, penalty),
-    }
+    sample.reward = objective.rewards(
+        result,
+        wasted_turns(counts),
+        alpha=float(option(args, "tau2_alpha", ALPHA)),
+        each=float(option(args, "tau2_repeat_penalty", 0.0)),
+    )
     cut = trajectory.end in CUT_ENDS
     sample.status = type(sample).Status.TRUNCATED if cut else type(sample).Status.COMPLETED
     sample.metadata |= {
@@ -221,7 +220,7 @@ def keep_group(args: Any, samples: list[Any], **_: Any) -> Any:
             f"{_silent} groups in a row finished no episode; the last one ended with "
             f"{last.get('end')}: {last.get('detail')}"
         )
-    if len({round(value, 9) for value in finished}) > 1:
+    if objective.has_spread(finished):
         return DynamicFilterOutput(keep=True)
     if _dropped >= int(option(args, "tau2_max_dropped_groups", 16)):
         return DynamicFilterOutput(keep=True)
@@ -232,7 +231,10 @@ def keep_group(args: Any, samples: list[Any], **_: Any) -> Any:
 def log_rollout(
     rollout_id: int, args: Any, samples: list[Any], rollout_extra_metrics: Any, rollout_time: float
 ) -> bool:
-    """Write a line an episode and a summary of the rollout. False: slime logs its own too."""
+    """Write a line an episode and a summary of the rollout. False: slime logs its own too.
+
+    Raises JobStop when rollouts in a row train nothing.
+    """
     global _dropped
     dropped, _dropped = _dropped, 0
     rows = [{"rollout": rollout_id, **episode_row(sample)} for sample in samples]
@@ -250,7 +252,18 @@ def log_rollout(
     failures = Counter(row["failure"] for row in rows if row["failure"])
     summary |= {"dropped_groups": dropped, "seconds": round(rollout_time, 2), "ends": dict(ends)}
     summary["failures_of_the_user"] = dict(failures)
+    groups: dict[Any, list[float]] = {}
+    for row in finished:
+        groups.setdefault(row["group"], []).append(row["shaped"])
+    solved = bool(finished) and all((row["reward"] or 0) >= objective.SOLVED for row in finished)
+    if flat := _flat.rollout(list(groups.values()), solved):
+        summary["note"] = flat
     logger.info("tau2 %s: %s", rollout_id, summary)
+    try:
+        _flat.check()
+    except JobStop as stop:
+        logger.error("tau2 stops: %s", stop)
+        raise
     return False
 
 

@@ -28,6 +28,7 @@ from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
 from tau2_agent.records.samples import TRANSCRIPTS
 from tau2_agent.source_code import code_digest
+from tau2_agent.training import objective, optimizer
 from tau2_agent.training.megatron.checkpoints import require_weights
 from tau2_agent.training.megatron.model_args import is_moe, model_arguments, read_config
 from tau2_agent.training.resumable import Stage, fingerprint
@@ -48,7 +49,6 @@ from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
-ADAM_BETA2 = 0.98
 EPISODE_TIMEOUT_S = 900.0
 MAX_DROPPED_GROUPS = 16  # a round; then any group is taken
 
@@ -110,12 +110,8 @@ def slime_arguments(
         *("--custom-config-path", str(hooks)),
         *("--custom-generate-function-path", "generate_with_tau.generate"),
         *("--custom-rollout-log-function-path", "generate_with_tau.log_rollout"),
-        *("--custom-reward-post-process-path", "tau2_reward_shaping.tau2_reward_post_process"),
         *("--reward-key", "shaped"),  # the filter and the logs read it before the post-process
-        # the algorithm
-        *("--advantage-estimator", "grpo"),
-        *("--eps-clip", str(options.clip_low)),
-        *("--eps-clip-high", str(options.clip_high)),
+        *objective.slime_arguments(options),
         # sampling on the same GPUs
         "--colocate",
         *("--rollout-num-gpus-per-engine", str(options.gpus_per_engine)),
@@ -124,12 +120,11 @@ def slime_arguments(
         # the engine with the fewest requests; PyPI's router and slime's fork of it both know this
         *("--router-policy", "manual"),
         *("--router-assignment-mode", "min_load"),
-        *slime_command.optimizer_arguments(
+        *optimizer.slime_arguments(
             lr=options.lr,
             schedule=options.lr_schedule,
-            warmup=0.0,
             weight_decay=options.weight_decay,
-            beta2=ADAM_BETA2,
+            beta2=options.adam_beta2,
         ),
         *slime_command.parallel_arguments(options, config),
     ]
@@ -140,12 +135,6 @@ def slime_arguments(
         arguments.append("--use-rollout-routing-replay")
     if options.dynamic_sampling:
         arguments += ["--dynamic-sampling-filter-path", "generate_with_tau.keep_group"]
-    if options.kl_coef > 0:
-        # costs a copy of the SFT weights and a forward pass a rollout
-        arguments += ["--use-kl-loss", "--kl-loss-coef", str(options.kl_coef)]
-        arguments += ["--kl-loss-type", "low_var_kl"]
-    if not options.scale_by_group_std:
-        arguments.append("--disable-grpo-std-normalization")
     extra, _ = without_custom_config(extra_arguments(options))
     return [*arguments, *slime_command.tracking_arguments(options, "grpo"), *extra]
 
@@ -169,8 +158,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     settings.add_partial_weights(reward)
     settings.add(
         parser.add_argument_group("optimisation"),
-        "grpo.lr grpo.lr_schedule grpo.weight_decay grpo.updates_per_rollout grpo.clip_low"
-        " grpo.clip_high grpo.kl_coef",
+        "grpo.lr grpo.lr_schedule grpo.weight_decay grpo.adam_beta2 grpo.updates_per_rollout"
+        " grpo.loss_weighting grpo.clip_low grpo.clip_high grpo.kl_coef",
         "slime",
     )
     settings.add(
@@ -260,9 +249,8 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
         "max_new_tokens context_length max_steps repeat_limit repeat_penalty dynamic_sampling "
-        "alpha weights "
-        "scale_by_group_std lr lr_schedule weight_decay updates_per_rollout clip_low "
-        "clip_high kl_coef"
+        "alpha weights scale_by_group_std lr lr_schedule weight_decay adam_beta2 "
+        "updates_per_rollout loss_weighting clip_low clip_high kl_coef"
     )
     if options.lr_schedule != "constant":  # else more rollouts resume where the fewer ended
         names += " rollouts"

@@ -2,11 +2,10 @@
 
 Episodes come from the same loop as everything else, through TRL's rollout hook: TRL gets the token
 ids and log probs as sampled, and an environment mask that leaves the loss on sampled tokens only.
-The reward is `reward + alpha * partial - penalty`; the group's mean is subtracted, and with
-`--scale-by-group-std` the advantage is divided by its standard deviation. An episode that an
-infrastructure failure ended is played again; if that fails too it gets no reward and no gradient. A
-spent budget, a refused key or too many failures of the user simulator stop the job; the same
-command resumes it.
+What is optimised stands in tau2_agent/training/objective.py. An episode that an infrastructure
+failure or the clock ended is played again; if that fails too it gets no reward and no gradient. A
+spent budget, a refused key, too many failures of the user simulator, or rollouts that train nothing
+stop the job; the same command resumes it.
 
 It starts from the SFT checkpoint with a fresh optimizer, or resumes its own training, and says
 which. More `--rollouts` resume a finished training whose learning rate is constant; one that decays
@@ -26,6 +25,7 @@ from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
 from tau2_agent.records.progress import Progress
 from tau2_agent.source_code import code_digest
+from tau2_agent.training import objective, optimizer
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.trained_for import TrainedFor
 from tau2_agent.users import registry as users
@@ -38,7 +38,7 @@ NOT_DECISIVE = {
 
 
 def shaped(completions, shaped, **columns):
-    """The reward that is optimised. None: the episode cannot be scored, TRL leaves it out."""
+    """The reward that is optimised, for TRL's log. None: the episode was not scored."""
     return shaped
 
 
@@ -68,7 +68,9 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.training.trl_rollouts import ROLLOUTS, USER_CALLS, Rollouts, batch_size
 
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOConfig
+
+    from tau2_agent.training.trl_grpo import ObjectiveTrainer
 
     require_positions(args.model, args.context_length, "--context-length")
     silence_progress()
@@ -100,15 +102,13 @@ def train(args, stage: Stage) -> None:
         per_device_train_batch_size=args.micro_batch_size,
         gradient_accumulation_steps=batch // args.micro_batch_size,  # one optimizer step a rollout
         max_completion_length=args.context_length,
-        temperature=args.temperature,
-        learning_rate=args.lr,
-        lr_scheduler_type=args.lr_schedule,
-        weight_decay=0.0,
-        beta=args.kl_coef,
-        epsilon=args.clip_low,
-        epsilon_high=args.clip_high,
-        loss_type="dapo",
-        scale_rewards="group" if args.scale_by_group_std else "none",
+        **objective.trl_arguments(args),
+        **optimizer.trl_arguments(
+            lr=args.lr,
+            schedule=args.lr_schedule,
+            weight_decay=args.weight_decay,
+            beta2=args.adam_beta2,
+        ),
         reward_weights=[1.0, 0.0, 0.0],
         use_cpu=True,
         bf16=False,
@@ -123,7 +123,7 @@ def train(args, stage: Stage) -> None:
     )
     progress = Progress(f"grpo {args.output}", args.rollouts, step, "rollouts", says=False)
     rollouts = Rollouts(args, ChatCodec(tokenizer), stage.folder, progress)
-    trainer = GRPOTrainer(
+    trainer = ObjectiveTrainer(
         model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
         args=config,
         processing_class=tokenizer,
@@ -178,7 +178,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     settings.add_partial_weights(reward)
     settings.add(
         parser.add_argument_group("optimisation"),
-        "grpo.lr grpo.lr_schedule grpo.kl_coef grpo.clip_low grpo.clip_high",
+        "grpo.lr grpo.lr_schedule grpo.weight_decay grpo.adam_beta2 grpo.loss_weighting"
+        " grpo.kl_coef grpo.clip_low grpo.clip_high",
         "cpu",
     )
     records = parser.add_argument_group("records")

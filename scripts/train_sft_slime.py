@@ -24,6 +24,7 @@ from tau2_agent.gpus import take_gpus
 from tau2_agent.preflight import checks as preflight
 from tau2_agent.preflight.requirements import training_needs
 from tau2_agent.source_code import code_digest
+from tau2_agent.training import optimizer
 from tau2_agent.training.megatron.checkpoints import require_weights
 from tau2_agent.training.megatron.model_args import model_arguments, read_config
 from tau2_agent.training.resumable import Stage, fingerprint
@@ -72,7 +73,7 @@ def slime_arguments(
         "--log-multi-turn",
         # no GPU is held for sampling, and no server starts
         "--debug-train-only",
-        *slime_command.optimizer_arguments(
+        *optimizer.slime_arguments(
             lr=options.lr,
             schedule="cosine",
             warmup=options.warmup_ratio,

@@ -17,6 +17,7 @@ from tau2_agent import cli
 from tau2_agent.config import program_options as settings
 from tau2_agent.records.progress import Progress
 from tau2_agent.source_code import code_digest
+from tau2_agent.training import optimizer
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.trained_for import TrainedFor
 
@@ -49,11 +50,13 @@ def train(args, stage: Stage) -> None:
         output_dir=str(stage.folder),
         max_steps=steps,
         per_device_train_batch_size=args.batch_size,
-        learning_rate=args.lr,
-        lr_scheduler_type="cosine",
+        **optimizer.trl_arguments(
+            lr=args.lr,
+            schedule="cosine",
+            weight_decay=args.weight_decay,
+            beta2=args.adam_beta2,
+        ),
         warmup_steps=math.ceil(args.warmup_ratio * steps),
-        weight_decay=args.weight_decay,
-        adam_beta2=args.adam_beta2,
         max_length=None,  # checked above: nothing is cut silently
         packing=False,
         use_cpu=True,

@@ -82,7 +82,7 @@ def test_evaluate_trajs_gives_equal_rewards(test_split, tmp_path, capfd):
     assert "All files processed successfully" in capfd.readouterr().out
     graded = Results.load(tmp_path / "updated_eval_test.tau2.json")
     counted = {key: row for key, row in rows.items() if not row.excluded}
-    assert len(graded.simulations) == len(counted) == 47
+    assert len(graded.simulations) == len(counted) == 46
     for run in graded.simulations:
         assert run.reward_info.reward == counted[run.task_id, run.trial].reward
     ours = Results.load(path.with_suffix(".tau2.json")).simulations
@@ -97,7 +97,7 @@ def test_ends_that_26_3_does_not_know_are_told_by_one_that_it_does(test_split):
     path, _, rows = test_split
     runs = Results.load(path.with_suffix(".tau2.json")).simulations
     run_of = {(run.task_id, run.trial): run for run in runs}
-    ends = {EndReason.CONTEXT_LENGTH: 0, EndReason.TIMEOUT: 0}
+    ends = {EndReason.CONTEXT_LENGTH: 0}
     for key, row in rows.items():
         if row.end in ends:
             ends[row.end] += 1
@@ -115,7 +115,7 @@ def test_the_viewer_shows_a_conversation(test_split, monkeypatch, capfd):
     monkeypatch.setattr(view_simulations.ConsoleDisplay.console, "width", 300)
     view_simulations.main(sim_file=str(path.with_suffix(".tau2.json")))
     shown = capfd.readouterr().out
-    assert "Loaded 47 simulations" in shown and "How can I help you today?" in shown
+    assert "Loaded 46 simulations" in shown and "How can I help you today?" in shown
     assert next(words, None) is next(numbers, None) is None
 
 
@@ -182,7 +182,7 @@ def test_an_incomplete_evaluation_is_no_submission(test_split, base_split, tmp_p
 def test_our_file_is_read_back(test_split):
     path, _, rows = test_split
     read = read_tau2_results(path.with_suffix(".tau2.json"))
-    assert len(read) == 47
+    assert len(read) == 46
     for one in read:
         row = rows[one.task_id, one.trial]
         assert (one.reward, one.trial, one.excluded) == (row.reward, row.trial, False)

@@ -221,6 +221,18 @@ def test_an_episode_that_takes_too_long_is_aborted(hooks, slime):
     assert time.monotonic() - began < 10
     assert sample.status is slime.Sample.Status.ABORTED
     assert sample.metadata["end"] == "timeout"
+    assert len(fake.requests) == 2  # it was played again once
+
+
+@pytest.mark.parametrize("trouble", ["abort", "slow"])
+def test_what_the_machine_ended_is_played_again_under_another_name(hooks, slime, codec, trouble):
+    first = ("slow", 3.0) if trouble == "slow" else trouble
+    with FakeSGLang([first, talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+        sample = play(hooks, fake, new_sample(slime), tau2_episode_timeout_s=1.0)
+    check_alignment(sample)
+    assert sample.status is slime.Sample.Status.COMPLETED and sum(sample.loss_mask)
+    keys = [headers["X-SMG-Routing-Key"] for headers in fake.headers]
+    assert keys[0] != keys[1] == keys[2]  # the router may take another engine
 
 
 @pytest.mark.parametrize("metadata", [{}, {"task_id": "no such task"}, None])
@@ -310,7 +322,7 @@ def test_a_full_rollout_stops_its_episodes(hooks, slime, codec, monkeypatch):
 
 
 def test_a_sample_that_comes_again_begins_anew(hooks, slime, codec):
-    with FakeSGLang(["abort", talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+    with FakeSGLang(["abort", "abort", talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
         sample = play(hooks, fake, new_sample(slime))
         assert sample.status is slime.Sample.Status.ABORTED
         sample = play(hooks, fake, sample)

@@ -242,7 +242,7 @@ def test_cut_off_episode_has_checks_and_partial_credit_but_no_reward(end):
 
 def test_call_whose_result_never_came_is_no_work():
     task = get_task(TRANSFER)
-    trajectory = play(task, gold_calls(task), EndReason.TIMEOUT)
+    trajectory = play(task, gold_calls(task), EndReason.AGENT_ERROR)
     trajectory.messages = trajectory.messages[:2]  # the call, not its result
     result = score(trajectory, task)
     assert result.reward_info["action_checks"][0]["action_match"] is True

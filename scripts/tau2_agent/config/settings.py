@@ -133,6 +133,8 @@ class GRPO(Section):
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="constant | linear | cosine: these two end at 0 with the rollouts"
     )
+    weight_decay: AtLeast0 = Field(0.1, description="of AdamW")
+    adam_beta2: BelowOne = Field(0.98, description="of AdamW")
     rollouts: Count = Field(
         description="rounds of sampling and training; more resume a training of constant lr"
     )
@@ -153,6 +155,11 @@ class GRPO(Section):
     scale_by_group_std: Flag = Field(
         description="divide advantages by the group's standard deviation"
     )
+    loss_weighting: Literal["token", "sample"] = Field(
+        "token",
+        description="token | sample: in the loss each sampled token weighs the same, or each"
+        " episode",
+    )
     clip_low: BelowOne = Field(0.2, description="the policy ratio stays above 1 - clip_low …")
     clip_high: AtLeast0 = Field(0.28, description="… and below 1 + clip_high")
     kl_coef: AtLeast0 = Field(
@@ -166,7 +173,6 @@ class GRPO(Section):
     response_length: Count = Field(
         4096, description="tokens of an episode after its first prompt; then it ends (slime)"
     )
-    weight_decay: AtLeast0 = Field(0.1, description="of AdamW (slime)")
     save_rollouts: Count = Field(description="rounds between checkpoints")
     keep_episodes: WholeAtLeast0 = Field(
         8, description="conversations of each round that are kept, in transcripts.jsonl.gz"

@@ -50,7 +50,7 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
 
     failures = FailureShare(
         args.max_failure_share,
-        EndReason.POLICY_ERROR,
+        (EndReason.POLICY_ERROR, EndReason.TIMEOUT),
         "the policy's server",
         "evaluation.max_failure_share",
     )

@@ -39,9 +39,7 @@ from tau2_agent.records.transcripts import Said, Transcript, read_transcripts
 from tau2_agent.rollout.trajectory import OFFICIAL_ENDS, EndReason
 
 # Ends that not every tau2 has, both ways.
-_WRITTEN = dict.fromkeys(
-    (EndReason.CONTEXT_LENGTH, EndReason.TIMEOUT, EndReason.REPEAT_LIMIT), "agent_error"
-)
+_WRITTEN = dict.fromkeys((EndReason.CONTEXT_LENGTH, EndReason.REPEAT_LIMIT), "agent_error")
 _READ = {
     "context_window_exceeded": EndReason.CONTEXT_LENGTH,
     "infrastructure_error": EndReason.POLICY_ERROR,

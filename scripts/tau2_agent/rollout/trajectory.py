@@ -26,7 +26,7 @@ class EndReason(StrEnum):
     AGENT_ERROR = "agent_error"  # an empty turn: neither text nor a tool call
     CONTEXT_LENGTH = "context_length"  # the next turn would not fit the model's window
     REPEAT_LIMIT = "repeat_limit"  # the same turns again and again; in training only
-    TIMEOUT = "timeout"  # the episode's wall time
+    TIMEOUT = "timeout"  # the episode's wall time: steps are limited, so the machine was slow
     USER_ERROR = "user_error"  # the user simulator failed
     POLICY_ERROR = "policy_error"  # the server behind the policy failed
 
@@ -35,7 +35,7 @@ class EndReason(StrEnum):
 OFFICIAL_ENDS = frozenset({EndReason.USER_STOP, EndReason.AGENT_STOP})
 
 # Not the agent's doing: such an episode is retried, then left out and counted.
-INFRASTRUCTURE_ENDS = frozenset({EndReason.USER_ERROR, EndReason.POLICY_ERROR})
+INFRASTRUCTURE_ENDS = frozenset({EndReason.TIMEOUT, EndReason.USER_ERROR, EndReason.POLICY_ERROR})
 
 
 class EpisodeEnd(Exception):

@@ -19,9 +19,9 @@ from tau2_agent.rollout.episode import Limits, together
 from tau2_agent.rollout.model_rollout import EpisodeSettings, play
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, TokenRecord
+from tau2_agent.training import objective
 from tau2_agent.users import registry as users
 from tau2_agent.users.failure_limit import FEWEST
-from tau2_reward_shaping import repeat_penalty, shaped_reward
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
@@ -54,6 +54,8 @@ class Rollouts:
         )
         self.samples = Samples(folder / TRANSCRIPTS, args.keep_episodes, codec.tokenizer)
         self.progress = progress
+        self.flat = objective.FlatRollouts()
+        self.advantages: list[float] = []  # of the last rollout; the trainer reads them
         self.settings.users.open(folder / USER_CALLS)
         self.settings.users.failures.window = max(FEWEST, 4 * batch_size(args))
 
@@ -67,6 +69,11 @@ class Rollouts:
         finally:
             trainer.model.train()
         self._record(episodes, step, time.time() - began)
+        self.advantages = objective.advantages(
+            [(e, e["sample"].result) for e in episodes],
+            [number // self.args.samples_per_prompt for number in range(len(episodes))],
+            self.args,
+        )
         return {
             "prompt_ids": [e["tokens"].ids[: e["tokens"].prompt_length] for e in episodes],
             "completion_ids": [e["tokens"].ids[e["tokens"].prompt_length :] for e in episodes],
@@ -88,7 +95,7 @@ class Rollouts:
 
     async def _play(self, task_id: str, name: str, policy: Any) -> dict[str, Any]:
         task = get_task(task_id)
-        for attempt in range(2):
+        for attempt in range(objective.ATTEMPTS):
             session = f"{name}/{attempt}"
             trajectory = await play(task, policy, self.codec, self.settings, session, name)
             if trajectory.end not in INFRASTRUCTURE_ENDS:
@@ -107,25 +114,17 @@ class Rollouts:
             return row | nothing | {"tokens": tokens, "sample": sample}
         result = score(trajectory, task, self.weights)
         counts = count(task, trajectory.messages, tokens)
-        penalty = repeat_penalty(wasted_turns(counts), self.args.repeat_penalty)
-        shaped = shaped_reward(result.reward, result.partial, self.args.alpha, penalty)
-        return row | {
-            **loops(counts),
-            "tokens": tokens,
-            "sample": Sample(task, trajectory, result, shaped),
-            "reward": result.reward,
-            "partial": result.partial,
-            "shaped": shaped,
-        }
+        rewards = objective.rewards(
+            result, wasted_turns(counts), alpha=self.args.alpha, each=self.args.repeat_penalty
+        )
+        sample = Sample(task, trajectory, result, rewards["shaped"])
+        return row | loops(counts) | rewards | {"tokens": tokens, "sample": sample}
 
     def _record(self, episodes: list[dict[str, Any]], step: int, seconds: float) -> None:
         scored = [e for e in episodes if e["shaped"] is not None]
-        groups = [e["shaped"] for e in episodes]
+        shaped = [e["shaped"] for e in episodes]
         size = self.args.samples_per_prompt
-        spread = sum(
-            len({g for g in groups[i : i + size] if g is not None}) > 1
-            for i in range(0, len(groups), size)
-        )
+        groups = [shaped[i : i + size] for i in range(0, len(shaped), size)]
         self.samples.keep(step, [e["sample"] for e in episodes])
         with open(self.path, "a", encoding="utf-8") as stream:
             for e in episodes:
@@ -137,12 +136,16 @@ class Rollouts:
         self.progress.step(step + 1, reward)
         ends = Counter(e["end"] for e in episodes)
         failures = Counter(e["failure"] for e in episodes if "failure" in e)
+        solved = bool(scored) and all(e["reward"] >= objective.SOLVED for e in scored)
+        flat = self.flat.rollout(groups, solved)
         print(
             f"rollout {step}: reward {reward:.3f}{self.progress.rises()}  "
             f"partial {sum(e['partial'] for e in scored) / number:.3f}  "
-            f"groups with a spread {spread}/{len(groups) // size}  "
-            f"ends {dict(ends)}  "
+            f"groups with a spread {sum(map(objective.has_spread, groups))}/{len(groups)}  "
+            + (f"{flat}  " if flat else "")
+            + f"ends {dict(ends)}  "
             + (f"failures of the user {dict(failures)}  " if failures else "")
             + f"{seconds:.1f} s{self.progress.left()}",
             flush=True,
         )
+        self.flat.check()

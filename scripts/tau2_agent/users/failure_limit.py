@@ -7,6 +7,7 @@ counts as a failure (llm_user.py), and how often an episode is tried (the progra
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Collection
 from typing import Protocol
 
 from tau2_agent.rollout.trajectory import EndReason, JobStop
@@ -25,7 +26,7 @@ class Ended(Protocol):
 class FailureShare:
     """Counts episodes after their last attempt. `kinds`: failures by kind.
 
-    most: share of failures above which the job stops. end: what is a failure. whose: the failing
+    most: share of failures above which the job stops. ends: what is a failure. whose: the failing
     side, and setting: what raises the share, for the message. `window`: how many of the last
     episodes count, for a training of hours; None for all.
     """
@@ -33,11 +34,11 @@ class FailureShare:
     def __init__(
         self,
         most: float,
-        end: EndReason = EndReason.USER_ERROR,
+        ends: Collection[EndReason] = (EndReason.USER_ERROR,),
         whose: str = "the user simulator",
         setting: str = "user.max_failure_share",
     ) -> None:
-        self.most, self.end, self.whose, self.setting = most, end, whose, setting
+        self.most, self.ends, self.whose, self.setting = most, ends, whose, setting
         self.kinds: Counter[str] = Counter()
         self.window: int | None = None
         self._failed: deque[bool] = deque()
@@ -49,7 +50,7 @@ class FailureShare:
 
     def count(self, episode: Ended) -> None:
         """Count an episode. Raises JobStop when the share is passed."""
-        failed = episode.end is self.end
+        failed = episode.end in self.ends
         self._failed.append(failed)
         while self.window is not None and len(self._failed) > self.window:
             self._failed.popleft()

@@ -107,21 +107,6 @@ def fault_tolerance_arguments() -> list[str]:
     ]
 
 
-def optimizer_arguments(
-    *, lr: float, schedule: str, warmup: float, weight_decay: float, beta2: float
-) -> list[str]:
-    """Adam. The schedule is always the flags', also on resume with more rollouts."""
-    return [
-        *("--optimizer", "adam"),
-        *("--lr", str(lr)),
-        *("--lr-decay-style", schedule),
-        *(["--lr-warmup-fraction", str(warmup)] if warmup else []),
-        *("--weight-decay", str(weight_decay)),
-        *("--adam-beta1", "0.9", "--adam-beta2", str(beta2)),
-        "--override-opt_param-scheduler",
-    ]
-
-
 def tracking_arguments(options: argparse.Namespace, stage: str) -> list[str]:
     """TensorBoard or W&B. No key is ever an argument: W&B reads WANDB_API_KEY or `wandb login`."""
     if options.tracking == "tensorboard":
