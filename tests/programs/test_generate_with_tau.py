@@ -228,7 +228,9 @@ def test_an_episode_that_takes_too_long_is_aborted(hooks, slime):
 def test_what_the_machine_ended_is_played_again_under_another_name(hooks, slime, codec, trouble):
     first = ("slow", 3.0) if trouble == "slow" else trouble
     with FakeSGLang([first, talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
-        sample = play(hooks, fake, new_sample(slime), tau2_episode_timeout_s=1.0)
+        settings = arguments(fake)
+        settings.tau2_episode_timeout_s = 1.0
+        sample = asyncio.run(hooks.generate(settings, new_sample(slime), dict(PARAMETERS)))
     check_alignment(sample)
     assert sample.status is slime.Sample.Status.COMPLETED and sum(sample.loss_mask)
     keys = [headers["X-SMG-Routing-Key"] for headers in fake.headers]

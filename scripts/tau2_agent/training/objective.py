@@ -2,7 +2,7 @@
 
     R_i = reward_i + alpha * partial_i - penalty_i          of an episode i that was scored
     A_i = (R_i - mean_G R) / (std_G R + 1e-6)               G: the scored episodes of its group
-    L   = sum_i w_i sum_t m_it (beta k_it - min(r_it A_i, clip(r_it, 1 - low, 1 + high) A_i))
+    L   = sum_i w_i sum_t m_it (beta r_it k_it - min(r_it A_i, clip(r_it, 1 - low, 1 + high) A_i))
     r_it = exp(logp_it - logp_old_it)
     k_it = exp(d_it) - d_it - 1,  d_it = logp_ref_it - logp_it      ref: the SFT model
 
@@ -16,7 +16,8 @@ divided by std_G R. An episode that was dropped (see `ATTEMPTS`), or that holds 
 has no R, is in no group, and its m is 0 everywhere; it stays one of the n.
 
 Sources: GRPO arXiv:2402.03300, clip-higher and the mean over all tokens (DAPO) arXiv:2503.14476,
-no std arXiv:2503.20783, k_it Schulman's k3 (http://joschu.net/blog/kl-approx.html).
+no std arXiv:2503.20783, k_it Schulman's k3 (http://joschu.net/blog/kl-approx.html), r_it before it,
+which makes its gradient that of the KL, arXiv:2512.02556.
 
 A_i comes from the user's own `tau2_reward_shaping.tau2_reward_post_process` on both backends. The
 loss is TRL's (`GRPOTrainer`) and slime's (`policy_loss_function`), told by the arguments below to
@@ -49,6 +50,7 @@ def trl_arguments(args: Any) -> dict[str, Any]:
         "loss_type": {"token": "dapo", "sample": "grpo"}[args.loss_weighting],
         "temperature": args.temperature,
         "beta": args.kl_coef,
+        "use_bias_correction_kl": True,
         "epsilon": args.clip_low,
         "epsilon_high": args.clip_high,
         "scale_rewards": "none",
@@ -71,7 +73,7 @@ def slime_arguments(options: Any) -> list[str]:
     if options.kl_coef > 0:
         # costs a copy of the SFT weights and a forward pass a rollout
         arguments += ["--use-kl-loss", "--kl-loss-coef", str(options.kl_coef)]
-        arguments += ["--kl-loss-type", "k3"]  # low_var_kl is k3 cut off at 10
+        arguments += ["--kl-loss-type", "k3", "--use-unbiased-kl"]  # low_var_kl: cut off at 10
     return arguments
 
 
