@@ -21,8 +21,7 @@ which makes its gradient that of the KL, arXiv:2512.02556.
 
 A_i comes from the user's own `tau2_reward_shaping.tau2_reward_post_process` on both backends. The
 loss is TRL's (`GRPOTrainer`) and slime's (`policy_loss_function`), told by the arguments below to
-compute this one; where TRL differs, trl_grpo.py mends it. tests/training/test_objective.py holds
-both to this formula.
+compute this one; where TRL differs, trl_grpo.py mends it. A test holds both to this formula.
 """
 
 from __future__ import annotations
