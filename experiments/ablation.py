@@ -17,8 +17,8 @@ that both arms have (`evaluation.statistics.paired_difference`).
 Equal compute: each arm may play as many episodes in training as the default, rollouts × prompts ×
 samples, and makes at most as many optimizer steps of GRPO. Where an arm plays episodes for
 something else it does with less: the episodes of rejection sampling are taken off the rollouts, and
-with dynamic sampling a rollout begins with half the groups, so that those which are played in place
-of dropped ones fit in. The table counts episodes, steps and CPU seconds as they were.
+with dynamic sampling a rollout has a quarter fewer groups, as many as may be played in place of
+dropped ones. The table counts episodes, steps and CPU seconds as they were.
 """
 
 from __future__ import annotations
@@ -106,14 +106,14 @@ def rejection(**values: Any) -> Callable[[Values], Values]:
 
 
 def dynamic(default: Values) -> Values:
-    """Half the groups at first, and as many in place of dropped ones at most."""
-    half = max(default["grpo"]["prompts_per_rollout"] // 2, 1)
-    most = default["grpo"]["prompts_per_rollout"] - half
-    episodes = half * default["grpo"]["samples_per_prompt"]
+    """Three quarters of the groups, and the fourth in place of dropped ones."""
+    all_groups = default["grpo"]["prompts_per_rollout"]
+    groups = max(all_groups * 3 // 4, 1)
+    episodes = groups * default["grpo"]["samples_per_prompt"]
     return grpo(
         dynamic_sampling=True,
-        prompts_per_rollout=half,
-        max_resampled_groups=most,
+        prompts_per_rollout=groups,
+        max_resampled_groups=all_groups - groups,
         micro_batch_size=math.gcd(default["grpo"]["micro_batch_size"], episodes),
     )
 
@@ -270,9 +270,13 @@ def compute(work: Path, stage: str) -> dict[str, Any]:
     }
     if stage == "sft":
         return {"episodes": 0, "steps": 0, "cpu_seconds": seconds}
-    rows = list(read_jsonl(work / "checkpoints/demo_rl_telecom/rollouts.jsonl"))
-    steps = len({row["step"] for row in rows})
-    return {"episodes": len(rows), "steps": steps, "cpu_seconds": seconds}
+    rows = list(read_jsonl(work / "checkpoints/demo_rl_telecom/rollouts.jsonl"))  # dropped ones too
+    sampled = work / "data/sampled_traces.episodes.jsonl"
+    return {
+        "episodes": len(rows) + (sum(1 for _ in read_jsonl(sampled)) if sampled.exists() else 0),
+        "steps": len({row["step"] for row in rows}),
+        "cpu_seconds": seconds,
+    }
 
 
 # --- the table ------------------------------------------------------------------------------------
