@@ -132,7 +132,7 @@ ARMS: dict[str, Arm] = {
         rejection(samples_per_task=4, start_from="sft", epochs=3),
     ),
     "extra_train": Arm("GRPO on extra_train", {"tasks": {"grpo": "extra_train"}}),
-    "repeat_limit": Arm("repeat_limit 4", grpo(repeat_limit=4)),
+    "repeat_limit": Arm("repeat_limit 3", grpo(repeat_limit=3)),
     "repeat_penalty": Arm("repeat_penalty 0.02", grpo(repeat_penalty=0.02)),
     "alpha_1": Arm("alpha 1", {"reward": {"alpha": 1.0}}),
     "alpha_025": Arm("alpha 0.25", {"reward": {"alpha": 0.25}}),
