@@ -48,6 +48,8 @@ def trained(tmp_path_factory) -> dict[str, Path]:
                 "reward": float(number < rollout),
                 "partial": 0.5,
                 "shaped": float(number < rollout),
+                "repeated_turns": 2 * number,
+                "cut_turns": 0,
             },
         }
         for rollout in range(4)

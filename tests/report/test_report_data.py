@@ -228,6 +228,7 @@ def test_curves_of_the_cpu_backend(trained):
     assert rl["Reward"]["partial"] == [0.5] * 4
     assert rl["Groups without a spread"]["share"] == [1, 0, 0, 0]
     assert rl["Length"]["tokens"] == [700] * 4 and len(rl["Loss"]["loss"]) == 5
+    assert rl["Repeated and cut turns"] == {"repeated": [3] * 4, "cut": [0] * 4}
     assert "KL" not in rl and "Validation" not in rl
     assert drawn(Training.read("plain", "sft", trained["sft"])).keys() == {
         *("Loss", "Gradient norm", "Learning rate")
