@@ -224,12 +224,14 @@ def test_grpo_plays_a_failed_episode_again_and_leaves_it_untrained(
 
 
 def test_grpo_stops_at_the_budget_and_goes_on(run, random_model, task_file, tmp_path):
-    budget = ("--user-max-tokens", "300", "--user-budget-tokens")
+    """No whole rollout is paid for twice, however seldom checkpoints are meant to be."""
+    budget = ("--save-rollouts", "99", "--user-max-tokens", "300", "--user-budget-tokens")
     with FakeOpenAI(Simulator(TASKS)) as server:
         words = grpo(random_model, task_file, server, "rl", *budget, "150000")
         text = run(*words, status=2)
         assert "budget of 150000 tokens" in text and "rollout 0" in text
+        done = len(re.findall(r"^rollout \d", text, re.M))
         text = run(*grpo(random_model, task_file, server, "rl", *budget, "9000000"))
-    assert "resumed its own run at rollout" in text
+    assert f"resumed its own run at rollout {done}" in text
     (ledger,) = tmp_path.glob("rl/user_calls.jsonl")
     assert Ledger(ledger).calls == server.answered

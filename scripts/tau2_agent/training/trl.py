@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
 from tau2_agent.records.progress import Progress
+from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.trained_for import TrainedFor, write_record
 from tau2_agent.weights import first_not_finite
@@ -141,12 +142,20 @@ def silence_progress() -> None:
 def run(stage: Stage, trainer: Any, checkpoint: Path | None, progress: Progress) -> Any:
     """Train from the checkpoint, or from the start, with this stage's callbacks.
 
-    progress: is told of each step if it counts steps; who plays rollouts tells of those itself.
+    progress: is told of each step if it counts steps; who plays rollouts tells of those itself. A
+    JobStop, such as a spent budget, leaves a checkpoint of the last whole step: its rollouts are
+    paid for.
     """
     trainer.add_callback(StageCallback(stage, progress))
     trainer.remove_callback(PrinterCallback)
     with progress:
-        return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        try:
+            return trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except JobStop:
+            step = trainer.state.global_step
+            if step and not (stage.folder / f"checkpoint-{step}").exists():
+                trainer._save_checkpoint(trainer.model, trial=None)
+            raise
 
 
 def finish(
