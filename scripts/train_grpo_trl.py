@@ -60,7 +60,7 @@ def train(args, stage: Stage) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from tau2_agent.benchmark.tasks import read_task_file
-    from tau2_agent.processes import keep_freed_memory
+    from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.task_order import task_order
@@ -75,6 +75,7 @@ def train(args, stage: Stage) -> None:
     require_positions(args.model, args.context_length, "--context-length")
     silence_progress()
     keep_freed_memory()
+    compute_with_avx2()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     checkpoint = last_checkpoint(stage.folder)
     step = int(checkpoint.name[11:]) if checkpoint else 0

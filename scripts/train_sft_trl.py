@@ -28,7 +28,7 @@ def train(args, stage: Stage) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
-    from tau2_agent.processes import keep_freed_memory
+    from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.sft_data import labels, read_traces, token_records
@@ -36,6 +36,7 @@ def train(args, stage: Stage) -> None:
 
     silence_progress()
     keep_freed_memory()
+    compute_with_avx2()
     tokenizer = AutoTokenizer.from_pretrained(args.model)
     rows = read_traces(args.traces, args.prompt)
     records = token_records(rows, ChatCodec(tokenizer), args.max_length)

@@ -1,9 +1,14 @@
-"""Freed memory stays with the process: counted in page faults, which do not depend on time."""
+"""Freed memory stays with the process: counted in page faults, which do not depend on time. The
+instructions that a machine has beyond others' are left out."""
 
+import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import torch
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 MEGABYTES = 36  # above what malloc keeps by itself, 32
@@ -31,3 +36,34 @@ def faults(word: str) -> int:
 def test_the_pages_of_freed_memory_are_used_again() -> None:
     pages = 10 * MEGABYTES * 2**20 // resource.getpagesize()
     assert faults("keep") < pages / 100
+
+
+COMPUTE = """
+import os, sys
+from pathlib import Path
+import torch
+sys.path.insert(0, sys.argv[1])
+from tau2_agent.processes import compute_with_avx2
+compute_with_avx2(Path(sys.argv[2]))
+print(os.environ.get("ATEN_CPU_CAPABILITY"), os.environ.get("MKL_CBWR"))
+print(torch.backends.cpu.get_cpu_capability())
+"""
+AVX2 = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+
+
+@pytest.mark.parametrize(
+    ("flags", "told", "expected"),
+    [
+        ("sse2 avx2 avx512f", {}, "avx2 AVX2"),
+        ("sse2 avx2 avx512f", {"ATEN_CPU_CAPABILITY": "default"}, "default AVX2"),
+        ("sse2 avx ssse3", {}, "None None"),
+    ],
+)
+def test_the_instructions_that_most_machines_have(tmp_path, flags, told, expected) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : {flags}\n")
+    clean = {k: v for k, v in os.environ.items() if k not in ("ATEN_CPU_CAPABILITY", "MKL_CBWR")}
+    words = [sys.executable, "-c", COMPUTE, str(SCRIPTS), str(tmp_path / "cpuinfo")]
+    said, capability = subprocess.check_output(words, text=True, env=clean | told).splitlines()
+    assert said == expected
+    if "avx2 AVX2" in said and AVX2:
+        assert capability == "AVX2"  # read after torch was imported, before it computed

@@ -63,9 +63,10 @@ async def local_model(jobs, codec, settings, args, write) -> None:
     from transformers import AutoModelForCausalLM
 
     from tau2_agent.inference.transformers_policy import LocalPolicy
-    from tau2_agent.processes import keep_freed_memory
+    from tau2_agent.processes import compute_with_avx2, keep_freed_memory
 
     keep_freed_memory()
+    compute_with_avx2()
     model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
     policy = LocalPolicy(model, codec.stop_ids, seed=args.seed, max_batch=args.concurrency)
     await play_all(jobs, policy, codec, settings, args, write)
