@@ -48,12 +48,19 @@ NEUTRAL = {
     "soft-watchdog-timeout": "how long it waits",
     "watchdog-timeout": "how long it waits",
 }
-# What of a running server's own account tells its answers from another's.
+# What of a running server's own account tells its answers from another's. Not all that it says:
+# ports, free memory and the like are others after each start.
 TELLING = (
-    *("model_path", "revision", "tokenizer_path", "version", "dtype", "quantization"),
-    *("kv_cache_dtype", "load_format", "context_length", "attention_backend", "sampling_backend"),
-    *("tp_size", "dp_size", "pp_size", "ep_size", "speculative_algorithm", "lora_paths"),
-    *("enable_deterministic_inference", "json_model_override_args"),
+    *("model_path", "revision", "tokenizer_path", "version", "weight_version", "model_impl"),
+    *("load_format", "model_loader_extra_config", "json_model_override_args", "lora_paths"),
+    *("dtype", "quantization", "quantization_param_path", "modelopt_quant", "torchao_config"),
+    *("rl_quant_profile", "kv_cache_dtype", "mamba_ssm_dtype", "enable_fp32_lm_head"),
+    *("enable_tf32_matmul", "enable_deterministic_inference", "rl_on_policy_target"),
+    *("context_length", "allow_auto_truncate", "preferred_sampling_params", "sampling_backend"),
+    *("attention_backend", "prefill_attention_backend", "decode_attention_backend"),
+    *("triton_attention_reduce_in_fp32", "tp_size", "dp_size", "pp_size", "ep_size"),
+    *("speculative_algorithm", "speculative_draft_model_path", "dllm_algorithm"),
+    *("speculative_accept_threshold_single", "speculative_accept_threshold_acc"),
 )
 
 
