@@ -54,7 +54,10 @@ def test_paired_difference():
     made = intervals.paired_difference([before], [after])
     assert made.mean == pytest.approx(30 / 200)
     assert (made.tasks, made.seeds, made.unpaired) == (200, 1, 1)
-    assert 0.09 < made.interval.low < 0.12 < 0.18 < made.interval.high < 0.21
+    # A sum of 200 draws of 0 or 1 is a binomial: what lies between 20.5 and 40 is
+    # 95 %, and an interval of 90 % ends at 22 and 39.
+    assert (made.interval.low, made.interval.high) == pytest.approx((0.1025, 0.2), abs=0.004)
+    assert made.interval.level == intervals.LEVEL == 0.95
     same = intervals.paired_difference([before], [before])
     assert (same.mean, same.interval.low, same.interval.high) == (0.0, 0.0, 0.0)
     back = intervals.paired_difference([after], [before])

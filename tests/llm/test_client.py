@@ -332,6 +332,23 @@ def test_a_budget_is_never_passed(tmp_path, concurrency):
         assert ask(server, Ledger(path), budget_tokens=2 * budget, max_tokens=100)
 
 
+@pytest.mark.parametrize("letter", ["a", "ä", "語"])
+def test_an_answer_costs_at_most_its_bytes(letter):
+    """A token may be as short as a byte, and such letters have several."""
+    messages = [{"role": "user", "content": 50 * letter}]
+    longest = len(json.dumps([messages, None], ensure_ascii=False).encode()) + 100
+    with FakeOpenAI() as server:
+        told = {"messages": messages, "max_tokens": 100}
+        ask(server, budget_tokens=longest, **told)
+        assert failure(server, budget_tokens=longest - 1, **told).kind == "budget_spent"
+        price = {"input": 3.0, "output": 7.0}
+        dollars = ((longest - 100) * 3 + 100 * 7) / 1e6
+        ask(server, budget_usd=dollars, price=price, **told)
+        less = {"budget_usd": 0.999 * dollars, "price": price}
+        assert failure(server, **less, **told).kind == "budget_spent"
+        assert len(server.requests) == 2  # what may be too much is not asked
+
+
 def test_a_budget_in_dollars_is_kept(tmp_path):
     with FakeOpenAI() as server:
         ledger = Ledger(tmp_path / "usage.jsonl")

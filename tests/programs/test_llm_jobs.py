@@ -5,7 +5,6 @@ The policy is a tiny random model on the CPU: what it says is of no interest her
 
 import json
 import os
-import re
 import signal
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ from program_runs import Program, run_here
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.llm.ledger import Ledger
+from tau2_agent.users.llm_user import ATTEMPTS
 
 pytestmark = pytest.mark.slow
 
@@ -204,23 +204,30 @@ def task_file(tmp_path):
     return path
 
 
-def test_grpo_plays_a_failed_episode_again_and_leaves_it_untrained(
-    run, random_model, task_file, tmp_path
-):
+def test_grpo_plays_a_failed_episode_again_and_leaves_it_untrained(run, random_model, tmp_path):
+    """One task of four fails each time: every rollout of four prompts has it, and nothing else."""
+    rare = next(task.id for task in TASKS if str(task.user_scenario) == RARE)
+    others = [task.id for task in TASKS if str(task.user_scenario) != RARE][:3]
+    tasks = tmp_path / "tasks.jsonl"
+    tasks.write_text("".join(json.dumps({"task_id": name}) + "\n" for name in [rare, *others]))
     with FakeOpenAI(break_protocol) as server:
-        words = grpo(random_model, task_file, server, "rl", "--user-max-failure-share", "1")
+        words = grpo(random_model, tasks, server, "rl", "--user-max-failure-share", "1")
         text = run(*words)
     done = [json.loads(line) for line in (tmp_path / "rl/rollouts.jsonl").read_text().splitlines()]
     assert len(done) == 24
-    rare = {task.id for task in TASKS if str(task.user_scenario) == RARE}
+    failed = [row for row in done if row["task_id"] == rare]
+    assert len(failed) == 6
+    for row in failed:
+        assert (row["end"], row["failure"]) == ("user_error", "broke_protocol")
+        assert row["reward"] is row["shaped"] is None and row["tokens"] == 2
     for row in done:
-        failed = row["task_id"] in rare
-        assert (row["end"] == "user_error") == failed == ("failure" in row)
-        assert (row["reward"] is None) == (failed or row["tokens"] == 2)
-    if any(row["task_id"] in rare for row in done):
-        assert re.search(r"failures of the user \{'broke_protocol': \d+\}", text)
+        assert row["task_id"] == rare or ("failure" not in row and row["end"] != "user_error")
+    assert text.count("failures of the user {'broke_protocol': 2}") == 3
+    # Each was played twice, and the user asked anew as often as tau2 does; all of it was paid.
     usage = json.loads((tmp_path / "rl/done.json").read_text())["summary"]["user_usage"]
     assert usage["calls"] == server.answered
+    asked = [r for r in server.requests if f"<scenario>\n{RARE}\n" in r["messages"][0]["content"]]
+    assert len(asked) == 2 * ATTEMPTS * len(failed)
 
 
 def test_grpo_stops_at_the_budget_and_goes_on(run, random_model, task_file, tmp_path):

@@ -83,6 +83,7 @@ SLIME: dict[str, Arrival] = {
     ),
     "lr": flag("--lr"),
     "weight_decay": flag("--weight-decay"),
+    "adam_beta2": flag("--adam-beta2"),
     "gpus": flag("--actor-num-gpus-per-node"),
     "nodes": flag("--actor-num-nodes"),
     "tensor_parallel": flag("--tensor-model-parallel-size"),
@@ -147,12 +148,16 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "max_steps": at("episode.limits.max_steps"),
         "repeat_limit": at("episode.limits.repeat_limit"),
         "repeat_penalty": at("rollouts.args.repeat_penalty"),
-        "alpha": lambda seen, value: (seen.rollouts.args.alpha, value),
+        # training/test_trl_rollouts.py and test_objective.py show what the function does with these
+        "alpha": at("rollouts.args.alpha"),
         "weights": at("rollouts.weights"),
-        "scale_by_group_std": lambda seen, value: (
-            seen.config.scale_rewards,
-            "group" if value else "none",
+        "scale_by_group_std": at("rollouts.args.scale_by_group_std"),
+        "loss_weighting": lambda seen, value: (
+            seen.config.loss_type,
+            {"token": "dapo", "sample": "grpo"}[value],
         ),
+        "weight_decay": at("config.weight_decay"),
+        "adam_beta2": at("config.adam_beta2"),
         "lr": at("config.learning_rate"),
         "lr_schedule": at("config.lr_scheduler_type"),
         "kl_coef": at("config.beta"),
@@ -166,7 +171,6 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
     "train_sft_slime": {
         **SLIME,
         "base": flag("--ref-load"),
-        "adam_beta2": flag("--adam-beta2"),
         "traces": refused("other_traces"),
         "prompt": refused("another system prompt"),
         "max_length": refused("sft.max_length"),
@@ -208,6 +212,10 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "updates_per_rollout": lambda seen, value: (
             (seen.flags["--num-steps-per-rollout"], seen.training["updates_per_rollout"]),
             (str(value), value),
+        ),
+        "loss_weighting": lambda seen, value: (
+            "--calculate-per-token-loss" in seen.flags,
+            value == "token",
         ),
         "clip_low": flag("--eps-clip"),
         "clip_high": flag("--eps-clip-high"),
@@ -378,7 +386,7 @@ def on_trl(monkeypatch, module, seen, tmp_path) -> None:
 
     monkeypatch.setattr(module, "Stage", stage(seen))
     monkeypatch.setattr("trl.SFTTrainer", trainer)
-    monkeypatch.setattr("trl.GRPOTrainer", trainer)
+    monkeypatch.setattr("tau2_agent.training.trl_grpo.ObjectiveTrainer", trainer)
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", load)
 
 

@@ -140,6 +140,17 @@ def test_other_splits_get_their_own_files_and_gate(project) -> None:
     assert jobs["leaks"] == 2  # the held-out split before training, and the evaluated one
 
 
+def test_the_gate_reads_what_either_training_is_given(project) -> None:
+    other = ["--config", "tasks={sft: train, grpo: extra_train}"]
+    text = project.dry_run("data/leaks_test.json", "-p", *other).text
+    (command,) = re.findall(r"check_leakage.py --train (.*) --eval-split test", text)
+    assert set(command.split()) == {
+        "data/telecom_train_tasks.jsonl",
+        "data/telecom_extra_train_tasks.jsonl",
+        "data/teacher_traces.jsonl",
+    }
+
+
 def test_cluster_profile_means_slime_unless_the_config_says_cpu(project) -> None:
     assert "backend: slime (jobs run on a cluster)" in project.dry_run("--profile", "slurm").text
     project.write_config("backend: cpu")

@@ -1,0 +1,67 @@
+"""How the tasks of an evaluation are played: streams of their own, again after a failure, once."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.evaluation.playing import ATTEMPTS, play_each
+from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
+from tau2_agent.users.registry import Users
+from tau2_reward_shaping import PartialWeights
+
+TASKS = load_tasks("small")[:3]
+
+
+def play(jobs, ends, concurrency=8, **more):
+    """Play jobs whose attempts end as told; returns the rows and (session, sample) of each play."""
+    plays, now, most = [], 0, 0
+
+    async def episode(task, session, sample):
+        nonlocal now, most
+        plays.append((session, sample))
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0)
+        now -= 1
+        return Trajectory(task.id, [], ends(task, int(session.rpartition("/")[2])))
+
+    rows = []
+    args = SimpleNamespace(seed=4, concurrency=concurrency, weights=PartialWeights())
+    users = Users(max_failure_share=1.0)
+    asyncio.run(play_each(jobs, episode, users, args, lambda row, _: rows.append(row), **more))
+    assert most <= concurrency
+    return rows, plays
+
+
+def test_each_trial_has_a_stream_and_a_user_of_its_own() -> None:
+    jobs = [(task, trial) for task in TASKS for trial in range(4)]
+    rows, plays = play(jobs, lambda *_: EndReason.MAX_STEPS, concurrency=2)
+    assert len({session for session, _ in plays}) == len(jobs) == len(plays)
+    assert {(row.task_id, row.trial) for row in rows} == {(task.id, n) for task, n in jobs}
+    # Of the seed, too: another evaluation draws otherwise.
+    assert all(session.startswith("4/") for session, _ in plays)
+    # The draw of who asks is by trial alone: the same in each attempt.
+    assert sorted(sample for _, sample in plays) == sorted(["0", "1", "2", "3"] * len(TASKS))
+
+
+@pytest.mark.parametrize("end", sorted(INFRASTRUCTURE_ENDS))
+def test_what_the_infrastructure_ended_is_played_again_then_left_out(end) -> None:
+    bad = TASKS[0].id
+
+    def ends(task, attempt):
+        lasting = task.id == bad
+        return end if lasting or attempt == 1 else EndReason.MAX_STEPS
+
+    rows, plays = play([(task, 0) for task in TASKS], ends)
+    by_task = {row.task_id: row for row in rows}
+    assert by_task[bad].excluded and by_task[bad].reward is None
+    assert by_task[bad].attempts == ATTEMPTS
+    for task in TASKS[1:]:
+        row = by_task[task.id]
+        assert (row.excluded, row.attempts, row.reward) == (False, 2, 0.0)
+    assert len(plays) == ATTEMPTS + 2 * 2
+    assert len(set(plays)) == len(plays)  # another attempt draws otherwise
