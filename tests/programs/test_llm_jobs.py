@@ -5,6 +5,7 @@ The policy is a tiny random model on the CPU: what it says is of no interest her
 
 import json
 import os
+import re
 import signal
 import time
 from collections import Counter
