@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tau2_agent import source_code
-from tau2_agent.source_code import SCRIPTS, closure, code_digest
+from tau2_agent.source_code import SCRIPTS, closure, code_digest, hook_digest
 
 PROGRAM = '''
 """What it is."""
@@ -48,6 +48,51 @@ def test_imports_are_followed_wherever_they_stand(scripts) -> None:
         "tau2_agent.users.registry",
         "train",
     ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import mine.deep.part",
+        "from mine.deep import part",
+        "from mine.deep.part import X",
+        "from mine.deep.part import *",
+        "import importlib; importlib.import_module('mine.deep.part')",
+        "__import__('mine.deep.part')",
+        "HOOK = 'mine.deep.part.score'",
+        "from mine import near",  # which imports part by a relative name
+        "import mine.above",
+    ],
+)
+def test_a_package_of_one_s_own_in_whatever_way_it_is_imported(scripts, line) -> None:
+    files = {
+        "mine/__init__.py": "A = 1\n",
+        "mine/near.py": "from .deep import part\n",
+        "mine/above.py": "import mine.deep\n",
+        "mine/deep/__init__.py": "from . import part\n" if "above" in line else "B = 1\n",
+        "mine/deep/part.py": "from ..other import C\nX = 1\n",
+        "mine/other.py": "C = 1\n",
+        "train.py": f"{line}\n",
+    }
+    for name, text in files.items():
+        (scripts / name).parent.mkdir(parents=True, exist_ok=True)
+        (scripts / name).write_text(text)
+    found = closure("train", scripts=scripts)
+    assert {"mine", "mine.deep", "mine.deep.part", "mine.other"} <= found.keys()
+    first = code_digest("train", scripts=scripts)
+    for name in ("mine/__init__.py", "mine/deep/part.py", "mine/other.py"):
+        (scripts / name).write_text(files[name] + "D = 1\n")
+        second = code_digest("train", scripts=scripts)
+        assert second != first, name
+        first = second
+
+
+def test_hooks_that_an_option_names(scripts) -> None:
+    words = ["--custom-rm-path", "hooks.generate", "--lr", "1.5", "a.b.c", "absent.f", "--x=y"]
+    digest = hook_digest(words, scripts=scripts)
+    assert digest and hook_digest(["1.5", "absent.f"], scripts=scripts) == ""
+    (scripts / "hooks.py").write_text("X = 1\n")
+    assert hook_digest(words, scripts=scripts) != digest
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 The digest is part of every key (stores of trainings, episode logs, Snakemake's params), so that an
 edit makes anew what it decides and nothing else. The files are found by following the imports, also
-those inside functions, and hooks that are named in text (`"generate_with_tau.generate"`). Comments,
-docstrings and formatting do not count: each file is read as a syntax tree.
+those inside functions, relative ones, `import_module("name")`, and hooks that are named in text
+(`"generate_with_tau.generate"`). Comments, docstrings and formatting do not count: each file is
+read as a syntax tree.
 
 Left out: versions of installed packages (records/provenance.py records them), and data such as chat
 templates, which count by the content of the folders that they end up in.
@@ -16,14 +17,15 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from tau2_agent.files import write_text
 
 SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "tau2_agent")
+INIT = "__init__.py"
 CACHE = Path(".snakemake/tau2_code.json")
 # What decides no number: how a program ends, waits, is refused, says what is wrong, or keeps what
 # happened. Options count by their values, not by what made them.
@@ -31,7 +33,8 @@ NEUTRAL = {
     *("errors", "cli", "locks", "processes", "preflight", "config"),
     *("records.conversation", "records.progress", "records.samples", "records.transcripts"),
 }
-_HOOK = re.compile(r"(\w+)\.(\w+)")
+_HOOK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_IMPORTERS = {"import_module", "__import__"}
 
 
 class Source(NamedTuple):
@@ -60,18 +63,34 @@ def code_digest(*roots: str, scripts: Path = SCRIPTS, without: tuple[str, ...] =
 def closure(*roots: str, scripts: Path = SCRIPTS, without: tuple[str, ...] = ()) -> dict[str, Path]:
     """Module -> file of `roots` and all that they import from `scripts`; nothing neutral."""
     found: dict[str, Path] = {}
-    waiting = list(roots)
+    waiting, seen = list(roots), {""}
     for root in roots:
         if _file(root, scripts) is None:
             raise FileNotFoundError(f"{scripts} has no module {root}")
     while waiting:
         name = waiting.pop()
+        if name in seen or _neutral(name) or name in without:
+            continue
+        seen.add(name)
         file = _file(name, scripts)
-        if name in found or file is None or _neutral(name) or name in without:
+        if file is None:
             continue
         found[name] = file
-        waiting += source(file).names
+        package = name if file.name == INIT else name.rpartition(".")[0]
+        for other in source(file).names:
+            waiting += _with_packages(_absolute(other, package))
     return found
+
+
+def hook_digest(texts: Iterable[str], *, scripts: Path = SCRIPTS) -> str:
+    """The code behind those of `texts` that name a function of a module here, as slime's hooks are
+    named ("my_hooks.score"); "" if none does."""
+    modules = {
+        module
+        for text in texts
+        if _HOOK.fullmatch(text) and _file(module := text.rpartition(".")[0], scripts)
+    }
+    return code_digest(*sorted(modules), scripts=scripts) if modules else ""
 
 
 def source(file: Path) -> Source:
@@ -81,7 +100,7 @@ def source(file: Path) -> Source:
 
 @cache
 def _source(content: bytes, file: str) -> Source:
-    key = hashlib.sha256(content).hexdigest()
+    key = hashlib.sha256(_own() + content).hexdigest()
     known = _cache()
     if key not in known:
         tree = ast.parse(content, filename=file)
@@ -97,13 +116,41 @@ def _names(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            hook = _HOOK.fullmatch(node.value)
-            if hook and hook[2] != "py":  # a program named in a message is no import
-                yield hook[1]
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            yield module
+            between = "" if module.endswith(".") else "."
+            yield from (f"{module}{between}{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _name(node.func) in _IMPORTERS:
+            yield from (arg.value for arg in node.args if _is_text(arg))
+        elif _is_text(node) and _HOOK.fullmatch(node.value):
+            module, _, last = node.value.rpartition(".")
+            if last != "py":  # a program named in a message is no import
+                yield module
+
+
+def _name(called: ast.expr) -> str:
+    """What a call names last: f of f(…) and of a.f(…)."""
+    return getattr(called, "id", getattr(called, "attr", ""))
+
+
+def _is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _absolute(name: str, package: str) -> str:
+    """A name as it stands in an import, seen from `package`: without leading dots."""
+    own = name.lstrip(".")
+    if own == name:
+        return name
+    above = package.split(".")[: len(package.split(".")) - (len(name) - len(own) - 1)]
+    return ".".join([*above, *filter(None, [own])])
+
+
+def _with_packages(name: str) -> list[str]:
+    """A module and the packages around it, whose `__init__.py` run first."""
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -121,13 +168,20 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def _file(name: str, scripts: Path) -> Path | None:
-    file = scripts.joinpath(*name.split(".")).with_suffix(".py")
-    return file if file.is_file() else None
+    place = scripts.joinpath(*name.split("."))
+    files = place.with_name(f"{place.name}.py"), place / INIT
+    return next(filter(Path.is_file, files), None)
 
 
 def _neutral(name: str) -> bool:
     parts = name.split(".")
     return parts[0] == "tau2_agent" and bool({".".join(parts[1:n]) for n in (2, 3)} & NEUTRAL)
+
+
+@cache
+def _own() -> bytes:
+    """This file: what it read of another one by older rules does not count."""
+    return Path(__file__).read_bytes()
 
 
 @lru_cache(maxsize=1)

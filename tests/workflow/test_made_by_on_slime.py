@@ -14,6 +14,7 @@ FOLDERS = (
     *("checkpoints/gpu-smoke_sft_telecom", "checkpoints/gpu-smoke_rl_telecom"),
 )
 FILES = ("data/telecom_train_tasks.jsonl", "data/teacher_traces.jsonl", "data/leaks_test.json")
+HOOKS = "--custom-config-path hooks.yaml --custom-rm-path my_hooks.score"
 ENDS = (".json", ".tau2.json")
 SERVED = "user={simulator: llm, serve: {source: mine}}"
 EVALUATIONS = {"evaluate", "evaluate_base", "evaluate_sft"}
@@ -28,6 +29,7 @@ def reruns(tmp_path_factory):
     (project.folder / "mine").mkdir()
     (project.folder / "mine/config.json").write_text("{}")
     (project.folder / "hooks.yaml").write_text("a: 1\n")
+    (project.folder / "scripts/my_hooks.py").write_text("def score(): return 1\n")
     results = [f"results/{s}eval_test{e}" for s in ("base/", "sft/", "") for e in ENDS]
     for name in (*FOLDERS, *FILES, *results):
         path = project.folder / name
@@ -35,7 +37,7 @@ def reruns(tmp_path_factory):
         path.mkdir() if name in FOLDERS else path.write_text("")
     # A cluster's profile, so that no GPU is looked for here.
     words = ("--profile", "slurm", "--config", "preset=gpu-smoke", SERVED)
-    settings = ["slime={extra_args: --custom-config-path hooks.yaml}"]
+    settings = [f"slime={{extra_args: {HOOKS}}}"]
     outcome = project.run("--touch", "--forceall", *words, *settings, "--", TARGET)
     assert outcome.status == 0, outcome.text
 
@@ -46,9 +48,6 @@ def reruns(tmp_path_factory):
 
     jobs.folder = project.folder
     return jobs
-
-
-HOOKS = "--custom-config-path hooks.yaml"
 
 
 @pytest.mark.parametrize(
@@ -68,11 +67,13 @@ def test_arguments_that_change_a_result_rerun_it(reruns, slime, expected) -> Non
     assert reruns(f"slime={{{slime}}}") == expected
 
 
-def test_a_file_of_slime_s_own_settings_that_is_edited(reruns) -> None:
-    path = reruns.folder / "hooks.yaml"
-    path.write_text("a: 2\n")
+@pytest.mark.parametrize("name", ["hooks.yaml", "scripts/my_hooks.py"])
+def test_a_file_that_the_arguments_name_is_edited(reruns, name) -> None:
+    path = reruns.folder / name
+    text = path.read_text()
+    path.write_text(text.replace("1", "2"))
     assert reruns() == TRAININGS
-    path.write_text("a: 1\n")
+    path.write_text(text)
 
 
 def test_a_served_user_that_is_edited_in_place(reruns) -> None:

@@ -12,6 +12,7 @@ from model_configs import config
 import train_grpo_slime
 import train_sft_slime
 from tau2_agent.errors import InputError
+from tau2_agent.source_code import code_digest
 from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.install import SCRIPTS, Install
 from tau2_agent.training.slime.user_arguments import fingerprint_fields
@@ -229,6 +230,9 @@ def test_what_decides_the_weights_and_what_does_not():
     extra += ["--sglang-mem-fraction-static", "0.5"]
     kept = ["--use-tis", "--tis-clip", "2", "--sglang-quantization", "fp8"]
     assert fingerprint_fields(extra) == kept
+    named = [*extra, "--custom-rm-path=tau2_reward_shaping.shaped_reward"]
+    code = f"code {code_digest('tau2_reward_shaping')}"
+    assert fingerprint_fields(named) == [*kept, named[-1], code]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import yaml
 
 from tau2_agent.errors import InputError
 from tau2_agent.inference.server_arguments import deciding
+from tau2_agent.source_code import hook_digest
 
 CUSTOM_CONFIG = "--custom-config-path"
 MACHINE_PREFIXES = (
@@ -46,9 +47,10 @@ def extra_arguments(options: argparse.Namespace) -> list[str]:
 def fingerprint_fields(arguments: list[str]) -> list[str]:
     """Return the extra arguments that may decide what is learnt, for a stage's fingerprint.
 
-    Those about the machine and the records are left out, and of SGLang's those that change no
-    answer (`server_arguments.NEUTRAL`): to lower a memory share after a crash must not begin the
-    training anew.
+    With the code of the hooks that they name, such as `--custom-rm-path my_hooks.score`. Those
+    about the machine and the records are left out, and of SGLang's those that change no answer
+    (`server_arguments.NEUTRAL`): to lower a memory share after a crash must not begin the training
+    anew.
     """
     kept: list[str] = []
     dropping = False
@@ -57,7 +59,8 @@ def fingerprint_fields(arguments: list[str]) -> list[str]:
             dropping = argument.startswith(MACHINE_PREFIXES)
         if not dropping:
             kept.append(argument)
-    return kept
+    code = hook_digest(part for word in kept for part in word.split("=", 1))
+    return [*kept, *([f"code {code}"] if code else [])]
 
 
 def without_custom_config(words: list[str]) -> tuple[list[str], dict[str, Any]]:
