@@ -1,0 +1,265 @@
+"""Each setting reaches the programs of its stages: changed alone, it is an option of theirs.
+
+A key without a stage's option stands in OTHERWISE with where it is tested instead; a new one fails.
+What a program does with its options is in tests/programs/test_options_arrive.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tau2_agent.config import stage_flags
+from tau2_agent.config.backend import Backend
+from tau2_agent.config.fields import choices_of, leaves
+from tau2_agent.config.settings import Settings
+from tau2_agent.config.sweeps import resolve_runs
+
+PRESETS = Path(__file__).resolve().parents[2] / "presets"
+SFT, GRPO = ("train_sft_trl", "train_sft_slime"), ("train_grpo_trl", "train_grpo_slime")
+PLAYS = (*GRPO, "evaluate_tau2", "rejection_sampling")
+# Section, or key -> the programs that have an option for it.
+PROGRAMS: dict[str, tuple[str, ...]] = {
+    "seed": ("base_model", *SFT, *PLAYS),
+    "prompt": ("teacher_traces", "import_traces", *SFT, *PLAYS),
+    "model": ("base_model",),
+    "user": ("teacher_traces", *PLAYS),
+    "traces": ("teacher_traces", "import_traces"),
+    "sft": SFT,
+    "rejection_sampling": ("rejection_sampling",),
+    "grpo": GRPO,
+    "reward": PLAYS,
+    "evaluation": ("evaluate_tau2",),
+    "slime": (*SFT, *GRPO),
+    "slime.tensor_parallel": (*SFT, *GRPO, "evaluate_tau2", "rejection_sampling"),
+    "slime.convert_args": ("convert_checkpoint",),
+    "slime.server_args": ("evaluate_tau2", "rejection_sampling"),
+    "resources": (*SFT, *GRPO),
+    "tracking": (*SFT, *GRPO),
+}
+# Options with another name than their key's.
+NAMES = {
+    "user.simulator": "user",
+    "evaluation.user": "user",
+    "evaluation.phrasing": "user_phrasing",
+    "slime.convert_args": "extra_args",
+    "tracking.tool": "tracking",
+    "tracking.project": "wandb_project",
+    "tracking.offline": "wandb_mode",
+    **{f"reward.weights.{kind}": "weights" for kind in ("action", "communicate", "assertion")},
+}
+FILES = "which files: test_stages.py, tests/workflow"
+OTHERWISE = {
+    **dict.fromkeys(["backend", "preset", "runs"], "which settings: test_resolve, test_sweeps"),
+    **dict.fromkeys(["model.name", "tasks.sft", "tasks.grpo", "tasks.held_out"], FILES),
+    "tasks.rejection_sampling": FILES,
+    **dict.fromkeys(["tasks.in_sample"], "of the leak gate: tests/workflow/test_pipeline.py"),
+    **dict.fromkeys(["evaluation.splits", "evaluation.compare_with"], FILES),
+    **dict.fromkeys(["resources.threads", "resources.container"], "of the job: tests/workflow"),
+    **dict.fromkeys(["resources.memory_gb", "resources.time_limit_hours"], "test_stages.py"),
+    "user.serve": "a server beside the job: test_stages.py",
+    "user.price": "two numbers: test_program_options.py",
+    "traces.price": "two numbers: test_stages.py",
+    "rejection_sampling.lr": "of the second SFT: below",
+    "rejection_sampling.epochs": "of the second SFT: below",
+    "rejection_sampling.steps": "of the second SFT: below",
+    "rejection_sampling.teacher_traces": "which files: below",
+    "rejection_sampling.start_from": FILES,
+}
+# Values that no rule finds, and what a key needs beside it.
+VALUES = {
+    "prompt": "tau2-owners",
+    "model.source": "some/other",
+    "model.revision": "v2",
+    "model.chat_template": "hermes",
+    "user.simulator": "llm",
+    "user.phrasing": "train",
+    "user.model": "openai/other",
+    "user.api_base": "http://127.0.0.1:9/v1",
+    "user.options": {"top_p": 0.5},
+    "traces.model": "openai/other",
+    "traces.api_base": "http://127.0.0.1:9/v1",
+    "traces.options": {"top_p": 0.5},
+    "traces.source": "some/traces",
+    "traces.revision": "v2",
+    "traces.teacher": "llm",
+    "evaluation.user": "llm",
+    "evaluation.phrasing": "train",
+    "slime.extra_args": "--use-tis",
+    "slime.convert_args": "--x 1",
+    "slime.server_args": "--quantization fp8",
+    "tracking.project": "other",
+    "model.hidden_size": 64,
+    "model.heads": 2,
+    "rejection_sampling.min_partial": 0.5,
+    "grpo.micro_batch_size": 4,
+    "grpo.updates_per_rollout": 2,
+    "resources.nodes": 2,
+    **{f"slime.{name}_parallel": 4 for name in ("tensor", "pipeline", "context", "expert")},
+}
+LLM = {"user": {"simulator": "llm"}}
+HUB = {"traces": {"teacher": "hub", "source": "some/traces", "revision": "v1"}}
+TEACHER = {"traces": {"teacher": "llm", "model": "openai/x"}}
+GPUS = {"resources": {"gpus": 8}}
+BESIDE: dict[str, dict[str, Any]] = {
+    "model.source": {"model": {"revision": "v1"}},
+    "model.revision": {"model": {"source": "some/other"}},
+    "model.max_positions": {"model": {"source": "some/other", "revision": "v1"}},
+    **{f"user.{name}": LLM for name in ("model", "api_base", "temperature", "max_tokens")},
+    **{f"user.{name}": LLM for name in ("options", "concurrency", "timeout_s", "retries")},
+    **{f"user.{name}": LLM for name in ("budget_usd", "budget_tokens", "max_failure_share")},
+    **{f"traces.{name}": TEACHER for name in stage_flags.TEACHER.split()},
+    **{f"traces.{name}": TEACHER for name in ("teacher", "attempts", "concurrency")},
+    **{f"traces.{n}": HUB for n in ("source", "revision", "replace_prompt", "max_rejected_share")},
+    "traces.max_length": TEACHER,
+    "sft.epochs": {"sft": {"steps": None}},
+    "sft.steps": {"sft": {"epochs": None}},
+    **{f"slime.{name}_parallel": GPUS for name in ("tensor", "pipeline", "context", "expert")},
+    "resources.nodes": GPUS,
+}
+
+
+# Of one preset's recipe only.
+DEMO = {f"model.{n}" for n in ("layers", "hidden_size", "heads", "vocab_size", "context_length")}
+SLIME = (
+    "slime.",
+    "tracking.",
+    "traces.max_length",
+    "resources.nodes",
+    "evaluation.sglang_port",
+    "sft.steps",
+)
+
+
+def presets(key: str) -> list[str]:
+    if key in DEMO:
+        return ["demo"]
+    return ["qwen3-4b"] if key.startswith(SLIME) else ["demo", "qwen3-4b"]
+
+
+def config_of(preset: str, values: dict[str, Any]) -> dict[str, Any]:
+    backend = "cpu" if preset == "demo" else "slime"
+    layers = [("config.yaml", {"preset": preset, **values})]
+    runs = resolve_runs(layers, PRESETS, lambda *_: Backend(backend, "test"))
+    return runs[""].settings.config
+
+
+def value_at(config: dict[str, Any], key: str) -> Any:
+    for part in key.split("."):
+        config = config[part]
+    return config
+
+
+def with_value(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """`values` with the dotted key set."""
+    first, _, rest = key.partition(".")
+    inner = with_value(values.get(first, {}), rest, value) if rest else value
+    return {**values, first: inner}
+
+
+def another(key: str, field, now: Any) -> Any:
+    """Another value than the one that holds."""
+    if key in VALUES:
+        return VALUES[key]
+    if choices_of(field):
+        return next(choice for choice in choices_of(field) if choice != now)
+    if isinstance(now, bool):
+        return not now
+    if isinstance(now, float):
+        return now / 2 if now else 0.05
+    return (now or 1) + (1 if key.startswith("grpo.samples") else 2)
+
+
+@cache
+def parser_of(program: str) -> argparse.ArgumentParser:
+    """A program's parser, without the duty to name files."""
+
+    def keep(parser: argparse.ArgumentParser, *_: Any) -> None:
+        raise Made(parser)
+
+    class Made(Exception):
+        pass
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(argparse.ArgumentParser, "parse_args", keep)
+        with pytest.raises(Made) as made:
+            importlib.import_module(program).main()
+    parser = made.value.args[0]
+    for action in parser._actions:
+        action.required = False
+    return parser
+
+
+def told(config: dict[str, Any]) -> dict[str, argparse.Namespace]:
+    """Program -> the options that the workflow gives it."""
+    slime = config["backend"] == "slime"
+    both = {
+        "teacher_traces": stage_flags.traces(config, "MODEL"),
+        SFT[slime]: stage_flags.sft(config),
+        GRPO[slime]: stage_flags.grpo(config),
+        "evaluate_tau2": stage_flags.evaluation(config),
+        "rejection_sampling": stage_flags.rejection_sampling(config),
+    }
+    if config["traces"]["teacher"] in ("hub", "file"):
+        both["import_traces"] = both.pop("teacher_traces")
+    words = {program: f"{flags.flags} {flags.untracked}" for program, flags in both.items()}
+    if config["model"]["source"] == "demo" or config["model"]["revision"]:
+        words["base_model"] = stage_flags.base_model(config, "TRACES")
+    if slime:
+        words["convert_checkpoint"] = stage_flags.conversion(config)
+    return {name: parser_of(name).parse_args(shlex.split(text)) for name, text in words.items()}
+
+
+def wanted(key: str, config: dict[str, Any]) -> Any:
+    """The value that an option must have."""
+    if key.startswith("reward.weights."):
+        weights = config["reward"]["weights"]
+        return tuple(weights[kind] for kind in ("action", "communicate", "assertion"))
+    if key == "tracking.offline":
+        return "offline" if value_at(config, key) else "online"
+    return value_at(config, key)
+
+
+KEYS = dict(leaves(Settings))
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in OTHERWISE])
+def test_a_setting_is_an_option_of_its_stages(key) -> None:
+    programs = PROGRAMS.get(key) or PROGRAMS[key.split(".")[0]]
+    name = NAMES.get(key, key.rpartition(".")[2])
+    if key.startswith("user.") and key != "user.simulator":
+        name = f"user_{name}"
+    if key.startswith("traces.") and name in stage_flags.TEACHER.split():
+        name = f"teacher_{name}"
+    arrived = []
+    for preset in presets(key):
+        now = value_at(config_of(preset, {}), key)
+        changed = config_of(
+            preset, with_value(BESIDE.get(key, {}), key, another(key, KEYS[key], now))
+        )
+        assert value_at(changed, key) != now
+        for program, options in told(changed).items():
+            if key == "seed" and program == "base_model" and options.source != "demo":
+                continue  # weights that were downloaded are not drawn
+            if program in programs and hasattr(options, name):
+                assert getattr(options, name) == wanted(key, changed), (preset, program)
+                arrived.append(program)
+    assert arrived
+
+
+def test_exemptions_are_keys() -> None:
+    assert set(OTHERWISE) | set(VALUES) | set(BESIDE) <= set(KEYS)
+
+
+def test_the_second_sft_has_its_own_length_and_rate() -> None:
+    own = {"rejection_sampling": {"samples_per_task": 2, "lr": 7e-6, "steps": 9}}
+    options = parser_of("train_sft_slime").parse_args(
+        shlex.split(stage_flags.rejection_sft(config_of("qwen3-4b", own)).flags)
+    )
+    assert (options.lr, options.steps) == (7e-6, 9)
