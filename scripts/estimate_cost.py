@@ -129,8 +129,9 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
         for job in user("rejection_sampling", "rejection sampling", episodes, episodes):
             yield job, split
     if run.owns("rl"):
-        episodes = grpo["rollouts"] * grpo["prompts_per_rollout"] * grpo["samples_per_prompt"]
-        for job in user("grpo", "grpo", episodes, episodes):
+        low, most = groups_of(config)
+        group = grpo["rollouts"] * grpo["samples_per_prompt"]
+        for job in user("grpo", "grpo", low * group, most * group):
             yield job, config["tasks"]["grpo"]
     for stage in [*compared(run), "rl"]:
         if stage != "rl" and not run.owns(f"{stage} results"):
@@ -142,6 +143,14 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
             episodes = count * evaluation["trials"]
             for job in user("evaluation", f"evaluate {stage} {split}", episodes, episodes):
                 yield job, split
+
+
+def groups_of(config: Mapping[str, Any]) -> tuple[int, int]:
+    """The groups that a rollout of GRPO plays at least, and at most with those resampled."""
+    grpo = config["grpo"]
+    ahead = grpo["over_sampling_groups"] if config["backend"] == "slime" else 0
+    more = grpo["max_resampled_groups"] if grpo["dynamic_sampling"] else 0
+    return grpo["prompts_per_rollout"] + ahead, grpo["prompts_per_rollout"] + more
 
 
 def estimate(job: Job, split: str, folder: Path) -> Estimate:

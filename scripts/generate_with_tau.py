@@ -1,8 +1,6 @@
-"""slime's hooks for tau2 telecom: play an episode, keep a group, record a rollout.
+"""slime's hook that plays an episode of tau2 telecom.
 
-    --custom-generate-function-path     generate_with_tau.generate
-    --dynamic-sampling-filter-path      generate_with_tau.keep_group
-    --custom-rollout-log-function-path  generate_with_tau.log_rollout
+    --custom-generate-function-path generate_with_tau.generate
 
 An episode is the one of everything else here (`tau2_agent.rollout.model_rollout`), with slime's
 router as policy: token ids in, token ids and log probs out, nothing is ever tokenised twice.
@@ -11,25 +9,24 @@ arguments.
 
 No episode can end a rollout: time-outs, failures of the server or of the user simulator, and
 mistakes of this program become aborted samples without loss or reward. What ends it, and the job:
-a server that answers nothing at all (in `keep_group`, with the last failure as the reason), and a
-user simulator that no episode can be played with any more: no key, budget spent, too many failures.
+a user simulator that no episode can be played with any more: no key, budget spent, too many
+failures. Which episodes a rollout has, and what is recorded of them, is decided elsewhere
+(tau2_agent/training/slime/grpo_rollout.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tau2_agent.benchmark.tasks import get_task
-from tau2_agent.records.counters import LOOPS, count, loops, wasted_turns
-from tau2_agent.records.samples import Sample, Samples
+from tau2_agent.records.counters import count, loops, wasted_turns
+from tau2_agent.records.samples import Sample
 from tau2_agent.reward.scoring import Score, score
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import Limits
@@ -43,6 +40,7 @@ from tau2_agent.rollout.trajectory import (
     Trajectory,
 )
 from tau2_agent.training import objective
+from tau2_agent.training.slime.records import EPISODES
 from tau2_agent.training.slime.router import (
     ANSWERS,
     Router,
@@ -63,11 +61,6 @@ USER_WINDOW = 200  # the last episodes, of which too many may not fail for the u
 _policies: dict[tuple[int, str], Router] = {}
 _codecs: dict[int, ChatCodec] = {}
 _users: dict[str, Users] = {}
-_episodes: dict[int, Sample] = {}  # by the sample's index: those of the current rollout
-_samples: dict[str, Samples] = {}
-_flat = objective.FlatRollouts()
-_dropped = 0  # groups dropped in the current rollout
-_silent = 0  # groups in a row without a single finished episode
 
 
 async def generate(
@@ -95,15 +88,14 @@ async def generate(
         if trajectory.end in INFRASTRUCTURE_ENDS or not sum(trajectory.tokens.loss_mask):
             return give_up(args, sample, trajectory.end, trajectory.detail, trajectory.failure)
         result = finish(args, sample, trajectory, task, routed_experts(answers))
-        _episodes[sample.index] = Sample(task, trajectory, result, sample.reward["shaped"])
+        if not evaluation:
+            EPISODES[sample.index] = Sample(task, trajectory, result, sample.reward["shaped"])
         for meta in answers:
             sample.prefix_cache_info.add(meta)
         sample.response = codec.tokenizer.decode(
             trajectory.tokens.ids[trajectory.tokens.prompt_length :]
         )
-    except JobStop as stop:
-        # slime's own traceback hides the reason; the job's log is read for this line
-        logger.error("tau2 stops: %s", stop)
+    except JobStop:
         raise
     except Exception as error:
         logger.exception("an episode failed; its sample is aborted")
@@ -200,104 +192,6 @@ def give_up(args: Any, sample: Any, end: EndReason, detail: str, failure: str = 
     told = {"end": end.value, "detail": detail[:500], "failure": failure}
     sample.metadata = {**(sample.metadata or {}), **told}
     return sample
-
-
-def keep_group(args: Any, samples: list[Any], **_: Any) -> Any:
-    """Drop a group that teaches nothing: all finished episodes got the same shaped reward.
-
-    At most `tau2_max_dropped_groups` a rollout are dropped; then groups are taken as they come, so
-    that a policy which solves nothing, or everything, cannot keep a rollout going forever. Raises
-    RuntimeError when many groups in a row finished no episode.
-    """
-    from slime.rollout.filter_hub.base_types import DynamicFilterOutput
-
-    global _dropped, _silent
-    finished = [s.get_reward_value(args) for s in samples if s.status.value != "aborted"]
-    _silent = 0 if finished else _silent + 1
-    if _silent >= int(option(args, "tau2_max_silent_groups", 16)):
-        last = samples[0].metadata
-        raise RuntimeError(
-            f"{_silent} groups in a row finished no episode; the last one ended with "
-            f"{last.get('end')}: {last.get('detail')}"
-        )
-    if objective.has_spread(finished):
-        return DynamicFilterOutput(keep=True)
-    if _dropped >= int(option(args, "tau2_max_dropped_groups", 16)):
-        return DynamicFilterOutput(keep=True)
-    _dropped += 1
-    return DynamicFilterOutput(keep=False, reason="equal" if finished else "aborted")
-
-
-def log_rollout(
-    rollout_id: int, args: Any, samples: list[Any], rollout_extra_metrics: Any, rollout_time: float
-) -> bool:
-    """Write a line an episode and a summary of the rollout. False: slime logs its own too.
-
-    Raises JobStop when rollouts in a row train nothing.
-    """
-    global _dropped
-    dropped, _dropped = _dropped, 0
-    rows = [{"rollout": rollout_id, **episode_row(sample)} for sample in samples]
-    path = option(args, "tau2_rollouts_path", None)
-    if path:
-        with open(Path(path), "a", encoding="utf-8") as stream:
-            stream.writelines(json.dumps(row) + "\n" for row in rows)
-    _keep(args, rollout_id, samples)
-    finished = [row for row in rows if row["status"] != "aborted"]
-    summary: dict[str, Any] = {"episodes": len(rows), "aborted": len(rows) - len(finished)}
-    for key in ("reward", "partial", "shaped", "agent_turns", "tokens", *LOOPS):
-        values = [row[key] for row in finished if row[key] is not None]
-        summary[key] = sum(values) / len(values) if values else None
-    ends = Counter(row["end"] for row in rows)
-    failures = Counter(row["failure"] for row in rows if row["failure"])
-    summary |= {"dropped_groups": dropped, "seconds": round(rollout_time, 2), "ends": dict(ends)}
-    summary["failures_of_the_user"] = dict(failures)
-    groups: dict[Any, list[float]] = {}
-    for row in finished:
-        groups.setdefault(row["group"], []).append(row["shaped"])
-    solved = bool(finished) and all((row["reward"] or 0) >= objective.SOLVED for row in finished)
-    if flat := _flat.rollout(list(groups.values()), solved):
-        summary["note"] = flat
-    logger.info("tau2 %s: %s", rollout_id, summary)
-    try:
-        _flat.check()
-    except JobStop as stop:
-        logger.error("tau2 stops: %s", stop)
-        raise
-    return False
-
-
-def _keep(args: Any, rollout_id: int, samples: list[Any]) -> None:
-    """Keep the conversations of some of a rollout's episodes, and forget the others."""
-    path = option(args, "tau2_transcripts_path", None)
-    if path:
-        if path not in _samples:
-            count = int(option(args, "tau2_keep_episodes", 8))
-            _samples[path] = Samples(Path(path), count, rollout_state(args).tokenizer)
-        _samples[path].keep(rollout_id, [_episodes.get(sample.index) for sample in samples])
-    _episodes.clear()
-
-
-def episode_row(sample: Any) -> dict[str, Any]:
-    """What is worth keeping of a sample, without its tokens."""
-    metadata, reward = sample.metadata or {}, sample.reward or {}
-    return {
-        "task_id": metadata.get("task_id"),
-        "group": sample.group_index,
-        "status": sample.status.value,
-        "end": metadata.get("end"),
-        "detail": metadata.get("detail"),
-        "failure": metadata.get("failure") or None,
-        "reward": reward.get("reward"),
-        "partial": reward.get("partial"),
-        "shaped": reward.get("shaped"),
-        "agent_turns": metadata.get("agent_turns"),
-        "steps": metadata.get("steps"),
-        **{name: metadata.get(name) for name in LOOPS},
-        "seconds": metadata.get("seconds"),
-        "tokens": len(sample.tokens),
-        "trained_tokens": sum(sample.loss_mask or []),
-    }
 
 
 def spans(record: TokenRecord) -> Iterator[tuple[bool, list[int], list[float]]]:

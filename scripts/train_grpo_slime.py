@@ -2,8 +2,8 @@
 
 It begins with the SFT stage's weights, a fresh optimizer and rollout 0, or resumes its own run; the
 job's log is read, and anything else than the one that was meant ends the job at once. Training and
-sampling take turns on the same GPUs. Episodes, rewards and the group filter are the hooks in
-generate_with_tau.py and tau2_reward_shaping.py.
+sampling take turns on the same GPUs. Episodes, groups and rewards are the hooks in
+generate_with_tau.py, tau2_agent/training/slime/grpo_rollout.py and tau2_reward_shaping.py.
 
 More `--rollouts` resume a finished training whose learning rate is constant; one that decays ends
 with its rollouts, so another number of them is another training.
@@ -41,16 +41,17 @@ from tau2_agent.training.slime.ray_nodes import require_allocation
 from tau2_agent.training.slime.trainer import Training, last_rollout
 from tau2_agent.training.slime.user_arguments import (
     extra_arguments,
+    refuse_replaced,
     refuse_top_p,
     without_custom_config,
 )
+from tau2_agent.training.task_order import require_enough
 from tau2_agent.training.trained_for import TrainedFor, write_record
 from tau2_agent.users import registry as users
 
 ROLLOUTS = "rollouts.jsonl"
 USER_CALLS = "user_calls.jsonl"
 EPISODE_TIMEOUT_S = 900.0
-MAX_DROPPED_GROUPS = 16  # a round; then any group is taken
 
 
 def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -68,8 +69,11 @@ def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "tau2_repeat_limit": options.repeat_limit,
         "tau2_repeat_penalty": options.repeat_penalty,
         "tau2_episode_timeout_s": EPISODE_TIMEOUT_S,
-        "tau2_max_dropped_groups": MAX_DROPPED_GROUPS,
-        "tau2_max_silent_groups": 2 * options.prompts_per_rollout,
+        "tau2_tasks_path": str(options.tasks.resolve()),
+        "tau2_resampled_groups": options.max_resampled_groups * options.dynamic_sampling,
+        "tau2_over_sampling_groups": options.over_sampling_groups,
+        "tau2_group_order": options.group_order,
+        "tau2_curriculum": options.curriculum,
         "tau2_rollouts_path": str(folder / ROLLOUTS),
         "tau2_transcripts_path": str(folder / TRANSCRIPTS),
         "tau2_keep_episodes": options.keep_episodes,
@@ -91,11 +95,9 @@ def slime_arguments(
             folder=folder,
             save_every=options.save_rollouts,
         ),
-        # the data
-        *("--prompt-data", str(options.tasks.resolve())),
-        *("--input-key", "index"),
-        *("--metadata-key", "metadata"),
-        "--rollout-shuffle",
+        # which tasks and groups a rollout has
+        *("--rollout-function-path", "tau2_agent.training.slime.grpo_rollout.generate_rollout"),
+        "--disable-rollout-global-dataset",
         *("--rollout-seed", str(options.seed)),
         *("--seed", str(options.seed)),
         # a rollout: its batch is one optimizer step unless --updates-per-rollout says more
@@ -109,8 +111,7 @@ def slime_arguments(
         # our hooks
         *("--custom-config-path", str(hooks)),
         *("--custom-generate-function-path", "generate_with_tau.generate"),
-        *("--custom-rollout-log-function-path", "generate_with_tau.log_rollout"),
-        *("--reward-key", "shaped"),  # the filter and the logs read it before the post-process
+        *("--reward-key", "shaped"),  # the logs read it before the post-process
         *objective.slime_arguments(options),
         # sampling on the same GPUs
         "--colocate",
@@ -133,8 +134,6 @@ def slime_arguments(
     if is_moe(config):
         # else the trained probabilities would be those of other experts than were sampled with
         arguments.append("--use-rollout-routing-replay")
-    if options.dynamic_sampling:
-        arguments += ["--dynamic-sampling-filter-path", "generate_with_tau.keep_group"]
     extra, _ = without_custom_config(extra_arguments(options))
     return [*arguments, *slime_command.tracking_arguments(options, "grpo"), *extra]
 
@@ -150,7 +149,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument_group("rollouts"),
         "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.temperature"
         " grpo.response_length grpo.max_new_tokens grpo.context_length grpo.max_steps"
-        " grpo.repeat_limit grpo.dynamic_sampling",
+        " grpo.repeat_limit grpo.dynamic_sampling grpo.max_resampled_groups"
+        " grpo.over_sampling_groups grpo.group_order grpo.curriculum",
         "slime",
     )
     reward = parser.add_argument_group("reward")
@@ -186,12 +186,17 @@ def check(options: argparse.Namespace, tasks: int) -> None:
             f"{episodes // options.updates_per_rollout} episodes an update cannot be shared by "
             f"{replicas} replicas (--gpus × --nodes / parallel sizes); change one of them"
         )
-    refuse_top_p(*without_custom_config(extra_arguments(options)))
-    if tasks < options.prompts_per_rollout:
+    resampled = options.max_resampled_groups * options.dynamic_sampling
+    if options.over_sampling_groups > resampled:
         raise InputError(
-            f"{options.tasks} has {tasks} tasks, --prompts-per-rollout is "
-            f"{options.prompts_per_rollout}; lower it"
+            f"--over-sampling-groups {options.over_sampling_groups} is more than the {resampled} "
+            "groups that may be played beside a rollout's own (--max-resampled-groups with "
+            "--dynamic-sampling); lower it"
         )
+    words, custom_config = without_custom_config(extra_arguments(options))
+    refuse_top_p(words, custom_config)
+    refuse_replaced(words)
+    require_enough(tasks, options.prompts_per_rollout)
     if not options.ray_address:
         require_allocation(options.nodes)
     require_weights(options.sft)
@@ -219,9 +224,6 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
         slime_arguments(options, config=read_config(options.model), folder=folder, hooks=hooks),
         weights=options.sft.resolve(),
         rollouts=options.rollouts,
-        prompts=len(tasks),
-        per_rollout=options.prompts_per_rollout,
-        samples=options.samples_per_prompt,
         updates_per_rollout=options.updates_per_rollout,
         done=done,
         engines=not options.ray_address,  # of another Ray they may be elsewhere
@@ -249,6 +251,7 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
         "max_new_tokens context_length max_steps repeat_limit repeat_penalty dynamic_sampling "
+        "max_resampled_groups over_sampling_groups group_order curriculum "
         "alpha weights scale_by_group_std lr lr_schedule weight_decay adam_beta2 "
         "updates_per_rollout loss_weighting clip_low clip_high kl_coef"
     )

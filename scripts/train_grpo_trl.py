@@ -63,7 +63,6 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
-    from tau2_agent.training.task_order import task_order
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
     from tau2_agent.training.trl_rollouts import ROLLOUTS, USER_CALLS, Rollouts, batch_size
 
@@ -92,14 +91,11 @@ def train(args, stage: Stage) -> None:
             f"grpo.micro_batch_size {args.micro_batch_size} does not divide prompts_per_rollout x "
             f"samples_per_prompt = {batch}"
         )
-    order = task_order(
-        task_ids, rollouts=args.rollouts, prompts=args.prompts_per_rollout, seed=args.seed
-    )
     config = GRPOConfig(
         output_dir=str(stage.folder),
         max_steps=args.rollouts,
         num_generations=args.samples_per_prompt,
-        shuffle_dataset=False,  # task_order has shuffled
+        shuffle_dataset=False,
         per_device_train_batch_size=args.micro_batch_size,
         gradient_accumulation_steps=batch // args.micro_batch_size,  # one optimizer step a rollout
         max_completion_length=args.context_length,
@@ -123,13 +119,16 @@ def train(args, stage: Stage) -> None:
         seed=args.seed,
     )
     progress = Progress(f"grpo {args.output}", args.rollouts, step, "rollouts", says=False)
-    rollouts = Rollouts(args, ChatCodec(tokenizer), stage.folder, progress)
+    rollouts = Rollouts(args, ChatCodec(tokenizer), stage.folder, progress, task_ids)
     trainer = ObjectiveTrainer(
         model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
         args=config,
         processing_class=tokenizer,
         reward_funcs=[shaped, official, partial],
-        train_dataset=Dataset.from_list([{"prompt": task_id} for task_id in order]),
+        # Places in the batch: `Rollouts` chooses the task of each.
+        train_dataset=Dataset.from_dict(
+            {"prompt": [f"group {number}" for number in range(args.prompts_per_rollout)]}
+        ),
         rollout_func=rollouts,
     )
     origin = f"resumed its own run at rollout {step}" if checkpoint else f"from {args.model}"
@@ -171,7 +170,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument_group("rollouts"),
         "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.micro_batch_size"
         " grpo.temperature grpo.context_length grpo.max_new_tokens grpo.max_steps"
-        " grpo.repeat_limit",
+        " grpo.repeat_limit grpo.dynamic_sampling grpo.max_resampled_groups grpo.curriculum",
         "cpu",
     )
     reward = parser.add_argument_group("reward")

@@ -216,6 +216,14 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
             ["sft.batch_size = 6", "4 replicas", "make it a multiple of 4"],
         ),
         (
+            {"preset": "qwen3-4b", "grpo": {"over_sampling_groups": 9}},
+            ["grpo.over_sampling_groups 9", "of the 8 groups", "raise the second"],
+        ),
+        (
+            {"preset": "qwen3-4b", "grpo": {"over_sampling_groups": 1, "dynamic_sampling": False}},
+            ["grpo.over_sampling_groups 1", "of the 0 groups"],
+        ),
+        (
             {"preset": "qwen3-4b", "grpo": {"updates_per_rollout": 5}},
             ["grpo.updates_per_rollout 5 does not divide", "32"],
         ),

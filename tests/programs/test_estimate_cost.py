@@ -102,6 +102,24 @@ def test_every_stage_with_a_language_model_counts_its_episodes(run) -> None:
     assert len(rows) == 7
 
 
+@pytest.mark.parametrize(
+    ("backend", "more", "groups"),
+    [
+        ("cpu", "dynamic_sampling: false", (4, 4)),
+        ("cpu", "dynamic_sampling: true, max_resampled_groups: 6", (4, 10)),
+        ("slime", "dynamic_sampling: true, max_resampled_groups: 6", (4, 10)),
+        ("slime", "max_resampled_groups: 6, over_sampling_groups: 2", (6, 10)),
+        ("slime", "dynamic_sampling: false, max_resampled_groups: 6", (4, 4)),
+    ],
+)
+def test_groups_that_are_resampled_are_counted(run, backend, more, groups) -> None:
+    grpo = f"grpo={{rollouts: 5, prompts_per_rollout: 4, samples_per_prompt: 2, {more}}}"
+    preset = "demo" if backend == "cpu" else "qwen3-4b"
+    user = "user={simulator: llm, model: openai/stand-in, " + PRICE + "}"
+    rows = by_stage(run(f"preset={preset}", user, grpo))
+    assert rows["grpo", "user"]["episodes"] == [5 * 2 * number for number in groups]
+
+
 def test_a_price_makes_dollars_and_none_makes_none(run, capsys) -> None:
     estimate = run(f"user={{simulator: llm, model: {MODEL}, {PRICE}}}")
     for row in estimate["stages"]:

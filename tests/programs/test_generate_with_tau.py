@@ -23,8 +23,9 @@ from tau2_agent.records.transcripts import read_transcripts
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import STOP, Limits
 from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Turn
-from tau2_agent.training.slime import router
-from tau2_agent.training.slime.log import JobLog, Start
+from tau2_agent.training.groups import Group
+from tau2_agent.training.slime import records, router
+from tau2_agent.training.slime.grpo_rollout import as_episode
 from tau2_agent.users.registry import Users, to_settings
 from tau2_reward_shaping import tau2_reward_post_process
 
@@ -64,9 +65,9 @@ def hooks(slime, tokenizer, monkeypatch):
     monkeypatch.setattr(slime.GenerateState, "tokenizer", tokenizer)
     monkeypatch.setattr(slime.GenerateState, "aborted", False)
     monkeypatch.setattr(router, "PATIENCE_S", 0.0)
-    fresh = {"_policies": {}, "_codecs": {}, "_users": {}, "_dropped": 0, "_silent": 0}
-    for name, value in fresh.items():
-        monkeypatch.setattr(generate_with_tau, name, value)
+    for name in ("_policies", "_codecs", "_users"):
+        monkeypatch.setattr(generate_with_tau, name, {})
+    records.EPISODES.clear()
     return generate_with_tau
 
 
@@ -159,8 +160,7 @@ def test_an_episode_becomes_a_sample(hooks, slime, codec):
 LOOK = '<tool_call>\n{"name": "get_details_by_id", "arguments": {"id": "L1002"}}\n</tool_call>'
 
 
-def test_a_loop_ends_the_episode_and_costs_what_is_set(hooks, slime, codec, tmp_path):
-    path = tmp_path / "rollouts.jsonl"
+def test_a_loop_ends_the_episode_and_costs_what_is_set(hooks, slime, codec):
     told = {"tau2_repeat_limit": 3, "tau2_repeat_penalty": 0.02}
     with FakeSGLang([talk(codec, LOOK)]) as fake:
         sample = play(hooks, fake, new_sample(slime), **told)
@@ -176,8 +176,7 @@ def test_a_loop_ends_the_episode_and_costs_what_is_set(hooks, slime, codec, tmp_
     raw, _ = tau2_reward_post_process(arguments(**told), [sample, free])
     assert raw[0] == pytest.approx(shaped)
     assert free.metadata["end"] == "context_length" and free.reward["penalty"] == 0.0
-    hooks.log_rollout(0, arguments(tau2_rollouts_path=str(path)), [sample, free], None, 1.0)
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows = [records.episode_row(one) for one in (sample, free)]
     names = ("repeated_calls", "repeated_turns", "longest_loop", "cut_turns")
     assert [rows[0][name] for name in names] == [2, 2, 3, 0]
     assert rows[1]["longest_loop"] >= 4
@@ -401,38 +400,6 @@ def given_up(hooks, slime, number=0):
     return hooks.give_up(arguments(), new_sample(slime, number), EndReason.POLICY_ERROR, "no route")
 
 
-def test_the_filter_keeps_what_teaches(hooks, slime):
-    args = arguments()
-    spread = [finished(slime, 0.1), finished(slime, 0.2)]
-    equal = [finished(slime, 0.3), finished(slime, 0.3)]
-    assert hooks.keep_group(args, spread).keep
-    dropped = hooks.keep_group(args, equal)
-    assert not dropped.keep and dropped.reason == "equal"
-    # an aborted sample is not a reward of 0
-    assert not hooks.keep_group(args, [*equal, given_up(hooks, slime)]).keep
-    assert hooks.keep_group(args, [*spread, given_up(hooks, slime)]).keep
-
-
-def test_a_policy_that_solves_nothing_cannot_keep_a_rollout_going(hooks, slime):
-    args = arguments(tau2_max_dropped_groups=3)
-    equal = [finished(slime, 0.0), finished(slime, 0.0)]
-    assert [hooks.keep_group(args, equal).keep for _ in range(5)] == [False] * 3 + [True] * 2
-    hooks.log_rollout(0, args, equal, {}, 1.0)  # the next rollout counts anew
-    assert not hooks.keep_group(args, equal).keep
-
-
-def test_a_dead_server_ends_the_rollout_with_its_reason(hooks, slime):
-    args = arguments(tau2_max_silent_groups=3)
-    dead = [given_up(hooks, slime), given_up(hooks, slime)]
-    hooks.keep_group(args, dead)
-    hooks.keep_group(args, dead)
-    hooks.keep_group(args, [finished(slime, 0.0), finished(slime, 1.0)])  # it lives: counts anew
-    hooks.keep_group(args, dead)
-    hooks.keep_group(args, dead)
-    with pytest.raises(RuntimeError, match=r"3 groups in a row .* policy_error: no route"):
-        hooks.keep_group(args, dead)
-
-
 def test_aborted_samples_pass_through_the_reward_hook(hooks, slime):
     samples = [finished(slime, 0.5), finished(slime, 1.0), given_up(hooks, slime)]
     samples[0].reward["reward"], samples[1].reward["reward"] = 0.0, 1.0
@@ -443,24 +410,10 @@ def test_aborted_samples_pass_through_the_reward_hook(hooks, slime):
     assert given_up(hooks, slime).get_reward_value(arguments()) == 0.0
 
 
-def test_a_rollout_is_recorded(hooks, slime, codec, tmp_path, caplog):
-    with FakeSGLang([talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
-        sample = play(hooks, fake, new_sample(slime))
-    path = tmp_path / "rollouts.jsonl"
-    args = arguments(tau2_rollouts_path=str(path))
-    with caplog.at_level("INFO"):
-        assert hooks.log_rollout(3, args, [sample, given_up(hooks, slime)], None, 2.5) is False
-    first, second = map(json.loads, path.read_text().splitlines())
-    assert first["rollout"] == 3 and first["end"] == "user_stop" and first["trained_tokens"] > 0
-    assert second["status"] == "aborted" and second["detail"] == "no route"
-    log = JobLog(Start("/sft"))
-    log.feed(f"x - {caplog.messages[-1]}")
-    assert log.last["tau2"]["aborted"] == 1 and log.last["tau2"]["episodes"] == 2
-
-
-def test_the_first_conversations_of_a_rollout_are_kept(hooks, slime, codec, tmp_path):
+def test_an_episode_is_held_for_the_records_of_its_rollout(hooks, slime, codec, tmp_path):
     path = tmp_path / "transcripts.jsonl.gz"
     told = {"tau2_transcripts_path": str(path), "tau2_keep_episodes": 3}
+    told["tau2_rollouts_path"] = str(tmp_path / "rollouts.jsonl")
     samples = []
     for index in range(4):
         with FakeSGLang([talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
@@ -469,7 +422,8 @@ def test_the_first_conversations_of_a_rollout_are_kept(hooks, slime, codec, tmp_
             samples.append(play(hooks, fake, sample, **told))
     samples[1] = given_up(hooks, slime)
     samples[1].index = 77
-    hooks.log_rollout(5, arguments(**told), samples, None, 1.0)
+    group = Group(0, "task", [as_episode(sample) for sample in samples])
+    records.record(arguments(**told), 5, [group], {}, 1.0)
     kept = read_transcripts(path)
     assert [(one.rollout, one.sample) for one in kept] == [(5, 0), (5, 2)]
     for one, sample in zip(kept, [samples[0], samples[2]], strict=True):
@@ -477,7 +431,21 @@ def test_the_first_conversations_of_a_rollout_are_kept(hooks, slime, codec, tmp_
         assert one.tokens.ids == sample.tokens[one.tokens.prompt_length :]
         assert one.tokens.mask == sample.loss_mask
         assert one.messages[2].tool_calls[0]["name"] == "transfer_to_human_agents"
-    assert hooks._episodes == {}  # nothing is held for the next rollout
+    assert records.EPISODES == {}  # nothing is held for the next rollout
+    first, second, *_ = map(json.loads, (tmp_path / "rollouts.jsonl").read_text().splitlines())
+    assert first["rollout"] == 5 and first["end"] == "user_stop" and first["trained_tokens"] > 0
+    assert second["status"] == "aborted" and second["detail"] == "no route"
+
+
+def test_an_episode_of_an_evaluation_is_not(hooks, slime, codec):
+    with FakeSGLang([talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+
+        async def run():
+            args = arguments(fake)
+            return await hooks.generate(args, new_sample(slime), dict(PARAMETERS), evaluation=True)
+
+        assert asyncio.run(run()).status is slime.Sample.Status.COMPLETED
+    assert records.EPISODES == {}
 
 
 def test_spans_cut_where_the_mask_changes(hooks):
@@ -509,7 +477,7 @@ def test_a_failing_language_model_as_user_is_tried_twice_then_untrained(hooks, s
     assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
     assert sample.loss_mask == [0]
     assert (sample.metadata["end"], sample.metadata["failure"]) == ("user_error", "rate_limited")
-    assert hooks.episode_row(sample)["failure"] == "rate_limited"
+    assert records.episode_row(sample)["failure"] == "rate_limited"
     assert len(api.requests) == 4
 
 
@@ -521,17 +489,13 @@ def test_a_second_attempt_that_works_is_trained(hooks, slime, codec):
     assert sample.metadata["end"] == "user_stop" and sum(sample.loss_mask) > 0
 
 
-def test_no_key_ends_the_rollout_and_the_log_says_why(hooks, slime, codec, caplog):
+def test_no_key_ends_the_rollout(hooks, slime, codec):
     with (
         FakeSGLang([talk(codec, "Hi.")]) as fake,
         FakeOpenAI(behaviours=[401]) as api,
         pytest.raises(JobStop, match="OPENAI_API_KEY"),
     ):
         play(hooks, fake, new_sample(slime), **simulators(api))
-    log = JobLog(Start("/sft"))
-    for record in caplog.records:
-        log.feed(record.getMessage())
-    assert "OPENAI_API_KEY" in log.stop
 
 
 def test_too_many_failures_of_the_user_end_the_rollout(hooks, slime, codec):

@@ -10,11 +10,12 @@ from replays import Plays
 import generate_with_tau
 import train_grpo_slime
 import train_grpo_trl
-from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.benchmark.tasks import load_tasks, split_ids
 from tau2_agent.records.progress import Progress
 from tau2_agent.rollout.episode import run_episode
 from tau2_agent.rollout.trajectory import EndReason, TokenRecord, Turn
 from tau2_agent.training import trl_rollouts
+from tau2_agent.training.groups import Episode, Group
 
 PROGRAMS = {
     "cpu": (train_grpo_trl, ["--model", "m", "--tasks", "t", "--output", "o"]),
@@ -72,7 +73,7 @@ def rollouts(tmp_path, *flags) -> trl_rollouts.Rollouts:
     program, files = PROGRAMS["cpu"]
     args = program.parse([*files, *flags])
     codec = SimpleNamespace(tokenizer=None, stop_id=0)
-    return trl_rollouts.Rollouts(args, codec, tmp_path, Progress("x", 1))
+    return trl_rollouts.Rollouts(args, codec, tmp_path, Progress("x", 1), split_ids("train"))
 
 
 def test_what_is_done_about_loops_reaches_trl(tmp_path, monkeypatch) -> None:
@@ -89,13 +90,44 @@ def test_what_is_done_about_loops_reaches_trl(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(trl_rollouts, "play", play)
     made = rollouts(tmp_path, *LOOPS)
-    row = asyncio.run(made._play(task.id, "0/0", None))
+    episode = asyncio.run(made._play(task.id, "0/0", None))
+    row = episode.made
     assert (row["end"], row["reward"]) == (EndReason.REPEAT_LIMIT, 0.0)
     assert row["shaped"] == pytest.approx(0.5 * row["partial"] - (3 + 1) * 0.03)
     assert (row["repeated_turns"], row["longest_loop"], row["cut_turns"]) == (3, 4, 1)
-    free = asyncio.run(rollouts(tmp_path)._play(task.id, "0/0", None))
+    free = asyncio.run(rollouts(tmp_path)._play(task.id, "0/0", None)).made
     assert free["end"] != EndReason.REPEAT_LIMIT
     assert free["shaped"] == free["reward"] + 0.5 * free["partial"]
-    made._record([row, row], 0, 1.0)
+    made._record([Group(0, task.id, [episode, episode])], 0, 1.0)
     lines = (tmp_path / "rollouts.jsonl").read_text().splitlines()
     assert len(lines) == 2 and '"longest_loop": 4' in lines[0]
+
+
+def test_trl_plays_the_tasks_that_its_rows_speak_for(tmp_path, monkeypatch) -> None:
+    """Groups without a spread are replaced, the rest is recorded, and decides the next tasks."""
+    solved: list[float] = []
+
+    async def play(self, task_id, name, policy):
+        reward = solved[int(name.split("/")[1]) % len(solved)]
+        made = {"task_id": task_id, "end": "user_stop", "reward": reward, "partial": 0.0}
+        made |= {"shaped": reward, "tokens": TokenRecord(), "sample": None}
+        return Episode(made, reward, reward, 10, 2)
+
+    monkeypatch.setattr(trl_rollouts.Rollouts, "_play", play)
+    flags = ["--samples-per-prompt", "2", "--prompts-per-rollout", "4", "--keep-episodes", "0"]
+    flags += ["--curriculum", "success_rate", "--max-resampled-groups", "3"]
+    drawn = []
+    for rewards, dynamic in (
+        ([0.0, 1.0], "--dynamic-sampling"),
+        ([1.0], "--dynamic-sampling"),
+        ([1.0], "--no-dynamic-sampling"),
+    ):
+        solved[:] = rewards
+        (tmp_path / "rollouts.jsonl").unlink(missing_ok=True)
+        made = rollouts(tmp_path, *flags, dynamic)
+        for step in range(2):
+            groups = asyncio.run(made._play_groups(None, step))
+            made._record(groups, step, 1.0)
+        drawn.append([group.task_id for group in groups])
+    assert [len(tasks) for tasks in drawn] == [4, 7, 4]
+    assert drawn[0] != drawn[2]

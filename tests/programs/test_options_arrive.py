@@ -128,11 +128,17 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "tasks": refused("other_tasks"),
         "output": at("stage"),
         "prompt": at("episode.prompt"),
-        "seed": lambda seen, value: ((seen.config.seed, seen.users.seed), (value, value)),
+        "seed": lambda seen, value: (
+            (seen.config.seed, seen.users.seed, seen.rollouts.choice.seed),
+            (value, value, value),
+        ),
         "rollouts": at("config.max_steps"),
         "prompts_per_rollout": lambda seen, value: (
-            seen.config.per_device_train_batch_size * seen.config.gradient_accumulation_steps,
-            value * seen.options.samples_per_prompt,
+            (
+                seen.config.per_device_train_batch_size * seen.config.gradient_accumulation_steps,
+                seen.rollouts.plan.groups,
+            ),
+            (value * seen.options.samples_per_prompt, value),
         ),
         "samples_per_prompt": at("config.num_generations"),
         "micro_batch_size": at("config.per_device_train_batch_size"),
@@ -148,6 +154,9 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "max_steps": at("episode.limits.max_steps"),
         "repeat_limit": at("episode.limits.repeat_limit"),
         "repeat_penalty": at("rollouts.args.repeat_penalty"),
+        "dynamic_sampling": lambda seen, value: (seen.rollouts.plan.resampled > 0, value),
+        "max_resampled_groups": at("rollouts.plan.resampled"),
+        "curriculum": at("rollouts.choice.curriculum"),
         # training/test_trl_rollouts.py and test_objective.py show what the function does with these
         "alpha": at("rollouts.args.alpha"),
         "weights": at("rollouts.weights"),
@@ -201,7 +210,11 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "max_steps": at("episode.limits.max_steps"),
         "repeat_limit": at("episode.limits.repeat_limit"),
         "repeat_penalty": at("hooks.tau2_repeat_penalty"),
-        "dynamic_sampling": switch("--dynamic-sampling-filter-path"),
+        "dynamic_sampling": lambda seen, value: (seen.hooks.tau2_resampled_groups > 0, value),
+        "max_resampled_groups": at("hooks.tau2_resampled_groups"),
+        "over_sampling_groups": at("hooks.tau2_over_sampling_groups"),
+        "group_order": at("hooks.tau2_group_order"),
+        "curriculum": at("hooks.tau2_curriculum"),
         "alpha": at("hooks.tau2_alpha"),
         "weights": lambda seen, value: (
             seen.hooks.tau2_partial_weights,
@@ -292,6 +305,7 @@ BESIDE = {
             "wandb_mode": ["--tracking", "wandb"],
         }.items()
     },
+    ("train_grpo_trl", "max_resampled_groups"): ["--dynamic-sampling"],
     ("train_grpo_trl", "samples_per_prompt"): ["--micro-batch-size", "1"],
     ("train_grpo_trl", "prompts_per_rollout"): ["--micro-batch-size", "1"],
     ("train_grpo_trl", "micro_batch_size"): ["--samples-per-prompt", "9"],

@@ -198,21 +198,28 @@ def test_grpo_starts_from_the_sft_weights(made, tmp_path):
 
 
 def test_grpo_killed_continues_its_own_run(made, tmp_path):
-    flags = grpo_flags(made, tmp_path / "rl", "--rollouts", 5)
+    """On more tasks than SFT had, in an order that follows from what was played."""
+    run("tau2_mock.py", "--local_dir", tmp_path, "--split", "extra_train")
+    chosen = ["--tasks", tmp_path / "telecom_extra_train_tasks.jsonl"]
+    chosen += ["--curriculum", "success_rate", "--dynamic-sampling", "--max-resampled-groups", 1]
+    flags = grpo_flags(made, tmp_path / "rl", *chosen, "--rollouts", 5)
     status, _ = interrupt(signal.SIGKILL, r"^rollout 3:", "train_grpo_trl.py", *flags)
     assert status == -signal.SIGKILL and not (tmp_path / "rl").exists()
     text = run("train_grpo_trl.py", *flags)
     assert "resumed its own run at rollout 2" in text
     assert steps(tmp_path / "rl") == [1, 2, 3, 4, 5]
     rows = [json.loads(r) for r in (tmp_path / "rl/rollouts.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in rows] == [s for s in range(5) for _ in range(4)]
+    trained = [row for row in rows if not row.get("dropped")]
+    assert [row["step"] for row in trained] == [s for s in range(5) for _ in range(4)]
+    dropped = [row["dropped"] for row in rows if row.get("dropped")]
+    assert set(dropped) <= {"all_failed", "all_solved", "equal"} and dropped
 
     (tmp_path / "rl").unlink()  # more rollouts continue the finished run
-    text = run("train_grpo_trl.py", *grpo_flags(made, tmp_path / "rl", "--rollouts", 6))
+    text = run("train_grpo_trl.py", *grpo_flags(made, tmp_path / "rl", *chosen, "--rollouts", 6))
     assert "resumed its own run at rollout 5" in text
 
     # What was interrupted is what would have been without: the same tasks, the same weights.
-    run("train_grpo_trl.py", *grpo_flags(made, tmp_path / "whole", "--rollouts", 6))
+    run("train_grpo_trl.py", *grpo_flags(made, tmp_path / "whole", *chosen, "--rollouts", 6))
     files = [tmp_path / name / "rollouts.jsonl" for name in ("rl", "whole")]
     again, whole = ([json.loads(r)["task_id"] for r in f.read_text().splitlines()] for f in files)
     assert again == whole

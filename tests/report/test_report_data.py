@@ -227,9 +227,9 @@ def test_curves_of_the_cpu_backend(trained):
     assert rl["Reward"]["tau2's reward"] == [0, 0.25, 0.5, 0.75]
     assert rl["Reward"]["partial"] == [0.5] * 4
     assert rl["Groups without a spread"]["share"] == [1, 0, 0, 0]
-    assert rl["Length"]["tokens"] == [700] * 4 and len(rl["Loss"]["loss"]) == 5
+    assert rl["Length"]["trained"] == [700] * 4 and len(rl["Loss"]["loss"]) == 5
     assert rl["Repeated and cut turns"] == {"repeated": [3] * 4, "cut": [0] * 4}
-    assert "KL" not in rl and "Validation" not in rl
+    assert not {"KL", "Validation", "Dropped groups"} & rl.keys()
     assert drawn(Training.read("plain", "sft", trained["sft"])).keys() == {
         *("Loss", "Gradient norm", "Learning rate")
     }
@@ -242,7 +242,6 @@ def test_curves_of_the_slime_backend(tmp_path):
             "kind": "tau2",
             "rollout": 0,
             "time": 2.0,
-            "dropped_groups": 3,
             "reward": 0.5,
             "seconds": 9.0,
         },
@@ -251,9 +250,37 @@ def test_curves_of_the_slime_backend(tmp_path):
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows), "utf-8")
     found = drawn(Training.read("plain", "rl", tmp_path))
-    assert found["Dropped groups"]["groups"] == [3] and found["Sampling"]["seconds"] == [9.0]
+    assert found["Sampling"]["seconds"] == [9.0]
     assert found["Validation"]["reward"] == [0.25]
     assert found["KL"]["KL"] == [0.1] and found["Loss"]["loss"] == [0.5]
+
+
+def test_dropped_groups_are_counted_and_no_part_of_the_means(tmp_path):
+    groups = [
+        ("all_solved", 1.0, 100),
+        ("all_failed", 0.0, 100),
+        ("surplus", 1.0, 500),
+        ("not_finished", 0.0, 2),
+        (None, 0.5, 300),
+    ]
+    rows = [
+        {
+            **{"rollout": 0, "group": number, "dropped": why, "task_id": "t", "end": "user_stop"},
+            **{"reward": reward, "partial": 0.0, "shaped": reward, "tokens": tokens},
+            "status": "aborted" if why == "not_finished" else "completed",
+        }
+        for number, (why, reward, tokens) in enumerate(groups)
+        for _ in range(2)
+    ]
+    rows.append(rows[-1] | {"status": "aborted", "shaped": 0.0, "tokens": 2})  # one that was lost
+    (tmp_path / "rollouts.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows), "utf-8")
+    training = Training.read("plain", "rl", tmp_path)
+    found = drawn(training)
+    counts = {"all solved": [1], "all failed": [1], "other": [2]}
+    assert found["Dropped groups"] == counts
+    assert found["Shaped reward"]["shaped"] == [0.5]
+    assert found["Length"] == {"trained": [300], "played": [250]}
+    assert [row["count"] for row in ends(training)] == [3]
 
 
 def test_ends_of_rollouts_count_every_episode(trained):

@@ -18,6 +18,7 @@ from tau2_agent.training import trl_rollouts
 
 FILES = ["--model", "m", "--tasks", "t", "--output", "o", "--prompt", "short"]
 ENOUGH = ["--samples-per-prompt", "4", "--seed", "17", "--max-new-tokens", "100"]
+ENOUGH += ["--prompts-per-rollout", "2", "--no-dynamic-sampling"]
 TRANSFER = (
     '<tool_call>\n{"name": "transfer_to_human_agents", "arguments": {"summary": "s"}}\n</tool_call>'
 )
@@ -75,8 +76,10 @@ def played(tokenizer, tmp_path_factory):
         patch.setattr(trl_rollouts, "EPISODE_TIMEOUT_S", TIMEOUT_S)
         patch.setattr(trl_rollouts, "LocalPolicy", policy)
         folder = tmp_path_factory.mktemp("rollout")
-        rollouts = trl_rollouts.Rollouts(args, codec, folder, Progress("x", 1))
-        got = rollouts([solved.id] * 4 + [load_tasks("train")[0].id] * 4, trainer)
+        tasks = [solved.id, load_tasks("train")[0].id]
+        rollouts = trl_rollouts.Rollouts(args, codec, folder, Progress("x", 1), tasks)
+        patch.setattr(rollouts.choice, "first", lambda rollout, before: tasks)
+        got = rollouts([], trainer)
     assert modes == ["eval", "train"]
     rows = [json.loads(line) for line in rollouts.path.read_text().splitlines()]
     return SimpleNamespace(got=got, policy=policy, rollouts=rollouts, rows=rows, model=model)

@@ -30,7 +30,11 @@ def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _demo_model(config)
     else:
         yield from _pinned_model(config["model"])
-    yield from _cpu_backend(config) if config["backend"] == "cpu" else _parallelism(config)
+    if config["backend"] == "cpu":
+        yield from _cpu_backend(config)
+    else:
+        yield from _over_sampling(config["grpo"])
+        yield from _parallelism(config)
 
 
 def _length_of_training(config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -177,6 +181,18 @@ def _cpu_backend(config: Mapping[str, Any]) -> Iterator[Fault]:
             "grpo.micro_batch_size",
             f"grpo.micro_batch_size {grpo['micro_batch_size']} does not divide "
             f"grpo.prompts_per_rollout × samples_per_prompt = {episodes}; take a divisor of it",
+        )
+
+
+def _over_sampling(grpo: Mapping[str, Any]) -> Iterator[Fault]:
+    most = grpo["max_resampled_groups"] if grpo["dynamic_sampling"] else 0
+    if grpo["over_sampling_groups"] > most:
+        yield Fault(
+            "grpo.over_sampling_groups",
+            f"grpo.over_sampling_groups {grpo['over_sampling_groups']} begin ahead of need, of the "
+            f"{most} groups that dynamic sampling may play beside a round's own "
+            "(grpo.max_resampled_groups; 0 without grpo.dynamic_sampling); lower the first or "
+            "raise the second",
         )
 
 

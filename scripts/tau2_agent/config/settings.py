@@ -168,7 +168,21 @@ class GRPO(Section):
     micro_batch_size: Count = Field(8, description="episodes a backward pass (cpu)")
     updates_per_rollout: Count = Field(1, description="optimizer steps a round (slime)")
     dynamic_sampling: Flag = Field(
-        True, description="sample on in place of groups with one and the same reward (slime)"
+        True, description="play other tasks in place of groups whose rewards are all the same"
+    )
+    max_resampled_groups: WholeAtLeast0 = Field(
+        8, description="groups a round that are played for it, at most; then any group is taken"
+    )
+    over_sampling_groups: WholeAtLeast0 = Field(
+        0, description="of these, how many begin with the round, needed or not (slime)"
+    )
+    group_order: Literal["drawn", "finished"] = Field(
+        "drawn",
+        description="drawn | finished: which groups are taken if there are more than needed; as"
+        " they finish, short episodes win (slime)",
+    )
+    curriculum: Literal["none", "success_rate"] = Field(
+        "none", description="none | success_rate: tasks that are solved now and then come first"
     )
     response_length: Count = Field(
         4096, description="tokens of an episode after its first prompt; then it ends (slime)"

@@ -115,14 +115,26 @@ OF_ROLLOUTS = (
     Panel("Reward", "mean over episodes", {"tau2's reward": ["reward"], "partial": ["partial"]}),
     Panel("Shaped reward", "reward + alpha × partial", {"shaped": ["shaped"]}),
     Panel("Validation", "held-out tasks", {"reward": ["validation_reward", "eval_reward"]}),
-    Panel("Length", "tokens an episode", {"tokens": ["tokens"]}),
+    Panel(
+        "Length",
+        "tokens an episode; of those trained on, and with those of dropped groups",
+        {"trained": ["tokens"], "played": ["tokens_played"]},
+    ),
     Panel("Agent turns", "an episode", {"turns": ["agent_turns", "turns"]}),
     Panel(
         "Repeated and cut turns",
         "an episode; loops, and turns cut at the limit of tokens",
         {"repeated": ["repeated_turns"], "cut": ["cut_turns"]},
     ),
-    Panel("Dropped groups", "all episodes with the same reward", {"groups": ["dropped_groups"]}),
+    Panel(
+        "Dropped groups",
+        "played and not trained on: all episodes solved the task, none did, or another reason",
+        {
+            "all solved": ["dropped_all_solved"],
+            "all failed": ["dropped_all_failed"],
+            "other": ["dropped_other"],
+        },
+    ),
     Panel("Groups without a spread", "share; they teach nothing", {"share": ["without_spread"]}),
     Panel("Sampling", "seconds a rollout", {"seconds": ["seconds"]}),
 )
@@ -147,10 +159,11 @@ def panels(trainings: Sequence[Training]) -> list[tuple[Panel, str, list[dict[st
 
 
 def ends(training: Training) -> list[dict[str, Any]]:
-    """Where a training's episodes ended: rows of `charts.areas`; empty without rollouts."""
+    """Where the episodes that were trained on ended: rows of `charts.areas`."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     for row in training.rollouts:
-        counts[_rollout(row)][row.get("end") or "unknown"] += 1
+        if not row.get("dropped"):
+            counts[_rollout(row)][row.get("end") or "unknown"] += 1
     return [
         {"step": step, "kind": kind.replace("_", " "), "count": counts[step][kind]}
         for step in sorted(counts)
@@ -185,13 +198,17 @@ def _by_rollout(training: Training) -> dict[int, Row]:
         episodes[_rollout(row)].append(row)
     found: dict[int, dict[str, Any]] = {}
     for rollout, rows in episodes.items():
-        scored = [row for row in rows if row.get("shaped") is not None]
+        played = [row for row in rows if row.get("shaped") is not None and _finished(row)]
+        scored = [row for row in played if not row.get("dropped")]
         found[rollout] = {
             name: fmean(values)
             for name in MEANS
             if (values := [row[name] for row in scored if row.get(name) is not None])
         }
         found[rollout]["without_spread"] = _without_spread(scored)
+        if len(scored) < len(played):
+            found[rollout]["tokens_played"] = fmean(row["tokens"] for row in played)
+        found[rollout] |= _dropped(rows)
     for row in training.metrics:
         kind, rollout = row.get("kind"), _rollout(row)
         if kind in ("tau2", "rollout", "eval") and isinstance(rollout, int):
@@ -199,6 +216,19 @@ def _by_rollout(training: Training) -> dict[int, Row]:
             said = {f"{prefix}{name}": value for name, value in row.items() if _is_number(value)}
             found.setdefault(rollout, {}).update(said | found.get(rollout, {}))
     return dict(sorted(found.items()))
+
+
+def _finished(row: Row) -> bool:
+    """Whether an episode was finished; those that slime aborted have rewards of 0."""
+    return row.get("status") != "aborted"
+
+
+def _dropped(rows: Iterable[Row]) -> dict[str, int]:
+    """How many groups were not trained on, by reason."""
+    groups = {row.get("group"): row["dropped"] for row in rows if row.get("dropped")}
+    named = ("all_solved", "all_failed")
+    counts = Counter(why if why in named else "other" for why in groups.values())
+    return {f"dropped_{why}": counts[why] for why in (*named, "other")}
 
 
 def _without_spread(rows: Iterable[Row]) -> float | None:
@@ -224,6 +254,5 @@ def _is_number(value: Any) -> bool:
 
 def _flat_zero(panel: Panel, rows: Sequence[Row]) -> bool:
     """A quantity that a log names and the recipe does not use, such as KL with weight 0."""
-    return panel.title in ("KL", "Clipped tokens", "Sampler and trainer") and not any(
-        row["value"] for row in rows
-    )
+    unused = ("KL", "Clipped tokens", "Sampler and trainer", "Dropped groups")
+    return panel.title in unused and not any(row["value"] for row in rows)

@@ -13,18 +13,23 @@ import torch
 from tau2_agent.errors import InputError
 
 
+def require_enough(tasks: int, prompts: int) -> None:
+    """Raise InputError for fewer tasks than a rollout's prompts."""
+    if prompts > tasks:
+        raise InputError(
+            f"grpo.prompts_per_rollout {prompts} is more than the {tasks} tasks that there are to "
+            "draw from; lower it, or name a larger split in tasks.grpo"
+        )
+
+
 def task_order(task_ids: Sequence[str], *, rollouts: int, prompts: int, seed: int) -> list[str]:
     """The tasks of all rollouts, `prompts` for each, one after another.
 
     Passes through the tasks in random order, as TRL's `RepeatSampler` draws them: what is left of a
     pass and fills no rollout is not played in it. More rollouts add to the end. Raises InputError
-    for fewer tasks than prompts.
+    as `require_enough` does.
     """
-    if prompts > len(task_ids):
-        raise InputError(
-            f"grpo.prompts_per_rollout {prompts} is more than the {len(task_ids)} tasks that there "
-            "are to draw from; lower it, or name a larger split in tasks.grpo"
-        )
+    require_enough(len(task_ids), prompts)
     generator = torch.Generator().manual_seed(seed)
     order: list[str] = []
     while len(order) < rollouts * prompts:

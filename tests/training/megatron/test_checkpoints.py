@@ -156,10 +156,10 @@ def test_the_data_position_is_where_slime_would_stand(tmp_path):
         for _ in range(last + 1):
             source.take(batch)
         folder = tmp_path / str(case)
-        options = {"prompts": prompts, "per_rollout": batch, "samples_per_prompt": 4}
+        options = {"prompts": prompts, "per_rollout": batch}
         assert store.restore_data_position(folder, last, **options)
         assert not store.restore_data_position(folder, last, **options)  # never overwritten
         path = folder / "rollout" / f"global_dataset_state_dict_{last}.pt"
         state = torch.load(path)
         assert (state["sample_offset"], state["epoch_id"]) == (source.offset, source.epoch)
-        assert state["sample_index"] == 4 * state["sample_group_index"] == 4 * batch * (last + 1)
+        assert state["sample_index"] == state["sample_group_index"] == batch * (last + 1)

@@ -251,6 +251,13 @@ def test_what_decides_the_weights_and_what_does_not():
         ),
         (train_grpo_slime, GRPO_FILES, ["--prompts-per-rollout", "100"], "74 tasks"),
         (train_grpo_slime, GRPO_FILES, ["--nodes", "2"], "--ray-address"),
+        (train_grpo_slime, GRPO_FILES, ["--over-sampling-groups", "9"], "more than the 8 groups"),
+        (
+            train_grpo_slime,
+            GRPO_FILES,
+            ["--extra-args=--over-sampling-batch-size 16"],
+            "set grpo.over_sampling_groups",
+        ),
     ],
 )
 def test_numbers_that_do_not_fit_are_found_before_slime_starts(program, files, extra, said):

@@ -87,7 +87,6 @@ def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1, engi
             rollouts=rollouts,
             prompts=74,
             per_rollout=8,
-            samples=4,
             updates_per_rollout=steps,
             done=done,
             engines=engines,
@@ -223,7 +222,7 @@ def test_a_kill_before_the_data_position_was_saved(tmp_path, model, weights, mon
     stage = train(tmp_path, model, weights)
     assert "computed anew" in capsys.readouterr().out
     state = torch.load(stage.folder / "rollout" / "global_dataset_state_dict_1.pt")
-    assert state["sample_offset"] == 16 and state["sample_index"] == 64
+    assert state["sample_offset"] == 16 and state["sample_index"] == 16
 
 
 def test_steps_are_counted_by_rollout(tmp_path, model, weights):

@@ -26,7 +26,6 @@ pytestmark = pytest.mark.skipif(
 HOOKS = {
     "CUSTOM_GENERATE_FUNCTION_PATH": "generate_with_tau.generate",
     "CUSTOM_REWARD_POST_PROCESS_PATH": "tau2_reward_shaping.tau2_reward_post_process",
-    "DYNAMIC_SAMPLING_FILTER_PATH": "generate_with_tau.keep_group",
 }
 
 

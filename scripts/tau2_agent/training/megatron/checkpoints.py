@@ -163,13 +163,11 @@ def lift_export(folder: Path, iteration: int) -> None:
     shutil.rmtree(folder / "hf", ignore_errors=True)
 
 
-def restore_data_position(
-    folder: Path, iteration: int, *, prompts: int, per_rollout: int, samples_per_prompt: int
-) -> bool:
+def restore_data_position(folder: Path, iteration: int, *, prompts: int, per_rollout: int) -> bool:
     """Write the data source's position after `iteration` if a kill prevented slime from it.
 
-    prompts: lines of the data file. per_rollout: prompts a rollout. Exact when no group was
-    dropped; otherwise some prompts come once more. Returns whether it had to be written.
+    prompts: lines of the data file. per_rollout: how many a rollout takes, a sample each. Returns
+    whether it had to be written.
     """
     path = folder / "rollout" / f"global_dataset_state_dict_{iteration}.pt"
     if path.exists():
@@ -183,7 +181,7 @@ def restore_data_position(
         "sample_offset": taken - epoch * prompts,
         "epoch_id": epoch,
         "sample_group_index": taken,
-        "sample_index": taken * samples_per_prompt,
+        "sample_index": taken,
         "metadata": {},
     }
     path.parent.mkdir(parents=True, exist_ok=True)

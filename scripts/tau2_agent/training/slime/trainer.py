@@ -52,9 +52,9 @@ class Training:
     """One stage's job: its command, where it begins, and how many rollouts it has in all.
 
     command: slime's arguments, without the program. weights: the folder that a first start takes
-    its weights from. prompts, per_rollout, samples: lines of the data file, prompts a rollout,
-    samples a prompt; they tell where the data source stood after a kill. done: the last rollout
-    that the stage's folder holds, from `last_rollout`. engines: the job starts SGLang's.
+    its weights from. prompts, per_rollout: lines of the data file and how many a rollout takes;
+    they tell where slime's data source stood after a kill; None if it is not used. done: the last
+    rollout that the stage's folder holds, from `last_rollout`. engines: the job starts SGLang's.
     """
 
     install: Install
@@ -62,9 +62,8 @@ class Training:
     command: list[str]
     weights: Path
     rollouts: int
-    prompts: int
-    per_rollout: int
-    samples: int = 1
+    prompts: int | None = None
+    per_rollout: int = 1
     updates_per_rollout: int = 1
     done: int | None = None
     engines: bool = False
@@ -95,13 +94,9 @@ class Training:
 
     def _train(self, stage: Stage, folder: Path, done: int | None, python: str) -> None:
         start = Start(str(self.weights)) if done is None else Start(str(folder), done)
-        if done is not None:
+        if done is not None and self.prompts is not None:
             restored = store.restore_data_position(
-                folder,
-                done,
-                prompts=self.prompts,
-                per_rollout=self.per_rollout,
-                samples_per_prompt=self.samples,
+                folder, done, prompts=self.prompts, per_rollout=self.per_rollout
             )
             if restored:
                 print(f"the data position after rollout {done} was lost by a kill; computed anew")

@@ -38,6 +38,15 @@ MACHINE_PREFIXES = (
     "--use-wandb",
 )
 
+# What GRPO's rollout function does in slime's place, and the setting for it here.
+REPLACED = {
+    "--dynamic-sampling-filter-path": "grpo.dynamic_sampling",
+    "--over-sampling-batch-size": "grpo.over_sampling_groups",
+    "--prompt-data": "tasks.grpo",
+    "--data-source-path": "grpo.curriculum",
+    "--partial-rollout": "grpo.over_sampling_groups: 0",
+}
+
 
 def extra_arguments(options: argparse.Namespace) -> list[str]:
     """The user's own arguments, split as a shell would."""
@@ -98,6 +107,19 @@ def without_custom_config(words: list[str]) -> tuple[list[str], dict[str, Any]]:
         if ours := [key for key in values if str(key).startswith("tau2_")]:
             raise InputError(f"{CUSTOM_CONFIG} {path}: {ours[0]} is set by this program's options")
     return kept, values
+
+
+def refuse_replaced(words: list[str]) -> None:
+    """Raise InputError for a flag that only slime's own rollout function reads."""
+    flags = [word.partition("=")[0] for word in words]
+    if "--rollout-function-path" in flags:
+        return
+    for flag in flags:
+        if flag in REPLACED:
+            raise InputError(
+                f"{flag} is of slime's own rollout function, which is not used here; set "
+                f"{REPLACED[flag]} instead"
+            )
 
 
 def refuse_top_p(words: list[str], config: Mapping[str, Any]) -> None:

@@ -1,0 +1,149 @@
+"""Which tasks a rollout plays: in between first, none forgotten, the same after a restart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from tau2_agent.benchmark.tasks import faults, split_ids
+from tau2_agent.errors import InputError
+from tau2_agent.training.task_choice import EXPLORE, Played, TaskChoice, played
+from tau2_agent.training.task_order import task_order
+
+TRAIN, EXTRA = split_ids("train"), split_ids("extra_train")
+
+
+def choice(tasks=TRAIN, *, prompts=8, seed=0, curriculum="success_rate") -> TaskChoice:
+    return TaskChoice(tasks, prompts=prompts, seed=seed, curriculum=curriculum)
+
+
+def simulate(tasks, success, rollouts, **more) -> list[list[str]]:
+    """The tasks of each rollout, where the episodes of a task are solved as `success` says."""
+    chooses, before, drawn = choice(tasks, **more), [], []
+    for rollout in range(rollouts):
+        tasks_now = chooses.first(rollout, before)
+        drawn.append(tasks_now)
+        for task in tasks_now:
+            solved = round(4 * success(task))
+            before += [Played(rollout, task, float(number < solved)) for number in range(4)]
+    return drawn
+
+
+def test_without_a_curriculum_it_is_the_order_of_all_tasks() -> None:
+    order = task_order(TRAIN, rollouts=20, prompts=8, seed=3)
+    plain = choice(seed=3, curriculum="none")
+    before = [Played(0, TRAIN[0], 1.0)]
+    assert [t for rollout in range(20) for t in plain.first(rollout, before)] == order
+
+
+def test_tasks_in_between_come_first() -> None:
+    def success(task: str) -> float:
+        return [0.0, 0.5, 1.0][TRAIN.index(task) % 3]
+
+    late = [task for tasks in simulate(TRAIN, success, 60)[30:] for task in tasks]
+    share = Counter(success(task) for task in late)
+    assert share[0.5] > 0.6 * len(late)  # a third, were they drawn evenly
+    assert min(share[0.0], share[1.0]) > 0
+
+
+def test_no_task_is_forgotten() -> None:
+    """One place of EXPLORE goes to the task that has waited longest, however sure its outcome."""
+    for waiting in TRAIN[:12]:
+        before = [Played(0, waiting, 1.0)] * 50
+        before += [
+            Played(1, task, reward) for task in TRAIN if task != waiting for reward in (0, 1)
+        ]
+        assert waiting in choice(prompts=EXPLORE).first(2, before)
+        twice = [choice(prompts=EXPLORE // 2).first(rollout, before) for rollout in (2, 3)]
+        assert waiting in twice[0] + twice[1]
+
+
+def test_it_rests_on_nothing_but_seed_number_and_rows() -> None:
+    before = [Played(r, EXTRA[r * 8 + i], float(i % 2)) for r in range(9) for i in range(8)]
+    again = choice(EXTRA).first(9, before)
+    used = choice(EXTRA)
+    for rollout in range(9):
+        used.first(rollout, before[: 8 * rollout])
+    assert used.first(9, before) == again
+    assert choice(EXTRA, seed=1).first(9, before) != again
+    assert choice(EXTRA).first(0, []) != choice(EXTRA).first(1, [])
+    assert choice(EXTRA).first(9, before[:-8]) != again
+
+
+@pytest.mark.parametrize("curriculum", ["none", "success_rate"])
+def test_fewer_tasks_than_a_rollout_needs_are_refused(curriculum) -> None:
+    with pytest.raises(InputError, match=r"prompts_per_rollout 4 .* 3 tasks .* lower it"):
+        choice(TRAIN[:3], prompts=4, curriculum=curriculum)
+
+
+@pytest.mark.parametrize("curriculum", ["none", "success_rate"])
+def test_a_rollout_has_a_task_once(curriculum) -> None:
+    tasks = choice(prompts=70, curriculum=curriculum).first(4, [])
+    assert len(set(tasks)) == 70
+
+
+def test_a_fault_combination_not_played_yet_is_judged_by_its_faults() -> None:
+    """Tasks with a fault that always defeats the policy count as harder, before they are played."""
+    fault = Counter(f for task in EXTRA for f in faults(task)[1]).most_common(1)[0][0]
+    shown = EXTRA[:400]
+    before = [Played(0, task, float(fault not in faults(task)[1])) for task in shown for _ in "ab"]
+    rates = dict(zip(EXTRA, choice(EXTRA).success_rates(1, before).mean, strict=True))
+    unseen = EXTRA[400:]
+    hard = [rates[task] for task in unseen if fault in faults(task)[1]]
+    easy = [rates[task] for task in unseen if fault not in faults(task)[1]]
+    assert sum(hard) / len(hard) < sum(easy) / len(easy) - 0.2
+
+
+def test_a_persona_is_the_same_fault_combination() -> None:
+    pair = [f"[mms_issue]airplane_mode_on|bad_vpn[PERSONA:{name}]" for name in ("Easy", "Hard")]
+    tasks = [*pair, "[service_issue]lock_sim_card_pin|contract_end_suspension[PERSONA:None]"]
+    rates = choice(tasks, prompts=1).success_rates(1, [Played(0, tasks[0], 1.0)] * 4).mean
+    assert rates[0] == rates[1] > rates[2]
+
+
+def test_old_episodes_fade() -> None:
+    chooses = choice()
+    once = [Played(0, TRAIN[0], 0.0)] * 4
+    rates = [chooses.success_rates(rollout, once).mean[0] for rollout in (1, 10, 40, 400)]
+    assert rates == sorted(rates) and rates[0] < 0.3 and rates[-1] == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("curriculum", ["none", "success_rate"])
+@pytest.mark.parametrize("why", ["all_solved", "all_failed"])
+def test_what_replaces_a_dropped_group_is_harder_or_easier(curriculum, why) -> None:
+    chooses = choice(curriculum=curriculum)
+    before = [Played(0, task, (n % 5) / 4) for n, task in enumerate(TRAIN) for _ in range(4)]
+    rates = dict(zip(TRAIN, chooses.success_rates(1, before).mean, strict=True))
+    middle = sorted(TRAIN, key=rates.__getitem__)[len(TRAIN) // 2]
+    for number in range(8, 40):
+        task = chooses.another(1, number, before, [middle], middle, why)
+        if why == "all_solved":
+            assert rates[task] < rates[middle]
+        else:
+            assert rates[task] > rates[middle]
+
+
+def test_where_nothing_is_harder_another_task_is_played_all_the_same() -> None:
+    chooses = choice()
+    before = [Played(0, task, 1.0) for task in TRAIN]
+    hardest = TRAIN[chooses.success_rates(1, before).mean.argmin()]
+    task = chooses.another(1, 8, before, [hardest], hardest, "all_solved")
+    assert task != hardest
+
+
+def test_a_task_is_taken_again_only_when_none_is_left() -> None:
+    chooses = choice(TRAIN[:3], prompts=3)
+    assert chooses.another(0, 3, [], TRAIN[:2]) == TRAIN[2]
+    assert chooses.another(0, 3, [], TRAIN[:3]) in TRAIN[:3]
+
+
+def test_rows_of_both_backends_are_read() -> None:
+    rows = [
+        {"step": 0, "task_id": "a", "reward": 1.0},
+        {"step": 0, "task_id": "b", "reward": None},  # could not be scored
+        {"rollout": 0, "task_id": "c", "reward": 0.0, "status": "completed", "dropped": "surplus"},
+        {"rollout": 0, "task_id": "d", "reward": 0.0, "status": "aborted"},
+        {"rollout": 1, "task_id": "e", "reward": 1.0, "status": "completed"},
+    ]
+    assert played(rows, 1) == [Played(0, "a", 1.0), Played(0, "c", 0.0)]
