@@ -77,6 +77,7 @@ else:
         invocation.check_version(snakemake_version)
         if STARTED.main:
             check_command_line(sys.argv[1:])
+        made_by.tau2_data()  # a folder that is not there must not cost a file
         RUNS = resolve_runs(STARTED.layers(), ROOT / "presets", choose_backend)
     except PipelineError as error:
         raise WorkflowError(f"the configuration has mistakes:\n{error}") from None

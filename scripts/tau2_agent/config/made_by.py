@@ -9,15 +9,15 @@ some, as short texts.
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.benchmark.data_files import data_sha256
+from tau2_agent.benchmark.data_files import DATA_VARIABLE, TaskDataError, data_sha256
 from tau2_agent.config.user_options import simulator_of
-from tau2_agent.errors import PipelineError
 from tau2_agent.files import content_hash
 from tau2_agent.inference.server_arguments import deciding
 from tau2_agent.source_code import code_digest
@@ -39,10 +39,15 @@ def code(program: str) -> str:
 
 
 def tau2_data() -> str:
-    """tau2's tasks, policy and databases. "none" where no tau2 is installed."""
+    """tau2's tasks, policy and databases. "none" where no tau2 is installed.
+
+    Raises TaskDataError for a TAU2_DATA_DIR that is no such folder.
+    """
     try:
         return data_sha256()[:SHORT]
-    except PipelineError:
+    except TaskDataError:
+        if os.environ.get(DATA_VARIABLE):
+            raise
         return "none"  # the first program says so
 
 
