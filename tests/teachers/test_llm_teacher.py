@@ -267,7 +267,9 @@ def test_several_attempts_the_first_good_one_is_kept(tmp_path) -> None:
     with FakeOpenAI(FailsFirst(2)) as server:
         teacher_traces.main(arguments(tmp_path, server, *one_at_a_time, count=2))
     assert len(traces(tmp_path)) == 2
-    made = [(r["trial"], r["reward"]) for r in read_jsonl(tmp_path / "traces.attempts.jsonl")]
+    rows = list(read_jsonl(tmp_path / "traces.attempts.jsonl"))
+    assert all(row["code"] and row["scored_by"] for row in rows)  # what made them
+    made = [(row["trial"], row["reward"]) for row in rows]
     assert sorted(made) in ([(0, 0), (0, 1), (1, 1)], [(0, 0), (0, 0), (1, 1), (1, 1)])
 
 

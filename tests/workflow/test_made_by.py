@@ -153,13 +153,6 @@ def test_tau2_s_data_decides(tiny_project, tmp_path, monkeypatch) -> None:
     assert reruns(tiny_project)[0] == EVERYTHING | {"tasks"}
 
 
-def test_data_that_is_not_there_costs_no_file(tiny_project, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("TAU2_DATA_DIR", str(tmp_path / "misspelt"))
-    outcome = tiny_project.dry_run("--configfile", "tiny.yaml")
-    assert outcome.status != 0 and "Traceback" not in outcome.text
-    assert f"TAU2_DATA_DIR={tmp_path}/misspelt: no {tmp_path}/misspelt/" in outcome.text
-
-
 def test_a_model_s_folder_that_is_edited_in_place(tiny_copy) -> None:
     shutil.copytree(tiny_copy.folder / "models/demo", tiny_copy.folder / "mine")
     source = ("--config", "model={name: mine, source: mine}")

@@ -34,6 +34,14 @@ def test_another_working_directory_is_refused(project, tmp_path) -> None:
     assert wanted in outcome.text and "without --directory" in outcome.text
 
 
+def test_data_that_is_not_there_costs_no_file(project, tmp_path, monkeypatch) -> None:
+    """Snakemake would delete what a failing job was to write anew."""
+    monkeypatch.setenv("TAU2_DATA_DIR", str(tmp_path / "misspelt"))
+    outcome = project.dry_run()
+    assert outcome.status != 0 and "Traceback" not in outcome.text
+    assert f"TAU2_DATA_DIR={tmp_path}/misspelt: no {tmp_path}/misspelt/" in outcome.text
+
+
 @pytest.mark.skipif(shutil.which("sbatch") is not None, reason="there is a SLURM")
 def test_no_slurm_is_said_before_any_job(project) -> None:
     outcome = project.run("--profile", "slurm", "--config", "backend=cpu")

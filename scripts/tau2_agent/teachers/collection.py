@@ -31,7 +31,14 @@ from tau2_agent.rollout.trajectory import EndReason, JobStop
 from tau2_agent.source_code import code_digest
 from tau2_agent.teachers.baselines import make_agent
 from tau2_agent.teachers.llm import LLMTeacher
-from tau2_agent.teachers.rejection_sampling import Attempt, Player, attempt_all, chosen, trace_of
+from tau2_agent.teachers.rejection_sampling import (
+    Attempt,
+    Player,
+    attempt_all,
+    chosen,
+    score_anew,
+    trace_of,
+)
 from tau2_agent.teachers.trace_checks import RejectedTrace, TraceRules, checked
 from tau2_agent.users.registry import Users
 
@@ -42,6 +49,8 @@ PLAYING = (
     "tau2_agent.teachers.baselines",
     "tau2_agent.teachers.llm",
 )
+# What is taught has tau2's own reward 1: how a training shapes its reward does not matter.
+SCORING = "tau2_agent.reward.scoring"
 FEWEST = 20  # episodes before a share of failures means anything
 MOST_FAILED = 0.5  # of the episodes, for the sake of the teacher's server
 
@@ -83,10 +92,13 @@ def paid_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]
                 await teacher.close()
 
     path = args.output.with_suffix(".attempts.jsonl")
-    made_by = {"code": code_digest(*PLAYING), **played_at()}
+    scored_by = code_digest(SCORING, without=("tau2_reward_shaping",))
+    made_by = {"code": code_digest(*PLAYING), "scored_by": scored_by, **played_at()}
     with EpisodeLog(path, fingerprint, row_type=Attempt, durable=True, made_by=made_by) as log:
         if done := sum(not row.excluded for row in log.rows.values()):
             print(f"{done} attempts are done already", flush=True)
+            if anew := score_anew(log, scored_by):
+                print(f"{anew} of them were scored by other code: scored anew", flush=True)
             users.failures.counted(done)
         try:
             asyncio.run(play(log))
@@ -162,7 +174,7 @@ def player(llm: LLM | None, users: Users, args) -> Player:
         trajectory = await run_episode(task, teacher, user, limits=Limits())
         row = episode_row(task, trajectory, trial=number, keep_messages=True)
         report = {} if llm is None else teacher.report()
-        return Attempt(**dict(row), teacher_report=report)
+        return Attempt(**row.model_dump(exclude_unset=True), teacher_report=report)
 
     return play
 

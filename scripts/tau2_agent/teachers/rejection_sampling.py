@@ -1,7 +1,8 @@
 """Several attempts a task, until one is good enough to be taught; nothing is paid for twice.
 
 Every finished attempt is one line of a file (episode_log.py), with all its messages: a killed job
-resumes where it was, and prompts or lengths can change without a further call. An attempt that the
+resumes where it was, and prompts, lengths or the code that scores can change without a further
+call. An attempt that the
 user simulator or the teacher's server ended is no attempt: it is played again, then left out and
 counted.
 
@@ -18,10 +19,12 @@ from pydantic import Field
 from tau2.data_model.message import AssistantMessage, Message, ToolMessage, UserMessage
 
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
+from tau2_agent.benchmark.tasks import get_task
 from tau2_agent.records.episode_log import EpisodeLog
 from tau2_agent.records.episode_row import EpisodeRow
+from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.episode import together
-from tau2_agent.rollout.trajectory import JobStop, agent_view, as_chat
+from tau2_agent.rollout.trajectory import JobStop, Trajectory, agent_view, as_chat
 
 PLAYS = 3  # of an attempt that the infrastructure ends
 
@@ -103,6 +106,24 @@ async def attempt_all(
     await together(one(task_id) for task_id in task_ids)
     if stops:
         raise stops[0]
+
+
+def score_anew(log: EpisodeLog, scored_by: str) -> int:
+    """Score the attempts that other code scored, from their messages; return how many there were.
+
+    scored_by: names the code that scores now. Nothing is played: an attempt is paid for once.
+    """
+    stale = [
+        row
+        for row in log.rows.values()
+        if not row.excluded and row.scored_by != scored_by and row.messages
+    ]
+    for row in stale:
+        messages = [_message(message) for message in row.messages]
+        result = score(Trajectory(row.task_id, messages, row.end), get_task(row.task_id))
+        changed = {name: getattr(result, name) for name in ("reward", "partial", "reward_info")}
+        log.append(row.model_copy(update={**changed, "scored_by": scored_by}))
+    return len(stale)
 
 
 def trace_of(attempt: Attempt, prompt: str) -> dict[str, Any]:
