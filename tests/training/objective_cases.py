@@ -98,10 +98,12 @@ def advantages(given: list[Episode], told: Any) -> list[float]:
     return objective.advantages(pairs, [episode.group for episode in given], told)
 
 
-def gradient(model: Any) -> Any:
+def gradient(model: Any, of: str = "") -> Any:
+    """Of all weights, or of those with `of` in their name, as one vector."""
     import torch
 
-    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    named = [(name, weight) for name, weight in model.named_parameters() if of in name]
+    return torch.cat([w.grad.flatten() for _, w in named if w.grad is not None])
 
 
 def by_formula(model: Any, reference: Any, given: list[Episode], told: Any) -> tuple[float, Any]:
@@ -138,8 +140,8 @@ def by_formula(model: Any, reference: Any, given: list[Episode], told: Any) -> t
     return loss.item(), gradient(model)
 
 
-def by_trl(folder: Path, given: list[Episode], told: Any, more: Any = None) -> tuple[float, Any]:
-    """One optimizer step of TRL's trainer; `more` changes its model before. Loss and gradient."""
+def by_trl(folder: Path, given: list[Episode], told: Any, of: str = "") -> tuple[float, Any]:
+    """One optimizer step of TRL's trainer. Loss and gradient."""
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
@@ -185,7 +187,7 @@ def by_trl(folder: Path, given: list[Episode], told: Any, more: Any = None) -> t
 
     class Keep(TrainerCallback):
         def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-            found.append(gradient(model))
+            found.append(gradient(model, of))
 
     found: list[Any] = []
     config = GRPOConfig(
