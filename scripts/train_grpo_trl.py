@@ -53,23 +53,18 @@ def partial(completions, partial, **columns):
 
 
 def train(args, stage: Stage) -> None:
-    import os
-
     import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import GRPOConfig
 
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
-    from tau2_agent.training.trl_rollouts import ROLLOUTS, USER_CALLS, Rollouts, batch_size
-
-    os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"  # the rollout hook is what we use TRL for
-    from trl import GRPOConfig
-
     from tau2_agent.training.trl_grpo import ObjectiveTrainer
+    from tau2_agent.training.trl_rollouts import ROLLOUTS, USER_CALLS, Rollouts, batch_size
 
     require_positions(args.model, args.context_length, "--context-length")
     silence_progress()

@@ -119,6 +119,32 @@ def test_a_session_that_misses_batches_goes_on_as_if_it_had_not(model):
     assert len({tuple(turn) for turn in always}) == 5  # no turn repeats another's draws
 
 
+def test_sessions_that_wait_for_each_other_draw_what_they_would_draw_alone(model):
+    """More of them than a batch holds, and users that let theirs wait: all miss batches."""
+    sampling = Sampling(temperature=1.0, max_new_tokens=6)
+
+    async def talk(policy, number, slow):
+        rng = random.Random(number)
+        prompt, said = [9, 10, 11 + number], []
+        for turn in range(4):
+            answer = await policy.generate(prompt, sampling, f"s{number}")
+            said.append(answer.token_ids)
+            prompt = prompt + answer.token_ids + [14 + rng.randrange(20)]
+            if slow and (number + turn) % 3 == 0:
+                await asyncio.sleep(0.01 * (1 + number % 4))
+        return said
+
+    async def all_at_once():
+        policy = local_policy(model, (STOP,), seed=5, max_batch=5)
+        return await asyncio.gather(*(talk(policy, number, True) for number in range(13)))
+
+    together = asyncio.run(all_at_once())
+    for number, said in enumerate(together):
+        alone = local_policy(model, (STOP,), seed=5, max_batch=5)
+        assert said == asyncio.run(talk(alone, number, False))
+        assert len({tuple(turn) for turn in said}) > 1
+
+
 def test_batches_do_not_depend_on_how_long_an_episode_takes(model):
     """What is computed together decides the last digits, so only the order of things may."""
     sampling = Sampling(temperature=1.0, max_new_tokens=3)
