@@ -145,6 +145,22 @@ def test_sessions_that_wait_for_each_other_draw_what_they_would_draw_alone(model
         assert len({tuple(turn) for turn in said}) > 1
 
 
+def test_no_turn_draws_with_another_turns_numbers():
+    """With a model that finds all tokens equally likely, draws are all that differs."""
+    uniform = tiny_qwen3(vocab_size=40, initializer_range=0.0).eval()
+    sampling = Sampling(temperature=1.0, max_new_tokens=8)
+    rng = random.Random(1)
+
+    async def run(seed):
+        policy = local_policy(uniform, (), seed=seed)
+        names = ["a", "b"]
+        talks = [conversation(policy, name, 6, sampling, rng, lambda: 2) for name in names]
+        return [turn.token_ids for seen in await asyncio.gather(*talks) for _, turn in seen]
+
+    turns = asyncio.run(run(5)) + asyncio.run(run(6))
+    assert len({tuple(turn) for turn in turns}) == 24
+
+
 def test_batches_do_not_depend_on_how_long_an_episode_takes(model):
     """What is computed together decides the last digits, so only the order of things may."""
     sampling = Sampling(temperature=1.0, max_new_tokens=3)
