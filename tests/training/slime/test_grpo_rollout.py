@@ -18,6 +18,7 @@ from fake_sglang import FakeSGLang
 from tau2_agent.benchmark.tasks import split_ids
 from tau2_agent.records.counters import LOOPS
 from tau2_agent.rollout.trajectory import EndReason, JobStop
+from tau2_agent.training import objective
 from tau2_agent.training.slime import grpo_rollout, records
 from tau2_agent.training.slime.log import JobLog, Start, drop_rows_from
 from tau2_agent.training.slime.router import rollout_state
@@ -241,6 +242,27 @@ def test_a_dead_server_ends_the_rollout_and_the_log_says_why(play, caplog):
         play(0, [LOST] * 9, tau2_resampled_groups=7)
     assert any(m.startswith("tau2 stops: no episode") for m in caplog.messages)
     assert play(0, []).samples  # nothing of it is left
+
+
+def test_rollouts_that_train_nothing_say_so_and_end_the_job(play, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(grpo_rollout, "_flat", objective.FlatRollouts())
+    monkeypatch.setattr(objective, "FLAT_GROUPS", 10)
+    for rollout in range(4):
+        play(rollout, [SOLVED, FAILED])
+        said = f"trains nothing: no group has a spread ({rollout + 1} in a row)"
+        assert line(caplog)["note"] == said
+    with pytest.raises(JobStop, match="nothing was trained in the last 5 rollouts"):
+        play(4, [FAILED, FAILED])
+    assert [row["rollout"] for row in rows(play)][-1] == 4  # its rows are written
+    log = JobLog(Start("/sft"))
+    log.feed(caplog.messages[-1])
+    assert log.stop.startswith("nothing was trained")
+    caplog.clear()
+    play(5, [SPREAD, FAILED])
+    assert "note" not in line(caplog)
+    play(6, [SOLVED, SOLVED])
+    assert line(caplog)["note"] == "nothing to learn: every episode is solved"
 
 
 def test_a_user_that_cannot_be_asked_ends_the_rollout_and_the_log_says_why(play, caplog):
