@@ -2,10 +2,10 @@
 
     python scripts/with_user_model.py --model models/x_user --gpus 1 -- python scripts/….py …
 
-The server gets the last `--gpus` of the visible GPUs and the command the others; the command finds
-the server's address in TAU2_USER_API_BASE. A server that dies is started again; when it is given
-up, the command is stopped. Signals go on to the command and its exit status is this program's. Both
-end with this program, however that ends.
+The server gets `--gpus` of the visible GPUs, those first that no other job of this user has, and
+the command the others; it finds the server's address in TAU2_USER_API_BASE. A server that dies is
+started again; when it is given up, the command is stopped. Signals go on to the command and its
+exit status is this program's. Both end with this program, however that ends.
 """
 
 from __future__ import annotations

@@ -58,6 +58,15 @@ def test_two_jobs_share_no_gpu_and_a_killed_one_gives_its_back(job) -> None:
     assert job(1)[1] == ["['0'] 0\n"]
 
 
+def test_two_jobs_each_with_a_user_that_is_served_beside(job) -> None:
+    """with_user_model.py takes the server's GPUs and hands the others on; the training takes its
+    own of those."""
+    first_user, first = job(1)[1], job(1, "1,2,3")[1]
+    second_user, second = job(1)[1], job(1, "0,1,3")[1]
+    taken = [said for (said,) in (first_user, first, second_user, second)]
+    assert taken == [f"['{number}'] {number}\n" for number in range(4)]
+
+
 def test_what_hides_gpus_is_kept(job) -> None:
     assert job(1, "3,1")[1] == ["['3'] 3\n"]
     assert job(1, "3,1")[1] == ["['1'] 1\n"]
