@@ -159,6 +159,8 @@ def test_most_checks_come_first_then_the_shorter_then_the_earlier(choice, three)
     kept = choose(reversed(three), choice)
     assert kept.traces[0]["trial"] == 0
     assert sorted(reasons(kept)) == [(1, "surplus"), (2, "surplus")]
+    longest_first = [one.model_copy(update={"trial": 9 - one.trial}) for one in three]
+    assert choose(longest_first, choice).traces[0]["trial"] == 9
     better = [three[0].model_copy(update={"partial": 0.5}), *three[1:]]
     assert choose(better, choice).traces[0]["trial"] == 1
     two = choose(better, replace(choice, most=2))
@@ -227,4 +229,5 @@ def test_a_task_never_solved_gives_its_best_episode_above_the_bar(choice, three)
     failed[1] = failed[1].model_copy(update={"end": EndReason.MAX_STEPS})
     assert [trace["trial"] for trace in choose(failed, bar).traces] == [2]
     # One solved episode, and no other of the task is an example.
+    failed[1] = failed[1].model_copy(update={"end": EndReason.USER_STOP})
     assert [trace["trial"] for trace in choose([*failed[:2], three[2]], bar).traces] == [2]
