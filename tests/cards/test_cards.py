@@ -83,6 +83,26 @@ def test_the_checkpoint_carries_a_card_that_the_hub_reads(run):
         assert words in card.text, words
 
 
+def test_rejection_sampling_is_in_recipe_data_and_names(run):
+    folder, options = run
+    sampled = folder / "data" / "sampled_traces.jsonl"
+    counts = {"episodes": 120, "tasks": 30, "solved": 80, "kept": 28}
+    write_json(sampled.with_suffix(".source.json"), counts)
+    second = folder / "checkpoints" / "m_rejection_telecom"
+    with Stage(second, {"inputs": {}, "hyperparameters": {"epochs": 7}}) as stage:
+        stage.finish({"seconds": 3.0})
+    make_cards.main([*options, "--rejection", str(second), "--sampled", str(sampled)])
+    text = (folder / "card.md").read_text()
+    for words in (
+        "of 120 episodes that the SFT model played on 30 tasks, 80 were solved and 28 were learnt",
+        "**Supervised fine-tuning on what rejection sampling kept** (3 s): `epochs` 7.",
+        "| SFT, rejection sampling, then GRPO |",
+    ):
+        assert words in text, words
+    make_cards.main([*options, "--rejection", "--sampled"])  # as the workflow has it without
+    assert "ejection sampling" not in (folder / "card.md").read_text()
+
+
 def test_the_traces_carry_one_too(run):
     folder, options = run
     make_cards.main([*options, "--teacher", "the language model x/y"])

@@ -24,6 +24,7 @@ def own_stages(runs, name):
     return {stage for stage, owner in owners(runs)[name].items() if owner == name}
 
 
+BEFORE = ("base", "sft", "rejection")
 ALL = set(READS) - {"rejection", "rejection results"}  # left out unless it is asked for
 
 
@@ -56,6 +57,42 @@ def test_runs_share_with_each_other_too():
     assert found["same"]["rl"] == "seed1_low"
 
 
+SAMPLED = {"rejection_sampling": {"samples_per_task": 4}}
+LATER = {"rejection", "rejection results", "rl"}
+
+
+@pytest.mark.parametrize(
+    ("values", "own"),
+    [
+        (SAMPLED, LATER),
+        (SAMPLED | {"grpo": {"lr": 1e-5}}, LATER),
+        ({"rejection_sampling": {"temperature": 0.5}}, set()),  # of a stage that is left out
+        ({"rejection_sampling": {"lr": 1e-5}}, set()),
+    ],
+)
+def test_rejection_sampling_is_a_stage_of_the_runs_that_ask_for_it(values, own):
+    assert own_stages({"other": values}, "other") == own
+
+
+@pytest.mark.parametrize(
+    ("values", "own"),
+    [
+        ({"grpo": {"lr": 1e-5}}, {"rl"}),
+        ({"grpo": {"max_steps": 50}}, LATER),
+        ({"reward": {"alpha": 0.1}}, {"rl", "results"} | {f"{s} results" for s in BEFORE}),
+        (
+            {"reward": {"weights": {"action": 1.0}}},
+            LATER | {"results", *(f"{s} results" for s in BEFORE)},
+        ),
+        ({"rejection_sampling": {"start_from": "sft"}}, LATER),
+        ({"rejection_sampling": {"samples_per_task": 0}}, {"rl"}),
+    ],
+)
+def test_runs_share_rejection_sampling_unless_it_reads_other_values(values, own):
+    found = owners({"other": values}, **SAMPLED)
+    assert {stage for stage, owner in found["other"].items() if owner == "other"} == own
+
+
 def test_a_downloaded_model_does_not_depend_on_the_seed():
     model = {"name": "m", "source": "a/b", "revision": "c"}
     found = owners({"seed1": {"seed": 1}}, model=model)
@@ -70,7 +107,9 @@ def test_every_section_is_read_by_a_stage_or_is_the_machines():
     assert not read & MACHINE
 
 
-@pytest.mark.parametrize("name", ["base", "sft", "rl", "plain", "a-b", "a/b", "1st", ""])
+@pytest.mark.parametrize(
+    "name", ["base", "sft", "rejection", "rl", "plain", "a-b", "a/b", "1st", ""]
+)
 def test_names_that_would_collide(name):
     with pytest.raises(ConfigError, match=r"\S+: runs: .* cannot be the name of a run"):
         owners({name: {"seed": 1}})

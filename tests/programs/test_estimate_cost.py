@@ -120,6 +120,16 @@ def test_groups_that_are_resampled_are_counted(run, backend, more, groups) -> No
     assert rows["grpo", "user"]["episodes"] == [5 * 2 * number for number in groups]
 
 
+def test_rejection_sampling_counts_its_episodes_where_it_is_on(run) -> None:
+    values = ("user={simulator: llm, model: openai/stand-in, " + PRICE + "}",)
+    sampling = "rejection_sampling={samples_per_task: 3, num_tasks: %d}"
+    for number, count in ((10, 10), (-1, 1600)):
+        rows = by_stage(run(*values, sampling % number, "tasks={rejection_sampling: extra_train}"))
+        assert rows["rejection sampling", "user"]["episodes"] == [3 * count, 3 * count]
+        assert ("evaluate rejection test", "user") in rows
+    assert not any("rejection" in stage for stage, _ in by_stage(run(*values)))
+
+
 def test_a_price_makes_dollars_and_none_makes_none(run, capsys) -> None:
     estimate = run(f"user={{simulator: llm, model: {MODEL}, {PRICE}}}")
     for row in estimate["stages"]:

@@ -15,6 +15,12 @@ from tau2_agent.files import write_json
 
 # Who stands in for which model: each one does better than the one before it.
 AGENTS = {"base": "do_nothing", "sft": "transfer_at_once", "rl": "scripted"}
+# What rejection_sampling.py writes beside its traces, as far as the page reads it.
+SAMPLED = {
+    **{"episodes": 12, "solved": 5, "kept": 3, "tasks": 4, "tasks_solved": 3, "tasks_kept": 3},
+    "dropped": {"unsolved": 7, "surplus": 2},
+    "user_usage": {"calls": 9, "prompt_tokens": 90, "completion_tokens": 9, "dollars": 0.25},
+}
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +39,7 @@ def trained(tmp_path_factory) -> dict[str, Path]:
     """Stage -> a training's folder with the logs that the CPU backend writes. Read only."""
     folder = tmp_path_factory.mktemp("checkpoints")
     task = load_tasks("train")[0].id
-    for stage in ("sft", "rl"):
+    for stage in ("sft", "rejection", "rl"):
         (folder / stage).mkdir()
         steps = [
             {"step": step, "loss": 3 / step, "grad_norm": 1.0, "learning_rate": 1e-3 / step}
@@ -56,7 +62,7 @@ def trained(tmp_path_factory) -> dict[str, Path]:
         for number in range(4)
     ]
     (folder / "rl/rollouts.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    return {stage: folder / stage for stage in ("sft", "rl")}
+    return {stage: folder / stage for stage in ("sft", "rejection", "rl")}
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +72,11 @@ def page_file(evaluations, trained, tmp_path_factory) -> Path:
     trainings = [
         word for stage in trained for word in ("--training", "plain", stage, trained[stage])
     ]
+    sampled = page.with_name("sampled_traces.jsonl")
+    sampled.write_text("")
+    write_json(sampled.with_suffix(".source.json"), SAMPLED)
     words = ["--results", *evaluations.values(), *trainings, "--command", "snakemake --cores all"]
+    words += ["--sampled", "plain", sampled]
     make_report.main(list(map(str, [*words, "--config", '{"seed": 0}', "--output", page])))
     return page
 

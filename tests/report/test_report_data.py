@@ -304,6 +304,17 @@ def test_a_job_has_its_times_memory_and_gpu_hours(tmp_path):
     assert evaluation == ("seed1/evaluate_test", None, None, None, None)
 
 
+def test_the_page_says_what_rejection_sampling_kept_and_dropped(page_file):
+    page = page_file.read_text("utf-8")
+    said = "3 of 12 episodes kept, on 3 of 4 tasks (3 were solved); dropped: 7 unsolved, 2 surplus."
+    assert page.count(said) == 1
+    training = page[page.index('<section id="training">') :]
+    assert training.index("<h3>SFT</h3>") < training.index("<h3>rejection sampling</h3>")
+    assert training.index("<h3>rejection sampling</h3>") < training.index(said)
+    assert training.index(said) < training.index("<h3>GRPO</h3>")
+    assert "user simulator, rejection sampling" in page and "sampled_traces.jsonl" in page
+
+
 def test_what_language_models_cost_is_gathered_from_every_record(evaluations, trained, tmp_path):
     usage = {"calls": 3, "prompt_tokens": 100, "completion_tokens": 10, "dollars": 0.5}
     (tmp_path / "traces.usage.json").write_text(
