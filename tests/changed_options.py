@@ -19,6 +19,7 @@ OTHER = {
     "extra_args": ["--use-tis"],
     "server_args": ["--quantization fp8"],
     "num_tasks": ["3"],
+    "min_partial": ["0.5"],
 }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from changed_options import changed
 
+import rejection_sampling
 import teacher_traces
 from tau2_agent import cli
 from tau2_agent.config import made_by, stage_flags
@@ -82,6 +83,19 @@ EXEMPT = {
         "tensor_parallel": MACHINE,
         "sglang_port": "which server; what it serves is asked and counts",
         "domain": "there is one",
+    },
+    "rejection_sampling": {
+        **USER,
+        **dict.fromkeys(["tasks", "num_tasks", "samples_per_task"], "rows name their task"),
+        **dict.fromkeys(
+            ["beside", "keep_per_task", "min_partial", "max_length"],
+            "what is kept is chosen anew each time",
+        ),
+        "output": WHERE,
+        "concurrency": "how many at once",
+        "max_failure_share": "when to give up",
+        "weights": "kept conversations are scored anew",
+        "tensor_parallel": MACHINE,
     },
     "teacher_traces": {
         **USER,
@@ -226,15 +240,35 @@ def evaluation_key(checkpoint: Path, *words: str) -> tuple[str, argparse.Argumen
     return model_evaluation.evaluation_fingerprint(args, manifest), parser
 
 
-def test_every_option_of_an_evaluation_is_in_its_key(random_model, tmp_path) -> None:
+def rejection_key(
+    checkpoint: Path, monkeypatch, *words: str
+) -> tuple[str, argparse.ArgumentParser]:
+    """The same of the episodes of rejection sampling."""
+    parsers: list[argparse.ArgumentParser] = []
+    made = argparse.ArgumentParser
+    monkeypatch.setattr(cli, "parser", lambda doc: parsers.append(made()) or parsers[-1])
+    given = ["--checkpoint", str(checkpoint), "--tasks", "tasks.jsonl", "--output", "x"]
+    given += ["--prompt", "short", "--context-length", "256"]
+    args = rejection_sampling.parse([*given, *words])
+    recall(args, checkpoint)
+    manifest = model_evaluation.make_manifest(args, model_evaluation.make_settings(args))
+    return model_evaluation.evaluation_fingerprint(args, manifest), parsers[-1]
+
+
+@pytest.mark.parametrize("program", ["evaluation", "rejection_sampling"])
+def test_every_option_of_an_evaluation_is_in_its_key(
+    random_model, tmp_path, monkeypatch, program
+) -> None:
     def key(*words: str) -> tuple[str, argparse.ArgumentParser]:
-        return evaluation_key(random_model, *words)
+        if program == "evaluation":
+            return evaluation_key(random_model, *words)
+        return rejection_key(random_model, monkeypatch, *words)
 
     plain, parser = key()
     llm, _ = key("--user", "llm")
-    exempt = dict(EXEMPT["evaluation"])
+    exempt = dict(EXEMPT[program])
     for action in parser._actions:
-        if action.dest in ("help", "sglang_port", "domain"):
+        if action.dest in ("help", "sglang_port", "domain", "checkpoint"):
             exempt.pop(action.dest, None)
             continue
         words = changed(action, tmp_path)
@@ -286,6 +320,9 @@ OF_OTHERS = {"extra_args", "server_args"}
         ("train_sft_slime", "qwen3-4b", stage_flags.sft),
         ("train_grpo_slime", "qwen3-4b", stage_flags.grpo),
         ("evaluation", "qwen3-4b", stage_flags.evaluation),
+        ("rejection_sampling", "qwen3-4b", stage_flags.rejection_sampling),
+        ("train_sft_trl", "demo", stage_flags.rejection_sft),
+        ("train_sft_slime", "qwen3-4b", stage_flags.rejection_sft),
     ],
 )
 def test_what_reruns_nothing_in_the_workflow_is_in_no_key(program, preset, stage) -> None:
