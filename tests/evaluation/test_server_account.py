@@ -15,8 +15,8 @@ from tau2_agent.evaluation.model_evaluation import (
     evaluation_fingerprint,
     make_manifest,
     make_settings,
-    server_account,
 )
+from tau2_agent.evaluation.model_players import server_account
 from tau2_agent.evaluation.recalled import recall
 from tau2_agent.rollout.trajectory import PolicyFailure
 

@@ -27,7 +27,7 @@ import generate_with_tau
 from tau2_agent import cli
 from tau2_agent.benchmark.tasks import split_ids
 from tau2_agent.errors import PipelineError
-from tau2_agent.evaluation import model_evaluation
+from tau2_agent.evaluation import model_players
 from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.install import Install
 from tau2_agent.users.registry import Users
@@ -434,7 +434,7 @@ def on_slime(monkeypatch, module, seen, tmp_path) -> None:
 
 
 def on_evaluation(monkeypatch, module, seen, tmp_path) -> None:
-    real = model_evaluation.play_all
+    real = model_players.play_all
 
     async def play_all(jobs, policy, codec, settings, args, write):
         seen.policy, seen.episode, seen.users = policy, settings, settings.users
@@ -458,8 +458,8 @@ def on_evaluation(monkeypatch, module, seen, tmp_path) -> None:
         seen.server = options
         raise Reached
 
-    monkeypatch.setattr(model_evaluation, "play_all", play_all)
-    monkeypatch.setattr(model_evaluation, "take_gpus", lambda _: None)
+    monkeypatch.setattr(model_players, "play_all", play_all)
+    monkeypatch.setattr(model_players, "take_gpus", lambda _: None)
     monkeypatch.setattr("tau2_agent.evaluation.playing.play_each", play_each)
     monkeypatch.setattr("tau2_agent.records.conversation.make_transcript", make_transcript)
     monkeypatch.setattr("tau2_agent.evaluation.results.summarise", summarise)
