@@ -20,12 +20,13 @@ from tau2_agent.users.registry import make_user
 TASKS = load_tasks("small")[:3]
 
 
-def evaluation(path, agents, **about):
+def evaluation(path, agents, trial=0, **about):
     with TranscriptFile(path) as file:
         for task, name in zip(TASKS, agents, strict=True):
             episode = run_episode(task, make_agent(name), make_user("scripted", task))
             trajectory = asyncio.run(episode)
-            file.append(make_transcript(task, trajectory, episode_row(task, trajectory), **about))
+            row = episode_row(task, trajectory, trial=trial)
+            file.append(make_transcript(task, trajectory, row, **about))
     return path
 
 
@@ -66,6 +67,19 @@ def test_failures_only(results, capsys):
     text = shown(capsys, results, "--failures")
     assert text.count("agent: Hi!") == 1 and " failed " in text
     assert TASKS[1].id in text.replace(" ", "")
+
+
+def test_one_trial_of_several(results, capsys):
+    evaluation(transcripts_path(results), ["vague", "scripted", "scripted"], trial=1)
+    for trial, state in ((0, "solved"), (1, "failed")):
+        text = shown(capsys, results, "1", "--trial", trial)
+        assert text.count("agent: Hi!") == 1 and f" {state} " in text
+
+
+def test_the_whole_answer_of_a_tool_or_its_beginning(results, capsys):
+    cut, whole = shown(capsys, results, "1"), shown(capsys, results, "1", "--whole")
+    assert "…" in cut and "…" not in whole and len(cut) < len(whole)
+    assert '"phone_number": "555-123-2002"' in whole.replace("' ", "'")
 
 
 def test_two_models_and_where_they_part(results, tmp_path, capsys):
