@@ -8,12 +8,63 @@ from pathlib import Path
 
 import ablation
 import pytest
-from ablation import ARMS, Plan
+from ablation import ARMS, SPLITS, Plan
 
+from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.config.backend import Backend
+from tau2_agent.config.resolve import resolve
 from tau2_agent.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = Plan(Path("runs"))
+
+
+def settings(name):
+    """An arm's whole configuration, checked as the workflow checks it."""
+    layers = [("the ablation", PLAN.config(ARMS[name], 1))]
+    return resolve(layers, ROOT / "presets", lambda *_: Backend("cpu", "told")).config
+
+
+def changes(name):
+    def flat(values, above=""):
+        for key, value in values.items():
+            if isinstance(value, dict):
+                yield from flat(value, f"{above}{key}.")
+            else:
+                yield above + key, value
+
+    default = dict(flat(settings("default")))
+    return {key: value for key, value in flat(settings(name)) if default[key] != value}
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_every_arm_is_a_configuration_and_changes_something(name):
+    assert bool(changes(name)) != (name in ("default", "sft"))
+
+
+@pytest.mark.parametrize("name", [name for name, arm in ARMS.items() if arm.stage == "rl"])
+def test_no_arm_has_more_compute_than_the_default(name):
+    def compute(config):
+        grpo, rejection = config["grpo"], config["rejection_sampling"]
+        groups = grpo["prompts_per_rollout"]
+        groups += grpo["max_resampled_groups"] * grpo["dynamic_sampling"]
+        episodes = grpo["rollouts"] * groups * grpo["samples_per_prompt"]
+        return episodes + rejection["samples_per_task"] * len(load_tasks("train"))
+
+    config, default = settings(name), settings("default")
+    batch = config["grpo"]["prompts_per_rollout"] * config["grpo"]["samples_per_prompt"]
+    assert batch % config["grpo"]["micro_batch_size"] == 0
+    assert 0.9 * compute(default) < compute(config) <= compute(default)
+    assert config["grpo"]["rollouts"] <= default["grpo"]["rollouts"]
+    assert config["sft"] == default["sft"]
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_no_arm_sees_test_or_trains_on_what_it_is_evaluated_on(name):
+    config = settings(name)
+    played = {config["tasks"]["sft"], config["tasks"]["grpo"]}
+    assert "test" not in played | set(SPLITS) and not played & set(SPLITS)
+    assert config["user"]["phrasing"] != "held_out"
 
 
 # What is run
