@@ -147,8 +147,9 @@ def say(counts: dict[str, Any], args: argparse.Namespace) -> None:
     if not counts["kept"]:
         raise InputError(
             f"of {counts['episodes']} episodes of {args.checkpoint} none can be learnt from "
-            f"({why}; {where} has each). Raise rejection_sampling.samples_per_task, set "
-            "rejection_sampling.min_partial, or leave the stage out (samples_per_task: 0)"
+            f"({why}; {where} has each). Play other tasks (tasks.rejection_sampling), raise "
+            "rejection_sampling.samples_per_task, set rejection_sampling.min_partial, or leave the "
+            "stage out (samples_per_task: 0)"
         )
     print(
         f"kept {counts['kept']} of {counts['episodes']} episodes, on {counts['tasks_kept']} of "

@@ -135,8 +135,8 @@ def test_another_choice_or_more_samples_play_nothing_twice(
     beside = ["--beside", tmp_path / "teacher.jsonl"]
     status, text = run_here(monkeypatch, capfd, "rejection_sampling.py", *words, *beside)
     assert status == 2 and len(server.requests) == played
-    assert "none can be learnt from (4 duplicate, 2 unsolved;" in text
-    assert "Raise rejection_sampling.samples_per_task" in text and "Traceback" not in text
+    assert "none can be learnt from (2 taught, 2 duplicate, 2 unsolved;" in text
+    assert "Play other tasks (tasks.rejection_sampling)" in text and "Traceback" not in text
     words[words.index("--samples-per-task") + 1] = 3
     status, text = run_here(monkeypatch, capfd, "rejection_sampling.py", *words)
     assert status in (0, None), text

@@ -167,15 +167,27 @@ def test_most_checks_come_first_then_the_shorter_then_the_earlier(choice, three)
     assert [trace["trial"] for trace in two.traces] == [1, 2]
 
 
-def test_what_was_said_before_is_not_kept_again(choice, three, traces):
+def test_what_was_said_before_is_not_kept_again(choice, three):
     twice = [three[1], three[1].model_copy(update={"trial": 7}), three[2]]
     kept = choose(twice, replace(choice, most=3))
     assert [trace["trial"] for trace in kept.traces] == [1, 2]
     assert reasons(kept) == [(7, "duplicate")]
-    # What the teacher said counts where its traces are learnt from, too.
+
+
+def test_what_the_teacher_said_takes_a_place_where_its_traces_are_learnt_from(
+    choice, three, traces
+):
     beside = choose(three, replace(choice, beside=traces))
-    assert beside.traces[0]["trial"] == 1
-    assert (0, "duplicate") in reasons(beside)
+    assert not beside.traces
+    assert sorted(reasons(beside)) == [(0, "taught"), (1, "surplus"), (2, "surplus")]
+    two = choose(
+        [*three, three[0].model_copy(update={"trial": 7})], replace(choice, beside=traces, most=2)
+    )
+    assert [trace["trial"] for trace in two.traces] == [1]
+    assert sorted(reasons(two)) == [(0, "taught"), (2, "surplus"), (7, "duplicate")]
+    # A place of its own task only.
+    other = [trace | {"task_id": TASKS[1]} for trace in traces]
+    assert choose(three, replace(choice, beside=other)).traces[0]["trial"] == 0
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ Of a task's solved episodes those come first in which most of the task's checks 
 shorter ones (sampled tokens), then the earlier ones. Shorter alone would be wrong: on a task that
 is solved by a transfer, transferring at once is the shortest way, and no checks of a diagnosis
 pass. Each is held against what every trace is held against (trace_checks.py). One in which the
-agent says what an earlier one said, or a trace of the teacher that is learnt from too, is left out.
+agent says what it said in an earlier one is left out. One that says what a trace of the teacher
+says that is learnt from, too, is in the data already: it takes a place of its task and is left out,
+or what is kept of tasks that the model knows best would be their worse episodes.
 
 The tokens are the sampled ones. They travel with the trace turn by turn, and are compared here with
 the whole stream of the episode: what SFT makes of the trace is what the model wrote.
@@ -60,35 +62,37 @@ def choose(transcripts: Iterable[Transcript], choice: Choice) -> Kept:
     by_task: dict[str, list[Transcript]] = defaultdict(list)
     for one in transcripts:
         by_task[one.task_id].append(one)
-    known: dict[str, set[str]] = defaultdict(set)
+    taught: dict[str, set[str]] = defaultdict(set)
     for row in choice.beside:
-        known[row["task_id"]].add(_said(row["messages"]))
+        taught[row["task_id"]].add(_said(row["messages"]))
     kept = Kept()
     for task_id, episodes in by_task.items():
-        _choose_of_task(episodes, choice, known[task_id], kept)
+        _choose_of_task(episodes, choice, taught[task_id], kept)
     return kept
 
 
 def _choose_of_task(
-    episodes: list[Transcript], choice: Choice, known: set[str], kept: Kept
+    episodes: list[Transcript], choice: Choice, taught: set[str], kept: Kept
 ) -> None:
     solved = any(one.solved for one in episodes)
     most = choice.most if solved else 1
-    number = 0
+    number, known = 0, set()
     for one in sorted(episodes, key=_rank):
         try:
             _check_worth(one, solved, choice.min_partial)
             trace = _trace(one, choice)
             if (said := _said(trace["messages"])) in known:
-                raise RejectedTrace("duplicate", "the agent says what it says in another trace")
+                raise RejectedTrace("duplicate", "the agent says what it says in a better one")
             known.add(said)
             if number == most:
-                raise RejectedTrace("surplus", f"{most} better or shorter ones are kept")
+                raise RejectedTrace("surplus", f"{most} better or shorter ones are learnt from")
+            number += 1
+            if said in taught:
+                raise RejectedTrace("taught", "a trace of the teacher says the same")
         except RejectedTrace as fault:
             place = {"task_id": one.task_id, "trial": one.trial}
             kept.dropped.append(place | {"reason": fault.kind, "detail": fault.detail})
         else:
-            number += 1
             kept.traces.append(trace)
 
 
