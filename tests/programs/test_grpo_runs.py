@@ -104,11 +104,11 @@ def test_what_is_done_about_loops_reaches_trl(tmp_path, monkeypatch) -> None:
 
 
 def test_trl_plays_the_tasks_that_its_rows_speak_for(tmp_path, monkeypatch) -> None:
-    """Groups without a spread are replaced, the rest is recorded, and decides the next tasks."""
-    solved: list[float] = []
+    """Groups without a spread are replaced; what is recorded of all decides the next tasks."""
+    rule = {}
 
     async def play(self, task_id, name, policy):
-        reward = solved[int(name.split("/")[1]) % len(solved)]
+        reward = float(rule["solved"](task_id, int(name.split("/")[1])))
         made = {"task_id": task_id, "end": "user_stop", "reward": reward, "partial": 0.0}
         made |= {"shaped": reward, "tokens": TokenRecord(), "sample": None}
         return Episode(made, reward, reward, 10, 2)
@@ -116,18 +116,22 @@ def test_trl_plays_the_tasks_that_its_rows_speak_for(tmp_path, monkeypatch) -> N
     monkeypatch.setattr(trl_rollouts.Rollouts, "_play", play)
     flags = ["--samples-per-prompt", "2", "--prompts-per-rollout", "4", "--keep-episodes", "0"]
     flags += ["--curriculum", "success_rate", "--max-resampled-groups", "3"]
-    drawn = []
-    for rewards, dynamic in (
-        ([0.0, 1.0], "--dynamic-sampling"),
-        ([1.0], "--dynamic-sampling"),
-        ([1.0], "--no-dynamic-sampling"),
-    ):
-        solved[:] = rewards
+
+    def rollout_of(solved, dynamic, count):
+        rule["solved"] = solved
         (tmp_path / "rollouts.jsonl").unlink(missing_ok=True)
         made = rollouts(tmp_path, *flags, dynamic)
-        for step in range(2):
+        for step in range(count):
             groups = asyncio.run(made._play_groups(None, step))
             made._record(groups, step, 1.0)
-        drawn.append([group.task_id for group in groups])
-    assert [len(tasks) for tasks in drawn] == [4, 7, 4]
-    assert drawn[0] != drawn[2]
+        return [group.task_id for group in groups]
+
+    assert len(rollout_of(lambda task, number: number % 2, "--dynamic-sampling", 1)) == 4
+    assert len(rollout_of(lambda task, number: True, "--dynamic-sampling", 1)) == 4 + 3
+    assert len(rollout_of(lambda task, number: True, "--no-dynamic-sampling", 1)) == 4
+    faults = ("bad_vpn", "data_mode_off")
+    first, second = (
+        rollout_of(lambda task, number, fault=fault: fault in task, "--no-dynamic-sampling", 6)
+        for fault in faults
+    )
+    assert first != second

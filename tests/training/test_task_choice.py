@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import random
 from collections import Counter
 
 import pytest
 
 from tau2_agent.benchmark.tasks import faults, split_ids
 from tau2_agent.errors import InputError
+from tau2_agent.training.groups import Episode, Plan, draws, fill, kept
 from tau2_agent.training.task_choice import EXPLORE, Played, TaskChoice, played
 from tau2_agent.training.task_order import task_order
 
@@ -43,7 +47,7 @@ def test_tasks_in_between_come_first() -> None:
 
     late = [task for tasks in simulate(TRAIN, success, 60)[30:] for task in tasks]
     share = Counter(success(task) for task in late)
-    assert share[0.5] > 0.6 * len(late)  # a third, were they drawn evenly
+    assert share[0.5] > 0.5 * len(late)  # a third, were they drawn evenly
     assert min(share[0.0], share[1.0]) > 0
 
 
@@ -68,7 +72,8 @@ def test_it_rests_on_nothing_but_seed_number_and_rows() -> None:
     assert used.first(9, before) == again
     assert choice(EXTRA, seed=1).first(9, before) != again
     assert choice(EXTRA).first(0, []) != choice(EXTRA).first(1, [])
-    assert choice(EXTRA).first(9, before[:-8]) != again
+    other = [one._replace(reward=float("bad_vpn" in one.task_id)) for one in before]
+    assert choice(EXTRA).first(9, other) != again
 
 
 @pytest.mark.parametrize("curriculum", ["none", "success_rate"])
@@ -88,7 +93,7 @@ def test_a_fault_combination_not_played_yet_is_judged_by_its_faults() -> None:
     fault = Counter(f for task in EXTRA for f in faults(task)[1]).most_common(1)[0][0]
     shown = EXTRA[:400]
     before = [Played(0, task, float(fault not in faults(task)[1])) for task in shown for _ in "ab"]
-    rates = dict(zip(EXTRA, choice(EXTRA).success_rates(1, before).mean, strict=True))
+    rates = dict(zip(EXTRA, choice(EXTRA).success_rates(1, before), strict=True))
     unseen = EXTRA[400:]
     hard = [rates[task] for task in unseen if fault in faults(task)[1]]
     easy = [rates[task] for task in unseen if fault not in faults(task)[1]]
@@ -98,14 +103,14 @@ def test_a_fault_combination_not_played_yet_is_judged_by_its_faults() -> None:
 def test_a_persona_is_the_same_fault_combination() -> None:
     pair = [f"[mms_issue]airplane_mode_on|bad_vpn[PERSONA:{name}]" for name in ("Easy", "Hard")]
     tasks = [*pair, "[service_issue]lock_sim_card_pin|contract_end_suspension[PERSONA:None]"]
-    rates = choice(tasks, prompts=1).success_rates(1, [Played(0, tasks[0], 1.0)] * 4).mean
+    rates = choice(tasks, prompts=1).success_rates(1, [Played(0, tasks[0], 1.0)] * 4)
     assert rates[0] == rates[1] > rates[2]
 
 
 def test_old_episodes_fade() -> None:
     chooses = choice()
     once = [Played(0, TRAIN[0], 0.0)] * 4
-    rates = [chooses.success_rates(rollout, once).mean[0] for rollout in (1, 10, 40, 400)]
+    rates = [chooses.success_rates(rollout, once)[0] for rollout in (1, 10, 40, 400)]
     assert rates == sorted(rates) and rates[0] < 0.3 and rates[-1] == pytest.approx(0.5, abs=0.01)
 
 
@@ -114,7 +119,7 @@ def test_old_episodes_fade() -> None:
 def test_what_replaces_a_dropped_group_is_harder_or_easier(curriculum, why) -> None:
     chooses = choice(curriculum=curriculum)
     before = [Played(0, task, (n % 5) / 4) for n, task in enumerate(TRAIN) for _ in range(4)]
-    rates = dict(zip(TRAIN, chooses.success_rates(1, before).mean, strict=True))
+    rates = dict(zip(TRAIN, chooses.success_rates(1, before), strict=True))
     middle = sorted(TRAIN, key=rates.__getitem__)[len(TRAIN) // 2]
     for number in range(8, 40):
         task = chooses.another(1, number, before, [middle], middle, why)
@@ -127,7 +132,7 @@ def test_what_replaces_a_dropped_group_is_harder_or_easier(curriculum, why) -> N
 def test_where_nothing_is_harder_another_task_is_played_all_the_same() -> None:
     chooses = choice()
     before = [Played(0, task, 1.0) for task in TRAIN]
-    hardest = TRAIN[chooses.success_rates(1, before).mean.argmin()]
+    hardest = TRAIN[chooses.success_rates(1, before).argmin()]
     task = chooses.another(1, 8, before, [hardest], hardest, "all_solved")
     assert task != hardest
 
@@ -147,3 +152,39 @@ def test_rows_of_both_backends_are_read() -> None:
         {"rollout": 1, "task_id": "e", "reward": 1.0, "status": "completed"},
     ]
     assert played(rows, 1) == [Played(0, "a", 1.0), Played(0, "c", 0.0)]
+
+
+def with_spread(curriculum: str, resampled: int) -> tuple[float, float]:
+    """Of a simulated policy on extra_train: trained groups with a spread, groups played a rollout.
+
+    Every fault has a difficulty of its own, and so has every task; four tasks of five are solved.
+    """
+    chance = random.Random(0)
+    kinds = sorted({fault for task in EXTRA for fault in faults(task)[1]})
+    hard = {fault: chance.gauss(0.3, 1) for fault in kinds}
+    level = {task: sum(hard[f] for f in faults(task)[1]) + chance.gauss(0, 0.7) for task in EXTRA}
+    skill = sorted(level.values())[len(EXTRA) * 4 // 5] + 1
+    chooses, before, spread, number = choice(EXTRA, curriculum=curriculum), [], 0, 0
+
+    async def play(group):
+        p = 1 / (1 + math.exp(level[group.task_id] - skill))
+        rewards = [float(chance.random() < p) for _ in range(4)]
+        return [Episode(None, reward, reward, 1, 1) for reward in rewards]
+
+    for rollout in range(40):
+        draw = draws(chooses, rollout, list(before))
+        groups = asyncio.run(fill(Plan(8, resampled=resampled), draw, play))
+        before += [Played(rollout, g.task_id, e.reward) for g in groups for e in g.episodes]
+        spread += sum(not group.without_spread() for group in kept(groups))
+        number += len(groups)
+    return spread / (40 * 8), number / 40
+
+
+def test_more_groups_teach_with_a_curriculum_and_with_resampling() -> None:
+    plain, _ = with_spread("none", 0)
+    ordered, _ = with_spread("success_rate", 0)
+    resampled, played_plain = with_spread("none", 8)
+    both, played_ordered = with_spread("success_rate", 8)
+    assert ordered > 1.5 * plain
+    assert resampled > 1.5 * plain
+    assert both > max(ordered, resampled) and played_ordered < played_plain

@@ -95,7 +95,7 @@ def test_grpo_keeps_some_episodes_of_each_rollout(tiny_project) -> None:
     rollouts = {row["step"] for row in rows}
     assert {one.rollout for one in kept} == rollouts
     for rollout in rollouts:
-        batch = [row for row in rows if row["step"] == rollout]
+        batch = [row for row in rows if row["step"] == rollout and not row.get("dropped")]
         mine = [one for one in kept if one.rollout == rollout]
         assert [one.sample for one in mine] == list(range(len(mine))) and len(mine) <= 8
         for one in mine:

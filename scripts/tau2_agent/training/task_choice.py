@@ -5,20 +5,22 @@ So a training that resumes chooses as it would have without the interruption. Cu
     none          passes through all tasks in random order (task_order.py)
     success_rate  tasks first that the policy solves now and then: their groups have a spread
 
-With `success_rate` the tasks with the largest p (1 - p), the variance of a reward of 0 or 1, are
-played, and one place in EXPLORE goes to the task that has waited longest, so that none is
-forgotten. p is drawn from what is known of the task's fault combination (Thompson sampling), so
-that much is tried of which little is known:
+With `success_rate` a task's chance is in proportion to (p (1 - p))^SHARPNESS, p (1 - p) being the
+variance of a reward of 0 or 1; and one place in EXPLORE goes to the task that has waited longest,
+so that none is forgotten. p is the current success rate of a task:
 
-    p  ~ Beta(2 q + sum_own w r, 2 (1 - q) + sum_own w (1 - r))     own: episodes of these faults
-    q  = (2 m + sum_other s w r) / (2 + sum_other s w)              other: of other faults
-    m  = (1 + sum_all w r) / (2 + sum_all w)
-    w  = 0.5 ^ (rollouts since the episode / HALF_LIFE)             the policy changes
-    s  = (common faults / all faults of the two tasks)^2            the issue counts as a fault
+    p         = (PSEUDO q + sum_own w r) / (PSEUDO + sum_own w)    own: episodes of the same faults
+    logit(q)  = b_0 + sum of b_f over the task's faults f, its issue counting as one of them
+    w         = 0.5 ^ (rollouts since the episode / HALF_LIFE)     the policy changes
 
-r: tau2's own reward. A combination not yet played is so judged by those that share faults with it.
-With any curriculum a task that takes the place of a dropped group is drawn so, on the right side of
-it: its mean p is lower where all episodes solved the task, higher where none did.
+r: tau2's own reward. b: ridge logistic regression on all episodes, weighted by w; each b_f has the
+precision RIDGE around 0, b_0 a weak one around the mean reward. So a fault combination that was not
+played yet, as most of extra_train, is judged by the faults that it is made of. With any curriculum
+a task that takes the place of a dropped group is drawn so, on the right side of it: its p is lower
+where all episodes solved the task, higher where none did.
+
+The constants are those that predicted the next rollout's rewards best in recorded trainings, in the
+middle of what did about as well (docs/rollouts.md).
 """
 
 from __future__ import annotations
@@ -33,8 +35,14 @@ from tau2_agent.benchmark.tasks import faults
 from tau2_agent.training.task_order import require_enough, task_order
 
 EXPLORE = 8  # one place of so many
+SHARPNESS = 4
 HALF_LIFE = 10.0  # rollouts
-PSEUDO = 2.0  # episodes that a prior counts for
+PSEUDO = 4.0  # episodes that q counts for
+RIDGE, WEAK = (
+    6.0,
+    0.1,
+)  # precisions: 1 / variance
+NEWTON_STEPS = 8
 ALL_SOLVED, ALL_FAILED = "all_solved", "all_failed"
 
 
@@ -59,18 +67,6 @@ def played(rows: Iterable[Mapping[str, Any]], before: int) -> list[Played]:
     return found
 
 
-class Rates(NamedTuple):
-    """Parameters of the Beta distributions of all tasks' success rates; shapes (tasks,)."""
-
-    solved: np.ndarray
-    failed: np.ndarray
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Means, shape (tasks,)."""
-        return self.solved / (self.solved + self.failed)
-
-
 class TaskChoice:
     """Chooses among `task_ids`.
 
@@ -85,8 +81,11 @@ class TaskChoice:
         self.prompts, self.seed, self.curriculum = prompts, seed, curriculum
         self._place = {task_id: place for place, task_id in enumerate(self.task_ids)}
         marks = [_marks(task_id) for task_id in self.task_ids]
-        names = {name: column for column, name in enumerate(sorted(set().union(*marks)))}
-        self._marks = np.zeros((len(marks), len(names)))
+        alike = {marked: number for number, marked in enumerate(dict.fromkeys(marks))}
+        self._combination = np.array([alike[marked] for marked in marks])
+        names = {name: column for column, name in enumerate(sorted(set().union(*marks)), 1)}
+        self._marks = np.zeros((len(marks), len(names) + 1))
+        self._marks[:, 0] = 1  # of b_0
         for place, of_task in enumerate(marks):
             self._marks[place, [names[name] for name in of_task]] = 1
 
@@ -121,14 +120,13 @@ class TaskChoice:
         rates = self.success_rates(rollout, known)
         candidates = self._free(beside)
         if replaced is not None and why in (ALL_SOLVED, ALL_FAILED):
-            mean = rates.mean
-            bound = mean[self._place[replaced]]
-            side = mean < bound if why == ALL_SOLVED else mean > bound
+            bound = rates[self._place[replaced]]
+            side = rates < bound if why == ALL_SOLVED else rates > bound
             candidates = [place for place in candidates if side[place]] or candidates
         return self._in_between(candidates, rates, self._random(rollout, number))[0]
 
-    def success_rates(self, rollout: int, known: Sequence[Played]) -> Rates:
-        """What is known of each task's p at a rollout; see the module's text."""
+    def success_rates(self, rollout: int, known: Sequence[Played]) -> np.ndarray:
+        """p of each task at a rollout; see the module's text. Shape (tasks,), in their order."""
         weight, solved = np.zeros(len(self.task_ids)), np.zeros(len(self.task_ids))
         for episode in known:
             place = self._place.get(episode.task_id)
@@ -136,16 +134,26 @@ class TaskChoice:
                 decay = 0.5 ** ((rollout - episode.rollout) / HALF_LIFE)
                 weight[place] += decay
                 solved[place] += decay * episode.reward
-        mean = (1.0 + solved.sum()) / (2.0 + weight.sum())
-        seen = weight.nonzero()[0]
-        common = self._marks @ self._marks[seen].T
-        sizes = self._marks.sum(1)
-        alike = (common / (sizes[:, None] + sizes[seen][None, :] - common)) ** 2
-        own = alike == 1.0  # the same faults, maybe another persona
-        others = np.where(own, 0.0, alike)
-        prior = (PSEUDO * mean + others @ solved[seen]) / (PSEUDO + others @ weight[seen])
-        good, every = own @ solved[seen], own @ weight[seen]
-        return Rates(PSEUDO * prior + good, PSEUDO * (1 - prior) + every - good)
+        own, good = (
+            np.bincount(self._combination, values)[self._combination] for values in (weight, solved)
+        )
+        return (PSEUDO * self._by_faults(weight, solved) + good) / (PSEUDO + own)
+
+    def _by_faults(self, weight: np.ndarray, solved: np.ndarray) -> np.ndarray:
+        """q of each task. weight, solved: of the episodes of each task, and of those solved."""
+        mean = (1 + solved.sum()) / (2 + weight.sum())
+        start = np.zeros(self._marks.shape[1])
+        start[0] = np.log(mean / (1 - mean))
+        precision = np.diag([WEAK, *[RIDGE] * (len(start) - 1)])
+        seen = weight > 0
+        marks, weight, solved = self._marks[seen], weight[seen], solved[seen]
+        b = start
+        for _ in range(NEWTON_STEPS):
+            q = _logistic(marks @ b)
+            slope = marks.T @ (solved - weight * q) - precision @ (b - start)
+            curvature = marks.T @ (marks * (weight * q * (1 - q))[:, None]) + precision
+            b = b + np.linalg.solve(curvature, slope)
+        return np.clip(_logistic(self._marks @ b), 0.01, 0.99)
 
     def _free(self, taken: Collection[str]) -> list[int]:
         """Places of the tasks that are not taken; of all when none is left."""
@@ -153,14 +161,15 @@ class TaskChoice:
         free = [place for place, task_id in enumerate(self.task_ids) if task_id not in taken]
         return free or list(range(len(self.task_ids)))
 
-    def _in_between(self, candidates: list[int], rates: Rates, draw: random.Random) -> list[str]:
-        """The candidates, those with the largest p (1 - p) first, for a draw of p."""
-        drawn = {
-            place: draw.betavariate(rates.solved[place], rates.failed[place])
+    def _in_between(
+        self, candidates: list[int], rates: np.ndarray, draw: random.Random
+    ) -> list[str]:
+        """The candidates in random order, those of a large p (1 - p) rather first."""
+        waits = {
+            place: draw.expovariate(float(rates[place] * (1 - rates[place])) ** SHARPNESS)
             for place in candidates
         }
-        order = sorted(candidates, key=lambda place: abs(drawn[place] - 0.5))
-        return [self.task_ids[place] for place in order]
+        return [self.task_ids[place] for place in sorted(candidates, key=waits.__getitem__)]
 
     def _longest_waiting(
         self, count: int, before: Sequence[Played], draw: random.Random
@@ -173,6 +182,10 @@ class TaskChoice:
 
     def _random(self, rollout: int, number: int | str) -> random.Random:
         return random.Random(f"{self.seed}/{rollout}/{number}")
+
+
+def _logistic(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))
 
 
 def _marks(task_id: str) -> frozenset[str]:
