@@ -42,8 +42,10 @@ def scripted(task):
 
 def test_every_check_that_was_met_names_its_message():
     """On every test task, solved by the teacher: the message is what made the check true."""
+    kinds = set()
     for task in load_tasks("test"):
         made = kept(task, scripted(task))
+        kinds |= {(check.kind, check.message is None) for check in made.checks}
         assert made.solved and made.user_end in ("stop", "transfer")
         for check in made.checks:
             if check.held_at_start or not check.met:
@@ -54,6 +56,7 @@ def test_every_check_that_was_met_names_its_message():
                 assert check.name in [call["name"] for call in calls]
             else:  # something changed there, or the state that the assertion asks for would not
                 assert check.message in [change.message for change in made.changes]
+    assert {("action", False), ("assertion", False), ("assertion", True)} <= kinds
 
 
 def test_a_fault_that_came_back_counts_from_its_last_repair():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -280,21 +279,3 @@ def test_weights_reach_the_partial_score():
     task = next(t for t in load_tasks("test") if len(t.evaluation_criteria.actions) == 2)
     trajectory = play(task, gold_calls(task)[:1])
     assert score(trajectory, task, scoring.PartialWeights(1, 0, 0)).partial == 0.5
-
-
-def test_scoring_costs_less_than_a_millisecond():
-    task = max(load_tasks("full"), key=lambda task: len(task.evaluation_criteria.actions))
-    reads = [
-        [("user", "check_status_bar", {})],
-        [("assistant", "get_details_by_id", {"id": "L1002"})],
-    ]
-    trajectory = play(task, gold_calls(task) + reads * 15)
-    score(trajectory, task)
-
-    def seconds():
-        start = time.perf_counter()
-        for _ in range(20):
-            score(trajectory, task)
-        return (time.perf_counter() - start) / 20
-
-    assert min(seconds() for _ in range(5)) < 0.001  # about 0.25 ms on a free core

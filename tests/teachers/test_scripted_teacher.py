@@ -74,6 +74,7 @@ def test_the_customer_understands_everything(episodes):
 
 
 def test_transfers_only_what_policy_says(episodes):
+    assert any("contract_end_suspension" in task.id for task, _ in episodes)
     for task, run in episodes:
         transferred = "transfer_to_human_agents" in tools_called(run, "assistant")
         assert transferred is bool(NEEDS_TRANSFER.search(task.id)), task.id
@@ -100,6 +101,7 @@ def test_resumes_a_line_only_after_it_saw_the_bill_paid(episodes):
 
 
 def test_refuels_only_with_consent_and_only_when_all_is_used(episodes):
+    assert any("data_usage_exceeded" in task.id for task, _ in episodes)
     for task, run in episodes:
         refuelled = "refuel_data" in tools_called(run, "assistant")
         assert refuelled is ("data_usage_exceeded" in task.id)

@@ -267,11 +267,9 @@ def test_child_that_holds_the_descriptor_keeps_others_out(tmp_path: Path) -> Non
     with Stage(tmp_path / "x", {}) as stage:
         child = subprocess.Popen(["sleep", "1.5"], pass_fds=[stage.lock_descriptor])
         stage.finish()
-    began = time.monotonic()
     with Stage(tmp_path / "x", {}) as stage:
         assert stage.finished
-    assert time.monotonic() - began > 0.5
-    child.wait()
+        assert child.poll() is not None  # it was waited for
 
 
 def test_on_stop_is_called_with_the_signal(tmp_path: Path) -> None:

@@ -366,6 +366,7 @@ async def test_another_episode_leaves_no_trace():
 
 async def test_never_presses_what_was_not_asked_for():
     """Every write of the user's follows a message of the teacher's that names it."""
+    pressed = 0
     for task in load_tasks("test")[::4]:
         asked: set[str] = set()
         topic = ""
@@ -377,6 +378,8 @@ async def test_never_presses_what_was_not_asked_for():
             elif isinstance(message, UserMessage) and message.tool_calls:
                 writes = {call.name for call in message.tool_calls} - set(CHECKS.values())
                 assert writes <= asked
+                pressed += len(writes)
+    assert pressed > 9
 
 
 def test_unknown_names_and_settings_are_errors_that_help():
