@@ -10,11 +10,13 @@ on where it was. Which modules and which tests: setup.cfg. It works in a copy, `
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import fnmatch
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -50,6 +52,7 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="mutants to test again: tau2_agent.reward.*")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
+    parser.add_argument("--minutes", type=float, help="stop after so many; run again to go on")
     parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="to work in")
     parser.add_argument("--report", action="store_true", help="only say what is known")
     parser.add_argument("--output", type=Path, help="write the report there too")
@@ -57,7 +60,7 @@ def main() -> int:
     status = 0
     if not options.report:
         lay_out(options.folder)
-        status = mutate(options.folder, options.jobs, options.names)
+        status = mutate(options.folder, options.jobs, options.minutes, options.names)
     found = list(mutants(options.folder))
     text = report(found, options.folder)
     print(text)
@@ -93,7 +96,7 @@ def copy(source: Path, target: Path) -> None:
         shutil.copymode(source, target)
 
 
-def mutate(folder: Path, jobs: int, names: list[str]) -> int:
+def mutate(folder: Path, jobs: int, minutes: float | None, names: list[str]) -> int:
     """Run mutmut in the folder. Its exit status; what it prints is in mutmut.log."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
     code = "from mutmut.__main__ import cli; cli()"
@@ -101,9 +104,25 @@ def mutate(folder: Path, jobs: int, names: list[str]) -> int:
     log = folder / "mutmut.log"
     print(f"mutmut is at work: {log}", flush=True)
     with open(log, "w", encoding="utf-8") as stream:
-        status = subprocess.run(
-            command, cwd=folder, env=environment, stdout=stream, stderr=stream, check=False
-        ).returncode
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(minutes and 60 * minutes)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.send_signal(signal.SIGINT)  # it writes down what it knows
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(15)
+            status = 0
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     if status:
         print(log.read_text(encoding="utf-8")[-20_000:])
     return status
