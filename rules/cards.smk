@@ -9,7 +9,7 @@ rule cards:
         base=FILES.models["base"],
         results=evaluated(RUN),
         traces=FILES.traces,
-        leaks=expand(FILES.leaks, split=config["tasks"]["held_out"]),
+        leaks=expand(FILES.leaks, split=gated_splits(config)),
     output:
         model="results/model_card.md",
         data="data/README.md",

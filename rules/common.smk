@@ -28,6 +28,7 @@ from tau2_agent.config.stage_files import (
     chat_template,
     compared,
     evaluated,
+    gated_splits,
     learnt_from,
     report_parts,
     sampled_split,

@@ -11,7 +11,7 @@ rule grpo:
     input:
         start=FILES.before_rl,
         tasks=tasks_file(config["tasks"]["grpo"]),
-        leaks=expand(FILES.leaks, split=config["tasks"]["held_out"]),
+        leaks=expand(FILES.leaks, split=gated_splits(config)),
         user_model=user_model("grpo"),
     output:
         directory(FILES.models["rl"]),

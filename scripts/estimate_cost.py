@@ -133,6 +133,11 @@ def jobs_of(run) -> Iterator[tuple[Job, str]]:
         group = grpo["rollouts"] * grpo["samples_per_prompt"]
         for job in user("grpo", "grpo", low * group, most * group):
             yield job, config["tasks"]["grpo"]
+        if every := grpo["validation_every"]:
+            times = len({*range(0, grpo["rollouts"], every), grpo["rollouts"]})
+            played = times * grpo["validation_tasks"]
+            for job in user("grpo", "validate", played, played):
+                yield job, "extra_dev"
     for stage in [*compared(run), "rl"]:
         if stage != "rl" and not run.owns(f"{stage} results"):
             continue

@@ -1,6 +1,7 @@
 """slime's hook that plays an episode of tau2 telecom.
 
     --custom-generate-function-path generate_with_tau.generate
+    --eval-function-path            generate_with_tau.validate
 
 An episode is the one of everything else here (`tau2_agent.rollout.model_rollout`), with slime's
 router as policy: token ids in, token ids and log probs out, nothing is ever tokenised twice.
@@ -83,12 +84,13 @@ async def generate(
             trajectory = await play(task, timed, codec, settings, name, f"{sample.index}")
             if trajectory.end not in INFRASTRUCTURE_ENDS:
                 break
-        settings.users.failures.count(trajectory)
+        if not evaluation:
+            settings.users.failures.count(trajectory)
         sample.non_generation_time = time.perf_counter() - began - timed.seconds
         if trajectory.end in INFRASTRUCTURE_ENDS or not sum(trajectory.tokens.loss_mask):
             return give_up(args, sample, trajectory.end, trajectory.detail, trajectory.failure)
         result = finish(args, sample, trajectory, task, routed_experts(answers))
-        if not evaluation:
+        if not evaluation:  # whose samples are numbered from 0, too
             EPISODES[sample.index] = Sample(task, trajectory, result, sample.reward["shaped"])
         for meta in answers:
             sample.prefix_cache_info.add(meta)
@@ -192,6 +194,15 @@ def give_up(args: Any, sample: Any, end: EndReason, detail: str, failure: str = 
     told = {"end": end.value, "detail": detail[:500], "failure": failure}
     sample.metadata = {**(sample.metadata or {}), **told}
     return sample
+
+
+def validate(
+    args: Any, rollout_id: int, data_source: Any, evaluation: bool = True
+) -> dict[str, Any]:
+    """slime's evaluation: the policy plays what it is not trained on. See validation_slime.py."""
+    from tau2_agent.evaluation.validation_slime import validate_in_slime
+
+    return validate_in_slime(args, rollout_id, _simulators)
 
 
 def spans(record: TokenRecord) -> Iterator[tuple[bool, list[int], list[float]]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tau2_agent import cli
 from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
+from tau2_agent.evaluation import validation
 from tau2_agent.files import write_text
 from tau2_agent.gpus import take_gpus
 from tau2_agent.preflight import checks as preflight
@@ -81,11 +83,17 @@ def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def slime_arguments(
-    options: argparse.Namespace, *, config: dict[str, Any], folder: Path, hooks: Path
+    options: argparse.Namespace,
+    *,
+    config: dict[str, Any],
+    folder: Path,
+    hooks: Path,
+    validating: Sequence[str] = (),
 ) -> list[str]:
     """Return slime's arguments for this stage.
 
     folder: where it saves and resumes. hooks: the YAML file with `hook_settings`.
+    validating: the arguments on validation.
     """
     arguments = [
         *model_arguments(config),
@@ -134,6 +142,7 @@ def slime_arguments(
     if is_moe(config):
         # else the trained probabilities would be those of other experts than were sampled with
         arguments.append("--use-rollout-routing-replay")
+    arguments += validating
     extra, _ = without_custom_config(extra_arguments(options))
     return [*arguments, *slime_command.tracking_arguments(options, "grpo"), *extra]
 
@@ -167,6 +176,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "slime.gpus_per_engine slime.sglang_mem_fraction",
         "slime",
     )
+    validation.add_flags(parser, "slime")
     settings.add_user(parser)
     settings.add_slime_machine(parser)
     return parser.parse_args(arguments)
@@ -204,6 +214,7 @@ def check(options: argparse.Namespace, tasks: int) -> None:
 
 def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     from tau2_agent.benchmark.tasks import read_task_file
+    from tau2_agent.evaluation.validation_slime import SlimeValidation
     from tau2_agent.rollout.model_folder import require_positions
 
     require_positions(options.model, options.context_length, "--context-length")
@@ -214,21 +225,33 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     preflight.require(wanted, install)
     tasks = read_task_file(options.tasks)
     check(options, len(tasks))
+    validation.check(options, [task.task_id for task in tasks])
     done = last_rollout(stage, options.rollouts)
     folder = stage.folder.resolve()
+    trained = 0 if done is None else done + 1
+    validating = SlimeValidation(options, folder, trained, folder / USER_CALLS)
     hooks = folder / "tau2.yaml"
-    write_text(hooks, yaml.safe_dump(hook_settings(options, folder), sort_keys=False))
+    told = hook_settings(options, folder) | validating.settings()
+    write_text(hooks, yaml.safe_dump(told, sort_keys=False))
     training = Training(
         install,
         options,
-        slime_arguments(options, config=read_config(options.model), folder=folder, hooks=hooks),
+        slime_arguments(
+            options,
+            config=read_config(options.model),
+            folder=folder,
+            hooks=hooks,
+            validating=validating.arguments(),
+        ),
         weights=options.sft.resolve(),
         rollouts=options.rollouts,
         updates_per_rollout=options.updates_per_rollout,
         done=done,
         engines=not options.ray_address,  # of another Ray they may be elsewhere
+        checkpoint=options.checkpoint,
+        validate=validating,
     )
-    drop_rows_from(folder / ROLLOUTS, 0 if done is None else done + 1)
+    drop_rows_from(folder / ROLLOUTS, trained)
     summary = training.run(stage, sys.executable)
     if not stage.stop_requested:
         asked = users.from_options(options, options.seed)
@@ -240,6 +263,8 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
             max_new_tokens=options.max_new_tokens,
             context_length=options.context_length,
             max_steps=options.max_steps,
+            checkpoint=options.checkpoint,
+            rollout=summary["taken"]["rollout"],
             code=code_digest("train_grpo_slime"),
         )
         write_record(stage.folder, record)
@@ -275,7 +300,8 @@ def main() -> int:
         {"data": data_sha256(), **fingerprint_fields(options)},
         code=code_digest("train_grpo_slime"),
     )
-    with Stage(options.output, mark, {"rollouts": options.rollouts}) as stage:
+    wanted = {"rollouts": options.rollouts, "checkpoint": options.checkpoint}
+    with Stage(options.output, mark, wanted) as stage:
         if not stage.finished:
             train(options, install, stage)
     return 0

@@ -23,7 +23,9 @@ from tau2_agent import cli
 from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.config import program_options as settings
 from tau2_agent.errors import InputError
+from tau2_agent.evaluation import validation
 from tau2_agent.records.progress import Progress
+from tau2_agent.records.validation import choice, chosen_rollout, cut_validation
 from tau2_agent.source_code import code_digest
 from tau2_agent.training import objective, optimizer
 from tau2_agent.training.resumable import Stage, fingerprint
@@ -59,10 +61,18 @@ def train(args, stage: Stage) -> None:
     from trl import GRPOConfig
 
     from tau2_agent.benchmark.tasks import read_task_file
+    from tau2_agent.evaluation.validation_trl import ValidationCallback
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.model_folder import require_positions
-    from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
+    from tau2_agent.training.trl import (
+        cut_metrics,
+        finish,
+        last_checkpoint,
+        load_checkpoint,
+        run,
+        silence_progress,
+    )
     from tau2_agent.training.trl_grpo import ObjectiveTrainer
     from tau2_agent.training.trl_rollouts import ROLLOUTS, USER_CALLS, Rollouts, batch_size
 
@@ -78,8 +88,10 @@ def train(args, stage: Stage) -> None:
         checkpoint, step = None, 0
     cut_metrics(stage.folder, step)
     cut_metrics(stage.folder, step - 1, ROLLOUTS)  # a rollout is numbered by the step it precedes
+    cut_validation(stage.folder, step)
 
     task_ids = [row.task_id for row in read_task_file(args.tasks)]
+    validation.check(args, task_ids)
     batch = batch_size(args)
     if batch % args.micro_batch_size:
         raise InputError(
@@ -106,7 +118,8 @@ def train(args, stage: Stage) -> None:
         bf16=False,
         gradient_checkpointing=False,
         save_steps=args.save_rollouts,
-        save_total_limit=args.keep_checkpoints,
+        # the best on validation is kept beside the newest
+        save_total_limit=args.keep_checkpoints + bool(args.validation_every),
         logging_steps=1,
         logging_nan_inf_filter=False,  # a NaN must be seen: StageCallback ends the training
         report_to=[],
@@ -114,7 +127,10 @@ def train(args, stage: Stage) -> None:
         seed=args.seed,
     )
     progress = Progress(f"grpo {args.output}", args.rollouts, step, "rollouts", says=False)
-    rollouts = Rollouts(args, ChatCodec(tokenizer), stage.folder, progress, task_ids)
+    codec = ChatCodec(tokenizer)
+    rollouts = Rollouts(args, codec, stage.folder, progress, task_ids)
+    validator = validation.make_validator(args, rollouts.settings.users, stage.folder)
+    validate = ValidationCallback(validator, codec, stage, progress)
     trainer = ObjectiveTrainer(
         model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
         args=config,
@@ -129,8 +145,13 @@ def train(args, stage: Stage) -> None:
     origin = f"resumed its own run at rollout {step}" if checkpoint else f"from {args.model}"
     print(f"{args.rollouts} rollouts of {batch} episodes on {len(task_ids)} tasks; {origin}")
     began = time.time()
-    run(stage, trainer, checkpoint, progress)
+    if step < args.rollouts:
+        run(stage, trainer, checkpoint, progress, validate)
+    elif validator.is_missing(step):
+        validate.validate(load_checkpoint(stage.folder, step), step)
     if not stage.stop_requested:
+        taken = chosen_rollout(stage.folder, args.checkpoint, args.rollouts)
+        here = step < taken == args.rollouts  # the trainer has them
         finish(
             stage,
             trainer,
@@ -141,6 +162,7 @@ def train(args, stage: Stage) -> None:
                 "resumed_at": step,
                 "seconds": round(time.time() - began, 1),
                 "started_from": str(args.model),
+                "taken": choice(stage.folder, args.checkpoint, taken, args.rollouts),
                 "user_usage": rollouts.settings.users.usage(stage.folder / USER_CALLS),
             },
             TrainedFor(
@@ -150,8 +172,11 @@ def train(args, stage: Stage) -> None:
                 max_new_tokens=args.max_new_tokens,
                 context_length=args.context_length,
                 max_steps=args.max_steps,
+                checkpoint=args.checkpoint,
+                rollout=taken,
                 code=code_digest("train_grpo_trl"),
             ),
+            None if here else load_checkpoint(stage.folder, taken),
         )
 
 
@@ -179,6 +204,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     records = parser.add_argument_group("records")
     settings.add(records, "grpo.save_rollouts grpo.keep_episodes resources.keep_checkpoints", "cpu")
+    validation.add_flags(parser, "cpu")
     settings.add_user(parser)
     return parser.parse_args(arguments)
 
@@ -188,7 +214,9 @@ def fingerprint_fields(args) -> dict[str, Any]:
     decides = {
         key: value
         for key, value in vars(args).items()
-        if key not in NOT_DECISIVE and not key.startswith("user_")
+        if key not in NOT_DECISIVE
+        and not key.startswith("user_")
+        and not validation.is_validation_flag(key)
     }
     decides |= users.from_options(args, args.seed).fingerprint()
     if args.lr_schedule != "constant":  # else more rollouts resume the same training
@@ -203,7 +231,8 @@ def main() -> int:
         {"data": data_sha256(), **fingerprint_fields(args)},
         code=code_digest("train_grpo_trl"),
     )
-    with Stage(args.output, mark, {"rollouts": args.rollouts}) as stage:
+    wanted = {"rollouts": args.rollouts, "checkpoint": args.checkpoint}
+    with Stage(args.output, mark, wanted) as stage:
         if not stage.finished:
             train(args, stage)
     return 0

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-_taken: list[int] = []  # descriptors of lock files; held until this process ends
+_taken: dict[Path, int] = {}  # lock file -> its descriptor, held until this process ends
 
 
 def visible_gpus(devices: Path = Path("/dev")) -> int:
@@ -68,6 +68,8 @@ def take_gpus(count: int, folder: Path | None = None) -> list[str]:
 
 
 def _lock(path: Path) -> bool:
+    if path in _taken:
+        return True
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -76,7 +78,7 @@ def _lock(path: Path) -> bool:
         return False
     except OSError:  # a file system without locks: as before there were any
         pass
-    _taken.append(handle)
+    _taken[path] = handle
     return True
 
 

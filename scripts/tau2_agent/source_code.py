@@ -28,10 +28,13 @@ SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "
 INIT = "__init__.py"
 CACHE = Path(".snakemake/tau2_code.json")
 # What decides no number: how a program ends, waits, is refused, says what is wrong, or keeps what
-# happened. Options count by their values, not by what made them.
+# happened; validation only looks at a policy that is trained. Options count by their values, not by
+# what made them.
 NEUTRAL = {
     *("errors", "cli", "locks", "processes", "preflight", "config"),
     *("records.conversation", "records.progress", "records.samples", "records.transcripts"),
+    *("records.validation", "evaluation.validation", "evaluation.validation_slime"),
+    "evaluation.validation_trl",
 }
 _HOOK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _IMPORTERS = {"import_module", "__import__"}

@@ -103,6 +103,30 @@ def test_rejection_sampling_is_in_recipe_data_and_names(run):
     assert "ejection sampling" not in (folder / "card.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("taken", "told"),
+    [
+        (
+            {"checkpoint": "last", "rollout": 5, "of": 5},
+            "The weights are those after rollout 5 of 5, the last.",
+        ),
+        (
+            {"checkpoint": "best", "rollout": 2, "of": 5, "validated": 3, "tasks": 24}
+            | {"pass_at_1": 0.625, "pass_at_1_at_first": 0.5},
+            "The weights are those after rollout 2 of 5, the best on validation: pass@1 0.625 of "
+            "24 tasks of extra_dev, greedily; pass@1 0.500 before the first rollout (3 "
+            "validations).",
+        ),
+    ],
+)
+def test_it_says_which_weights_were_taken(run, taken, told):
+    folder, options = run
+    done = folder / "checkpoints/m_rl_telecom/done.json"
+    write_json(done, json.loads(done.read_text()) | {"summary": {"taken": taken}})
+    make_cards.main(options)
+    assert told in (folder / "card.md").read_text()
+
+
 def test_the_traces_carry_one_too(run):
     folder, options = run
     make_cards.main([*options, "--teacher", "the language model x/y"])

@@ -157,6 +157,18 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
     ("layer", "parts"),
     [
         ({"grop": {}}, ["config.yaml: unknown key grop", "did you mean grpo?"]),
+        (
+            {"grpo": {"checkpoint": "best", "validation_every": 3}},
+            ["grpo.validation_every 3", "must be a multiple of grpo.save_rollouts 2"],
+        ),
+        (
+            {"grpo": {"checkpoint": "best", "validation_every": 0}},
+            ["grpo.checkpoint best", "set that to a multiple of grpo.save_rollouts 2"],
+        ),
+        (
+            {"tasks": {"sft": "extra"}},
+            ["tasks.sft extra holds extra_dev", "set grpo.validation_every to 0"],
+        ),
         ({"grpo": {"learning_rate": 1}}, ["unknown key grpo.learning_rate", "Valid: lr,"]),
         (
             {"grpo": {"std": True}},

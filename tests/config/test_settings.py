@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from tau2_agent.benchmark import tasks
 from tau2_agent.config.backend import Backend
+from tau2_agent.config.checks import WITH_VALIDATION_TASKS
 from tau2_agent.config.fields import find, leaves
 from tau2_agent.config.layers import load_preset
 from tau2_agent.config.mistakes import REMOVED, RENAMED
@@ -163,3 +164,10 @@ def test_value_in_force_and_where_it_comes_from() -> None:
 def test_values_are_shown_as_yaml_that_reads_back(value: Any, text: str) -> None:
     assert as_yaml(value) == text
     assert yaml.safe_load(text) == value
+
+
+def test_the_splits_with_validation_s_tasks_are_known() -> None:
+    of = {name: set(tasks.split_ids(name)) for name in SPLITS}
+    whole = {name for name, ids in of.items() if of["extra_dev"] <= ids}
+    assert whole == set(WITH_VALIDATION_TASKS)
+    assert not of["extra_dev"] & (of["train"] | of["test"] | of["extra_train"])

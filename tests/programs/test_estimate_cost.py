@@ -97,9 +97,11 @@ def test_every_stage_with_a_language_model_counts_its_episodes(run) -> None:
     assert rows["traces", "teacher"]["episodes"] == [74, 74 * 3]
     assert rows["traces", "user"]["episodes"] == [74 / 4, 74 * 3 / 4]
     assert rows["grpo", "user"]["episodes"] == [20, 20]
+    # after 0, 4 and 5 rollouts, 24 tasks each
+    assert rows["validate", "user"]["episodes"] == [3 * 24 / 4, 3 * 24 / 4]
     for stage in ("sft test", "sft train", "rl test", "rl train"):
         assert rows[f"evaluate {stage}", "user"]["episodes"] == [20, 20]
-    assert len(rows) == 7
+    assert len(rows) == 8
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ def test_runs_side_by_side_pay_for_what_they_do_not_share(run) -> None:
     stages = {stage for stage, _ in rows}
     assert stages == {
         *("traces", "grpo", "evaluate sft test", "evaluate rl test"),
-        *("low: grpo", "low: evaluate rl test"),
+        *("validate", "low: grpo", "low: validate", "low: evaluate rl test"),
     }
 
 

@@ -29,7 +29,7 @@ WHERE = "where it lies"
 MACHINE = "how GPUs share the work"
 RECORDS = "what is kept or shown"
 PURSE = "what a language model may cost, and how patiently it is asked"
-ALONE = "of a user that does not play here"
+VALIDATION = "looks at the policy; the same training serves all of them"
 USER = {
     **dict.fromkeys(["user_api_base"], "which server, not which model"),
     **dict.fromkeys(
@@ -50,6 +50,13 @@ SLIME = {
     **dict.fromkeys(["keep_checkpoints", "tracking", "wandb_project", "wandb_mode"], RECORDS),
     "output": WHERE,
 }
+VALIDATED = dict.fromkeys(
+    [
+        *("checkpoint", "validation_every", "validation_tasks", "validation_max_new_tokens"),
+        *("validation_context_length", "validation_max_steps", "validation_concurrency"),
+    ],
+    VALIDATION,
+)
 EXEMPT = {
     "train_sft_trl": {
         **dict.fromkeys(["save_steps", "keep_checkpoints", "logging_steps"], RECORDS),
@@ -59,6 +66,7 @@ EXEMPT = {
         **dict.fromkeys(["save_rollouts", "keep_checkpoints", "keep_episodes"], RECORDS),
         "output": WHERE,
         **USER,
+        **VALIDATED,
     },
     "train_sft_slime": {
         **SLIME,
@@ -71,6 +79,8 @@ EXEMPT = {
         "model": "config and tokenizer, which the SFT checkpoint has too",
         "rollouts": "more of them continue the same run",
         **dict.fromkeys(["save_rollouts", "keep_episodes"], RECORDS),
+        **VALIDATED,
+        "server_args": VALIDATION,
         **dict.fromkeys(["gpus_per_engine", "sglang_mem_fraction"], MACHINE),
     },
     "evaluation": {

@@ -27,7 +27,7 @@ import generate_with_tau
 from tau2_agent import cli
 from tau2_agent.benchmark.tasks import split_ids
 from tau2_agent.errors import PipelineError
-from tau2_agent.evaluation import model_players
+from tau2_agent.evaluation import model_players, validation
 from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.install import Install
 from tau2_agent.users.registry import Users
@@ -102,6 +102,15 @@ SLIME: dict[str, Arrival] = {
     "wandb_project": flag("--wandb-project"),
     "wandb_mode": flag("--wandb-mode"),
 }
+VALIDATION: dict[str, Arrival] = {
+    "checkpoint": lambda seen, value: (seen.settings["checkpoint"], value),
+    "validation_every": at("validator.every"),
+    "validation_tasks": lambda seen, value: (len(seen.validator.tasks), value),
+    "validation_max_new_tokens": at("validator.settings.sampling.max_new_tokens"),
+    "validation_context_length": at("validator.settings.context_length"),
+    "validation_max_steps": at("validator.settings.limits.max_steps"),
+    "validation_concurrency": at("validator.args.concurrency"),
+}
 ARRIVES: dict[str, dict[str, Arrival]] = {
     "train_sft_trl": {
         "model": at("model"),
@@ -173,9 +182,11 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "clip_low": at("config.epsilon"),
         "clip_high": at("config.epsilon_high"),
         "save_rollouts": at("config.save_steps"),
-        "keep_checkpoints": at("config.save_total_limit"),
+        # and the best on validation
+        "keep_checkpoints": lambda seen, value: (seen.config.save_total_limit, value + 1),
         "keep_episodes": at("rollouts.samples.count"),
         **USER,
+        **VALIDATION,
     },
     "train_sft_slime": {
         **SLIME,
@@ -195,6 +206,8 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
     "train_grpo_slime": {
         **SLIME,
         **USER,
+        **VALIDATION,
+        "server_args": at("validator.args.server_args"),  # of the server between two jobs
         "sft": flag("--ref-load"),
         "tasks": refused("other_tasks"),
         "prompt": at("episode.prompt"),
@@ -278,6 +291,7 @@ INSTEAD = {
     ("train_sft_slime", "expert_parallel"): ["--expert-parallel", "2"],
     ("train_grpo_slime", "expert_parallel"): ["--expert-parallel", "2"],
     **{(f"train_{stage}_slime", "gpus"): ["--gpus", "4"] for stage in ("sft", "grpo")},
+    ("train_grpo_slime", "validation_context_length"): ["--validation-context-length", "99"],
     ("evaluate_tau2", "domain"): ["--domain", "telecom"],
     ("evaluate_tau2", "backend"): ["--backend", "slime"],
     ("evaluate_tau2", "task_split"): ["--task-split", "small"],
@@ -387,6 +401,12 @@ class Run:
 def on_trl(monkeypatch, module, seen, tmp_path) -> None:
     import transformers
 
+    make = validation.make_validator
+
+    def make_validator(*given):
+        seen.validator = make(*given)
+        return seen.validator
+
     def trainer(**given):
         seen.config, seen.trainer = given["args"], given
         seen.rollouts = given.get("rollout_func")
@@ -399,6 +419,7 @@ def on_trl(monkeypatch, module, seen, tmp_path) -> None:
         seen.model = folder
 
     monkeypatch.setattr(module, "Stage", stage(seen))
+    monkeypatch.setattr(validation, "make_validator", make_validator)
     monkeypatch.setattr("trl.SFTTrainer", trainer)
     monkeypatch.setattr("tau2_agent.training.trl_grpo.ObjectiveTrainer", trainer)
     monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", load)
@@ -409,6 +430,8 @@ def on_slime(monkeypatch, module, seen, tmp_path) -> None:
 
     def training(_, options, arguments, **given):
         seen.flags, seen.training, seen.options = by_flag(arguments), given, options
+        if "validate" in given:
+            seen.validator = given["validate"].validator
         seen.environment = job_environment(install, options)
         if "--custom-config-path" in seen.flags:
             hooks = yaml.safe_load(Path(seen.flags["--custom-config-path"]).read_text())
@@ -468,8 +491,8 @@ def on_evaluation(monkeypatch, module, seen, tmp_path) -> None:
 
 
 def stage(seen: SimpleNamespace) -> Callable[..., Here]:
-    def begin(target: Path, *_: Any) -> Here:
-        seen.stage = target
+    def begin(target: Path, mark: Any, settings: Any = None) -> Here:
+        seen.stage, seen.settings = target, settings
         return Here(target)
 
     return begin

@@ -40,6 +40,8 @@ GRPO = [
     "24",
     "--save-rollouts",
     "2",
+    "--validation-every",
+    "0",
 ]
 
 

@@ -8,6 +8,7 @@ import html
 import json
 import os
 import re
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -18,13 +19,15 @@ import make_report
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.results import read_summary
+from tau2_agent.files import write_json
 from tau2_agent.records.transcripts import read_transcripts, transcripts_path
+from tau2_agent.records.validation import Validation, append_validation, choice
 from tau2_agent.report import episodes, figures
 from tau2_agent.report.charts import _spread
 from tau2_agent.report.costs import jobs, usages
 from tau2_agent.report.figures import Evaluated
 from tau2_agent.report.page import Sources, _json, make_page
-from tau2_agent.report.trainings import Training, ends, panels
+from tau2_agent.report.trainings import VALIDATION, Training, ends, panels
 
 
 def unpacked(chunk):
@@ -246,12 +249,10 @@ def test_curves_of_the_slime_backend(tmp_path):
             "seconds": 9.0,
         },
         {"kind": "step", "rollout": 0, "time": 3.0, "loss": 0.5, "grad_norm": 2.0, "kl_loss": 0.1},
-        {"kind": "eval", "rollout": 0, "time": 4.0, "reward": 0.25},
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(f"{json.dumps(r)}\n" for r in rows), "utf-8")
     found = drawn(Training.read("plain", "rl", tmp_path))
     assert found["Sampling"]["seconds"] == [9.0]
-    assert found["Validation"]["reward"] == [0.25]
     assert found["KL"]["KL"] == [0.1] and found["Loss"]["loss"] == [0.5]
 
 
@@ -281,6 +282,29 @@ def test_dropped_groups_are_counted_and_no_part_of_the_means(tmp_path):
     assert found["Shaped reward"]["shaped"] == [0.5]
     assert found["Length"] == {"trained": [300], "played": [250]}
     assert [row["count"] for row in ends(training)] == [3]
+
+
+def test_the_validation_curve_and_what_was_taken(trained, tmp_path):
+    folder = tmp_path / "rl"
+    shutil.copytree(trained["rl"], folder)
+    for rollout, solved in ((0, 0.2), (2, 0.6), (4, 0.5)):
+        row = Validation(
+            rollout=rollout,
+            tasks=10,
+            pass_at_1=solved,
+            avg_reward=solved,
+            avg_partial_score=0.7,
+            seconds=1.0,
+        )
+        append_validation(folder, row)
+    assert VALIDATION not in drawn(Training.read("plain", "rl", trained["rl"]))
+    found = drawn(Training.read("plain", "rl", folder))
+    assert found[VALIDATION] == {"pass@1": [0.2, 0.6, 0.5], "partial": [0.7] * 3}
+    summary = {"taken": choice(folder, "best", 2, 4)}
+    write_json(folder / "done.json", {"summary": summary})
+    one = Training.read("plain", "rl", folder)
+    (note,) = [panel.note for panel, _, _ in panels([one]) if panel.title == VALIDATION]
+    assert note == "greedy, tasks of extra_dev; the model is that of rollout 2, the best"
 
 
 def test_ends_of_rollouts_count_every_episode(trained):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.workflow
 CPU_STAGES = {
     "tasks": 1,
     "teacher_traces": 1,
-    "leaks": 1,
+    "leaks": 2,  # test, and extra_dev, which validation plays
     "base_model": 1,
     "sft": 1,
     "grpo": 1,
@@ -137,7 +137,16 @@ def test_runs_share_what_comes_before_rejection_sampling(project) -> None:
 
 def test_other_splits_get_their_own_files_and_gate(project) -> None:
     jobs = project.dry_run("results/eval_extra_unseen.json").jobs
-    assert jobs["leaks"] == 2  # the held-out split before training, and the evaluated one
+    assert jobs["leaks"] == 3  # the held-out split and validation's, and the evaluated one
+
+
+def test_without_validation_its_split_is_free(project) -> None:
+    words = ("results/eval_test.json", "--config", "grpo={validation_every: 0}")
+    assert project.dry_run(*words).jobs["leaks"] == 1
+    also = "tasks={grpo: extra_dev}"
+    assert project.dry_run(*words, also).status == 0
+    told = project.dry_run("results/eval_test.json", "--config", also).text
+    assert "tasks.grpo extra_dev holds extra_dev" in told
 
 
 def test_the_gate_reads_what_either_training_is_given(project) -> None:

@@ -13,7 +13,10 @@ FOLDERS = (
     *("models/gpu-smoke", "models/gpu-smoke_torch_dist"),
     *("checkpoints/gpu-smoke_sft_telecom", "checkpoints/gpu-smoke_rl_telecom"),
 )
-FILES = ("data/telecom_train_tasks.jsonl", "data/teacher_traces.jsonl", "data/leaks_test.json")
+FILES = (
+    *("data/telecom_train_tasks.jsonl", "data/teacher_traces.jsonl"),
+    *("data/leaks_test.json", "data/leaks_extra_dev.json"),
+)
 HOOKS = "--custom-config-path hooks.yaml --custom-rm-path my_hooks.score"
 ENDS = (".json", ".tau2.json")
 SERVED = "user={simulator: llm, serve: {source: mine}}"

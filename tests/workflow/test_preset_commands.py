@@ -89,7 +89,7 @@ def test_golden_commands_of_a_preset(project, preset):
     outcome = project.dry_run("-p", "results/eval_test.json", "--config", f"preset={preset}")
     assert outcome.status == 0, outcome.text
     commands = sorted(set(re.findall(r"^ *Shell command: (.*)$", outcome.text, re.MULTILINE)))
-    assert len(commands) == 10
+    assert len(commands) == 11
     lines = []
     for text in commands:
         words = shlex.split(text.split(" 2>&1")[0])

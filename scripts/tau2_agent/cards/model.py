@@ -194,10 +194,28 @@ def _recipe(
         took = f" ({seconds:.0f} s)" if isinstance(seconds, int | float) else ""
         title = TITLES.get(stage, stage)
         parts.append(f"**{title}**{took}: {', '.join(told) or 'not recorded'}.")
+        if taken := done.get("summary", {}).get("taken"):
+            parts.append(_taken(taken))
     if final:
         versions = ", ".join(f"{k} {v}" for k, v in final[0].manifest.versions.items())
         parts.append(f"Versions: {versions}.")
     return parts
+
+
+def _taken(taken: Mapping[str, Any]) -> str:
+    """Which of a training's weights these are, and what they solved on validation."""
+    told = f"The weights are those after rollout {taken['rollout']} of {taken['of']}"
+    told += ", the best on validation" if taken["checkpoint"] == "best" else ", the last"
+    if "validated" in taken:
+        told += f": {_solved(taken['pass_at_1'])} of {taken['tasks']} tasks of extra_dev, greedily"
+        if "pass_at_1_at_first" in taken:
+            told += f"; {_solved(taken['pass_at_1_at_first'])} before the first rollout"
+        told += f" ({taken['validated']} validations)"
+    return f"{told}."
+
+
+def _solved(share: float | None) -> str:
+    return "pass@1 unknown" if share is None else f"pass@1 {share:.3f}"
 
 
 def _users(final: Sequence[EvaluationSummary]) -> list[str]:

@@ -15,12 +15,16 @@ from tau2_agent.config.mistakes import Fault
 from tau2_agent.rollout.rendering import TemplateError
 from tau2_agent.rollout.template_files import template_text
 
+# Splits with all of extra_dev. Of `small` some are there, too: the leak gate sees to these.
+WITH_VALIDATION_TASKS = ("extra_dev", "extra", "full")
+
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield what does not fit in a complete configuration."""
     yield from _length_of_training(config)
     yield from _token_budgets(config)
     yield from _rejection_sampling(config)
+    yield from _validation(config)
     yield from _teacher(config)
     yield from _chat_template(config["model"])
     yield from (Fault(*fault) for fault in user_config.faults(config))
@@ -77,6 +81,31 @@ def _rejection_sampling(config: Mapping[str, Any]) -> Iterator[Fault]:
             f"rejection_sampling.keep_per_task {most} is more than "
             f"rejection_sampling.samples_per_task {played}; lower the first or raise the second",
         )
+
+
+def _validation(config: Mapping[str, Any]) -> Iterator[Fault]:
+    grpo = config["grpo"]
+    every, save = grpo["validation_every"], grpo["save_rollouts"]
+    if grpo["checkpoint"] == "best":
+        if not every:
+            yield Fault(
+                "grpo.checkpoint",
+                "grpo.checkpoint best is the best on validation, and grpo.validation_every is 0; "
+                f"set that to a multiple of grpo.save_rollouts {save}, or the checkpoint to last",
+            )
+        elif every % save:
+            yield Fault(
+                "grpo.validation_every",
+                f"grpo.checkpoint best keeps what was validated: grpo.validation_every {every} "
+                f"must be a multiple of grpo.save_rollouts {save}; change one",
+            )
+    for stage in ("sft", "rejection_sampling", "grpo"):
+        if every and config["tasks"][stage] in WITH_VALIDATION_TASKS:
+            yield Fault(
+                f"tasks.{stage}",
+                f"tasks.{stage} {config['tasks'][stage]} holds extra_dev, whose tasks are for "
+                "validation; train on extra_train or train, or set grpo.validation_every to 0",
+            )
 
 
 def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:

@@ -188,6 +188,15 @@ class GRPO(Section):
         4096, description="tokens of an episode after its first prompt; then it ends (slime)"
     )
     save_rollouts: Count = Field(description="rounds between checkpoints")
+    validation_every: WholeAtLeast0 = Field(
+        10, description="rounds between validations: greedy, on a part of extra_dev; 0: none"
+    )
+    validation_tasks: Count = Field(
+        40, description="of them, drawn by hash, each issue in proportion; 171 are all"
+    )
+    checkpoint: Literal["last", "best"] = Field(
+        "last", description="what becomes the model: last | best on validation, the earlier of two"
+    )
     keep_episodes: WholeAtLeast0 = Field(
         8, description="conversations of each round that are kept, in transcripts.jsonl.gz"
     )

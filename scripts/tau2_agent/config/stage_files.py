@@ -22,6 +22,12 @@ def tasks_file(split: str) -> str:
     return f"data/telecom_{split}_tasks.jsonl"
 
 
+def gated_splits(config: Mapping[str, Any]) -> list[str]:
+    """The splits with which no data of the whole run may share a fault combination."""
+    validated = ["extra_dev"] if config["grpo"]["validation_every"] else []
+    return list(dict.fromkeys([*config["tasks"]["held_out"], *validated]))
+
+
 def chat_template(config: Mapping[str, Any]) -> str:
     """The file that takes the place of the model's own chat template; "" if none does."""
     wanted = config["model"]["chat_template"]

@@ -187,6 +187,7 @@ def grpo(config: Config) -> Flags:
         words(
             {
                 **only(config, "grpo", GRPO[config["backend"]]),
+                **only(config, "grpo", "checkpoint"),
                 "alpha": config["reward"]["alpha"],
                 "weights": partial_weights(config),
                 "prompt": config["prompt"],
@@ -197,12 +198,25 @@ def grpo(config: Config) -> Flags:
         words(
             {
                 **only(config, "grpo", "save_rollouts keep_episodes"),
+                **validation(config),
                 **(only(config, "slime", sampling) if config["backend"] == "slime" else {}),
                 **machine(config),
                 **user.untracked,
             }
         ),
     )
+
+
+def validation(config: Config) -> dict[str, Any]:
+    """How the policy is validated while it is trained: no weight depends on it."""
+    found = only(config, "grpo", "validation_every validation_tasks")
+    if not found["validation_every"]:
+        return {"validation_every": 0}
+    limits = only(config, "evaluation", "max_new_tokens context_length max_steps concurrency")
+    found |= {f"validation_{key}": value for key, value in limits.items()}
+    if config["backend"] == "slime":
+        found["server_args"] = config["slime"]["server_args"] or None
+    return found
 
 
 def evaluation(config: Config) -> Flags:

@@ -47,15 +47,15 @@ def check(args) -> None:
         raise InputError("--sglang-port goes with --backend slime, not with cpu")
 
 
-def make_settings(args) -> Any:
-    """The episode's settings, from the options."""
+def make_settings(args, simulators: users.Users | None = None) -> Any:
+    """The episode's settings, from the options. simulators: those that there are already."""
     from tau2_agent.rollout.episode import Limits
     from tau2_agent.rollout.model_rollout import EpisodeSettings
     from tau2_agent.rollout.policy import Sampling
 
     return EpisodeSettings(
         prompt=args.prompt,
-        users=users.from_options(args, args.seed),
+        users=simulators or users.from_options(args, args.seed),
         sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
         context_length=args.context_length,
         limits=Limits(max_steps=args.max_steps, timeout_s=EPISODE_TIMEOUT_S),

@@ -45,6 +45,7 @@ class Progress:
         self.stage, self.total, self.done, self.unit, self.says = stage, total, done, unit, says
         self.solved = self.played = self.tokens = 0
         self.values: dict[str, Any] = {}
+        self.validation: float | None = None
         self._rewards: deque[float] = deque(maxlen=TREND)
         self._began = self._said = time.monotonic()
         self._wrote = 0.0
@@ -73,6 +74,11 @@ class Progress:
                 self.values["trend"] = round(trend, 4)
         self._tell()
 
+    def validated(self, pass_at_1: float | None) -> None:
+        """The policy was validated: the share of tasks it solved."""
+        self.validation = pass_at_1
+        self._tell()
+
     def trend(self) -> float | None:
         """How much the reward rises a rollout: slope of a line through the last `TREND` of them."""
         count = len(self._rewards)
@@ -90,6 +96,8 @@ class Progress:
             parts.append(f"{self.solved} solved")
         if "reward" in self.values:
             parts.append(f"reward {self.values['reward']:.3f}{self.rises()}")
+        if self.validation is not None:
+            parts.append(f"validation {self.validation:.3f}")
         if self.tokens and seconds > 0:
             parts.append(f"{self.tokens / seconds:.0f} tokens/s")
         parts.append(f"{_span(seconds)}")
@@ -155,6 +163,8 @@ class Progress:
             "host": socket.gethostname(),
             **self.values,
         }
+        if self.validation is not None:
+            entry["validation"] = round(self.validation, 4)
         if self.unit == "episodes":
             entry["solved"] = self.solved
         if self.tokens and seconds > 0:

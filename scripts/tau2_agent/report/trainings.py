@@ -15,8 +15,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from tau2_agent.files import read_jsonl
+from tau2_agent.files import DONE_FILE, read_jsonl
 from tau2_agent.records.counters import LOOPS
+from tau2_agent.records.validation import read_validation
 from tau2_agent.report.figures import STAGES
 
 METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
@@ -28,13 +29,18 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Training:
-    """A stage's logs. `run` names the run of a sweep, `stage` is sft, rl, …; `folder` the store."""
+    """A stage's logs. `run` names the run of a sweep, `stage` is sft, rl, …; `folder` the store.
+
+    taken: which of its weights became the model, if there was a choice.
+    """
 
     run: str
     stage: str
     folder: Path
     metrics: Sequence[Row] = field(default_factory=list)
     rollouts: Sequence[Row] = field(default_factory=list)
+    validation: Sequence[Row] = field(default_factory=list)
+    taken: str = ""
 
     @property
     def label(self) -> str:
@@ -45,7 +51,9 @@ class Training:
     @classmethod
     def read(cls, run: str, stage: str, folder: Path) -> Training:
         """Read what the folder holds; a log that is not there is empty."""
-        return cls(run, stage, folder, _read(folder / METRICS), _read(folder / ROLLOUTS))
+        logs = (_read(folder / METRICS), _read(folder / ROLLOUTS))
+        validation = [row.model_dump() for row in read_validation(folder)]
+        return cls(run, stage, folder, *logs, validation, _taken(folder))
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,7 @@ class Panel(NamedTuple):
     lines: Mapping[str, Sequence[str]]
 
 
+VALIDATION = "Validation of the policy"
 # Of rows of metrics, over steps.
 OF_STEPS = (
     Panel("Loss", "", {"loss": ["loss"]}),
@@ -114,7 +123,11 @@ OF_STEPS = (
 OF_ROLLOUTS = (
     Panel("Reward", "mean over episodes", {"tau2's reward": ["reward"], "partial": ["partial"]}),
     Panel("Shaped reward", "reward + alpha × partial", {"shaped": ["shaped"]}),
-    Panel("Validation", "held-out tasks", {"reward": ["validation_reward", "eval_reward"]}),
+    Panel(
+        VALIDATION,
+        "greedy, tasks of extra_dev",
+        {"pass@1": ["validation_pass_at_1"], "partial": ["validation_avg_partial_score"]},
+    ),
     Panel(
         "Length",
         "tokens an episode; of those trained on, and with those of dropped groups",
@@ -153,6 +166,8 @@ def panels(trainings: Sequence[Training]) -> list[tuple[Panel, str, list[dict[st
                 for label, names in panel.lines.items():
                     line = " ".join([one.run] * several + [label] * (len(panel.lines) > 1))
                     rows += _points(source, names, line or label)
+            if panel.title == VALIDATION and not several and trainings[0].taken:
+                panel = panel._replace(note=f"{panel.note}; {trainings[0].taken}")
             if rows and not _flat_zero(panel, rows):
                 drawn.append((panel, axis, rows))
     return drawn
@@ -174,6 +189,17 @@ def ends(training: Training) -> list[dict[str, Any]]:
 def _read(path: Path) -> list[Row]:
     """The lines of a log; none if there is no such log. Raises JsonLineError."""
     return list(read_jsonl(path)) if path.exists() else []
+
+
+def _taken(folder: Path) -> str:
+    """Which weights became the model, in words; "" where nothing says so."""
+    try:
+        done = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
+        taken = done["summary"]["taken"]
+        rule = "the best" if taken["checkpoint"] == "best" else "the last"
+        return f"the model is that of rollout {taken['rollout']}, {rule}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _rollout(row: Row) -> int:
@@ -211,10 +237,12 @@ def _by_rollout(training: Training) -> dict[int, Row]:
         found[rollout] |= _dropped(rows)
     for row in training.metrics:
         kind, rollout = row.get("kind"), _rollout(row)
-        if kind in ("tau2", "rollout", "eval") and isinstance(rollout, int):
-            prefix = "validation_" if kind == "eval" else ""
-            said = {f"{prefix}{name}": value for name, value in row.items() if _is_number(value)}
+        if kind in ("tau2", "rollout") and isinstance(rollout, int):
+            said = {name: value for name, value in row.items() if _is_number(value)}
             found.setdefault(rollout, {}).update(said | found.get(rollout, {}))
+    for row in training.validation:
+        said = {f"validation_{name}": value for name, value in row.items()}
+        found.setdefault(row["rollout"], {}).update(said)
     return dict(sorted(found.items()))
 
 

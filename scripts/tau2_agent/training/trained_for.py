@@ -37,6 +37,8 @@ class TrainedFor(BaseModel):
     max_new_tokens: int | None = None
     context_length: int | None = None
     max_steps: int | None = None
+    checkpoint: str | None = None  # of GRPO: last, or best on validation …
+    rollout: int | None = None  # … and the rollout after which these weights were the policy's
     code: str = ""  # source_code.code_digest of the program
     commit: str | None = None
     tokenizer_sha256: str = ""

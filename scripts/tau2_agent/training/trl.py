@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
 from tau2_agent.records.progress import Progress
+from tau2_agent.records.validation import WeightsGone
 from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.trained_for import TrainedFor, write_record
@@ -139,14 +140,17 @@ def silence_progress() -> None:
     datasets.disable_progress_bars()
 
 
-def run(stage: Stage, trainer: Any, checkpoint: Path | None, progress: Progress) -> Any:
-    """Train from the checkpoint, or from the start, with this stage's callbacks.
+def run(
+    stage: Stage, trainer: Any, checkpoint: Path | None, progress: Progress, *more: TrainerCallback
+) -> Any:
+    """Train from the checkpoint, or from the start, with this stage's callbacks and `more`.
 
     progress: is told of each step if it counts steps; who plays rollouts tells of those itself. A
     JobStop, such as a spent budget, leaves a checkpoint of the last whole step: its rollouts are
     paid for.
     """
-    trainer.add_callback(StageCallback(stage, progress))
+    for callback in (StageCallback(stage, progress), *more):
+        trainer.add_callback(callback)
     trainer.remove_callback(PrinterCallback)
     with progress:
         try:
@@ -158,14 +162,30 @@ def run(stage: Stage, trainer: Any, checkpoint: Path | None, progress: Progress)
             raise
 
 
+def load_checkpoint(folder: Path, step: int) -> Any:
+    """The model of one of a trainer's checkpoints. Raises WeightsGone."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    checkpoint = folder / f"checkpoint-{step}"
+    if not checkpoint.is_dir():
+        raise WeightsGone(folder, step)
+    return AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+
+
 def finish(
-    stage: Stage, trainer: Any, tokenizer: Any, summary: dict[str, Any], record: TrainedFor
+    stage: Stage,
+    trainer: Any,
+    tokenizer: Any,
+    summary: dict[str, Any],
+    record: TrainedFor,
+    model: Any = None,
 ) -> None:
     """Write the final model where the next stage looks for it, and mark the stage as done.
 
-    Raises Diverged if a weight is not finite.
+    model: in place of the trainer's. Raises Diverged if a weight is not finite.
     """
-    trainer.model.save_pretrained(stage.folder)
+    (trainer.model if model is None else model).save_pretrained(stage.folder)
     if name := first_not_finite(stage.folder):
         raise Diverged(stage.target, trainer.state.global_step, f"{name} is not finite")
     tokenizer.save_pretrained(stage.folder)

@@ -15,7 +15,7 @@ import argparse
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,16 @@ class Users:
             self._model = LLM(self.llm, Ledger(ledger, fingerprint))
         except LLMFailure as failure:
             raise JobStop(f"the user simulator: {failure.detail}") from None
+
+    def beside(self) -> Users:
+        """The same simulators with a failure count of their own: one model, one ledger, one purse.
+
+        For episodes between those of a training. Raises JobStop as `open` does.
+        """
+        self.open()
+        other = replace(self)
+        other._model = self._model
+        return other
 
     def make(self, task: Task, sample: str) -> User:
         """The user of one episode; the same simulator for the same task and sample, always."""

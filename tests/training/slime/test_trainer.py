@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from model_configs import config
 
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.records.validation import WeightsGone
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.slime import job as slime_job
@@ -61,8 +63,9 @@ def checkpoint(folder, iteration):
     return folder
 
 
-def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1, engines=False):
+def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1, **more):
     """One run of a stage; returns it. Raises what the programs would raise."""
+    checkpoint = more.get("checkpoint", "last")
     options = argparse.Namespace(
         model=model,
         output=tmp_path / "out" / "rl",
@@ -72,7 +75,8 @@ def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1, engi
         nodes=1,
         keep_checkpoints=keep,
     )
-    with Stage(options.output, {"lr": 1}, {"rollouts": rollouts}) as stage:
+    settings = {"rollouts": rollouts, "checkpoint": checkpoint}
+    with Stage(options.output, {"lr": 1}, settings) as stage:
         if stage.finished:
             return stage
         done = last_rollout(stage, rollouts)
@@ -89,7 +93,7 @@ def train(tmp_path, model, weights, *, rollouts=4, save=1, keep=2, steps=1, engi
             per_rollout=8,
             updates_per_rollout=steps,
             done=done,
-            engines=engines,
+            **more,
         )
         stage.finish(training.run(stage, sys.executable))
     return stage
@@ -241,6 +245,93 @@ def test_the_job_is_ended_when_its_log_cannot_be_believed(tmp_path, model, weigh
     with pytest.raises(WrongStart):
         train(tmp_path, model, weights, rollouts=100000)
     assert marked_processes(str(next((tmp_path / "out" / ".store").glob("rl-*")).resolve())) == []
+
+
+SOLVED = "0.9 0.2 0.6 0.6 0.1 0.3 0.4"  # rollout 2 is the best: 0 is not trained, 3 is later
+
+
+def lifted(stage):
+    (file,) = stage.folder.glob("model-*.safetensors")
+    return marked_weights.mark(file)
+
+
+@pytest.fixture
+def solved(monkeypatch):
+    monkeypatch.setenv("TAU2_TEST_SOLVED", SOLVED)
+
+
+def test_the_best_on_validation_outlives_the_kept_checkpoints(tmp_path, model, weights, solved):
+    stage = train(tmp_path, model, weights, rollouts=6, keep=1, checkpoint="best")
+    assert lifted(stage) == "weights of 1"  # slime counts rollouts from 0
+    assert stage.summary["taken"] == {
+        **{"checkpoint": "best", "rollout": 2, "of": 6, "validated": 7},
+        **{"tasks": 10, "pass_at_1": 0.6, "pass_at_1_at_first": 0.9},
+    }
+    assert [path.name for path in stage.folder.glob("iter_*")] == ["iter_0000005"]
+    assert [path.name for path in stage.folder.glob("hf/*")] == ["1"]
+
+
+def test_the_other_checkpoint_is_taken_without_training(
+    tmp_path, model, weights, solved, monkeypatch
+):
+    train(tmp_path, model, weights, rollouts=6, keep=1)
+    monkeypatch.setattr(slime_job, "RAY", ["/nonexistent"])
+    found = []
+    for checkpoint in ("best", "last", "best", "last"):
+        found.append(lifted(train(tmp_path, model, weights, rollouts=6, checkpoint=checkpoint)))
+    assert found == ["weights of 1", "converted iter_0000005"] * 2
+
+
+def test_a_later_best_takes_the_place_of_the_earlier_one(
+    tmp_path, model, weights, solved, monkeypatch
+):
+    train(tmp_path, model, weights, rollouts=4, checkpoint="best")
+    monkeypatch.setenv("TAU2_TEST_SOLVED", SOLVED.replace("0.4", "0.7"))
+    stage = train(tmp_path, model, weights, rollouts=6, checkpoint="best")
+    assert lifted(stage) == "weights of 5"
+
+
+def test_best_weights_that_somebody_removed_are_an_error_with_a_way_out(
+    tmp_path, model, weights, solved
+):
+    stage = train(tmp_path, model, weights, rollouts=4)
+    shutil.rmtree(stage.folder / "hf")
+    with pytest.raises(WeightsGone, match=r"rollout 2, whose weights are not there\. Take grpo"):
+        train(tmp_path, model, weights, rollouts=4, checkpoint="best")
+
+
+class Validating:
+    """Writes a row for what it is given, every second rollout."""
+
+    def __init__(self):
+        self.played = []
+
+    def is_missing(self, rollout):
+        return rollout % 2 == 0 and rollout not in [number for number, _ in self.played]
+
+    def play(self, model, rollout):
+        (weights,) = model.glob("*.safetensors")
+        self.played.append((rollout, marked_weights.mark(weights)))
+
+
+@pytest.mark.parametrize(
+    ("at", "rollouts", "played"),
+    [
+        (1, 4, [(2, "weights of 1")]),  # before the next job begins
+        (3, 4, [(4, "weights of 3")]),  # where no job is needed any more
+        (2, 4, []),  # nothing was due
+    ],
+)
+def test_a_validation_that_a_kill_left_out_is_made_good(
+    tmp_path, model, weights, monkeypatch, at, rollouts, played
+):
+    monkeypatch.setenv("TAU2_TEST_TROUBLE", f"kill-before-validation:{at}")
+    with pytest.raises(TrainingFailed):
+        train(tmp_path, model, weights, rollouts=rollouts)
+    monkeypatch.delenv("TAU2_TEST_TROUBLE")
+    validating = Validating()
+    train(tmp_path, model, weights, rollouts=rollouts, validate=validating)
+    assert validating.played == played
 
 
 def task_line():

@@ -101,10 +101,11 @@ def iteration_folder(folder: Path, iteration: int) -> Path:
     return folder / f"iter_{iteration:07d}"
 
 
-def prune(folder: Path, keep: int) -> list[Path]:
+def prune(folder: Path, keep: int, best: int | None = None) -> list[Path]:
     """Delete all but the last `keep` whole checkpoints, and older exports. Returns what went.
 
-    Never touches the one the tracker names, nor anything newer, which may be being written.
+    Never touches the one the tracker names, nor anything newer, which may be being written. best:
+    an iteration whose export stays; for evaluation and publishing that is all that is needed.
     """
     try:
         last = latest_iteration(folder)
@@ -115,7 +116,7 @@ def prune(folder: Path, keep: int) -> list[Path]:
     old = [number for number in _iterations(folder) if number <= last][: -max(keep, 1)]
     gone = [iteration_folder(folder, number) for number in old]
     exports = folder / "hf"
-    gone += [exports / str(n) for n in _numbered(exports, r"(\d+)") if n < last]
+    gone += [exports / str(n) for n in _numbered(exports, r"(\d+)") if n < last and n != best]
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
     return gone
@@ -144,11 +145,12 @@ def lifted_iteration(folder: Path) -> int | None:
     return iteration if is_huggingface_folder(folder) else None
 
 
-def lift_export(folder: Path, iteration: int) -> None:
-    """Move the Hugging Face export of an iteration to the top of the checkpoint folder.
+def lift_export(folder: Path, iteration: int, best: int | None = None) -> None:
+    """Put the Hugging Face export of an iteration at the top of the checkpoint folder.
 
-    So that evaluation, and any other program, can load the folder itself. Raises CheckpointError if
-    slime did not finish that export.
+    So that evaluation, and any other program, can load the folder itself. best: an iteration whose
+    export stays below hf/, too, as a second name of the same files; the others go. Raises
+    CheckpointError if slime did not finish that export.
     """
     export = folder / "hf" / str(iteration)
     if not is_huggingface_folder(export):
@@ -158,9 +160,23 @@ def lift_export(folder: Path, iteration: int) -> None:
         stale.unlink()
     for path in sorted(export.iterdir()):
         if path.is_file() and path.name.startswith(MODEL_FILES):
-            os.replace(path, folder / path.name)
+            (_link if iteration == best else os.replace)(path, folder / path.name)
     write_text(folder / LIFTED, json.dumps({"iteration": iteration}) + "\n")
-    shutil.rmtree(folder / "hf", ignore_errors=True)
+    if best is None:
+        shutil.rmtree(folder / "hf", ignore_errors=True)
+        return
+    for other in (folder / "hf").iterdir():
+        if other.name != str(best):
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _link(file: Path, name: Path) -> None:
+    """Give a file a second name, in place of what had it; a copy where there are no links."""
+    name.unlink(missing_ok=True)
+    try:
+        os.link(file, name)
+    except OSError:
+        shutil.copy2(file, name)
 
 
 def restore_data_position(folder: Path, iteration: int, *, prompts: int, per_rollout: int) -> bool:

@@ -22,7 +22,7 @@ from tau2_agent.files import write_text
 from tau2_agent.records.progress import Progress
 from tau2_agent.training.resumable import Diverged
 
-_METRICS = re.compile(r"\b(step|rollout|perf|multi_turn|tau2|eval) (\d+): (\{.*\})\s*$")
+_METRICS = re.compile(r"\b(step|rollout|perf|multi_turn|tau2|eval|validation) (\d+): (\{.*\})\s*$")
 _LOADED = re.compile(r"successfully loaded checkpoint from (\S+) \[.*\] at iteration (\d+)")
 _SAVED = re.compile(r"successfully saved checkpoint from iteration\s+(\d+) to ")
 _NUMBER = re.compile(
@@ -130,6 +130,12 @@ class JobLog:
             )
 
     def _take(self, kind: str, number: int, values: dict[str, Any]) -> None:
+        if kind == "validation":  # a file of its own keeps it
+            if self.progress is not None:
+                self.progress.validated(values.get("pass_at_1"))
+            return
+        if not values:
+            return  # slime asked for an evaluation that was not due
         if kind == "rollout" and self.first_rollout is None:
             self.first_rollout = number
             if number != self.start.first_rollout:

@@ -27,11 +27,8 @@ class Router(SGLangPolicy):
     """
 
     def __init__(self, args: Any, stop_ids: tuple[int, ...]) -> None:
-        patience = PATIENCE_S
-        if option(args, "use_fault_tolerance", False):
-            patience += args.rollout_health_check_interval + args.rollout_health_check_timeout
         url = f"http://{args.sglang_router_ip}:{args.sglang_router_port}"
-        super().__init__(url, stop_ids, patience_s=patience)
+        super().__init__(url, stop_ids, patience_s=patience(args))
         self.args = args
 
     def _request(self, prompt: list[int], sampling: Sampling) -> dict[str, Any]:
@@ -52,6 +49,13 @@ class Router(SGLangPolicy):
         turn = super()._read(answer)
         ANSWERS.get().append(answer["meta_info"])
         return turn
+
+
+def patience(args: Any) -> float:
+    """Seconds that a request waits while nothing answers: an engine may have to be found dead."""
+    if not option(args, "use_fault_tolerance", False):
+        return PATIENCE_S
+    return PATIENCE_S + args.rollout_health_check_interval + args.rollout_health_check_timeout
 
 
 def _length(answer: dict[str, Any]) -> int:

@@ -14,10 +14,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.records.progress import Progress
+from tau2_agent.records.validation import (
+    WeightsGone,
+    best_of,
+    choice,
+    chosen_rollout,
+    read_validation,
+)
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.slime.arguments import job_environment
@@ -47,6 +54,18 @@ def last_rollout(stage: Stage, rollouts: int) -> int | None:
     return done
 
 
+class Validate(Protocol):
+    """Validates checkpoints between jobs."""
+
+    def is_missing(self, rollout: int) -> bool:
+        """Whether the policy after so many rollouts is to be validated, and was not yet."""
+        ...
+
+    def play(self, model: Path, rollout: int) -> None:
+        """Validate a Hugging Face folder, of the policy after so many rollouts."""
+        ...
+
+
 @dataclass
 class Training:
     """One stage's job: its command, where it begins, and how many rollouts it has in all.
@@ -55,6 +74,8 @@ class Training:
     its weights from. prompts, per_rollout: lines of the data file and how many a rollout takes;
     they tell where slime's data source stood after a kill; None if it is not used. done: the last
     rollout that the stage's folder holds, from `last_rollout`. engines: the job starts SGLang's.
+    checkpoint: which one becomes the model, "last" or the "best" on validation. validate: plays
+    with a Hugging Face folder, of the policy after so many rollouts, if its validation is missing.
     """
 
     install: Install
@@ -67,6 +88,8 @@ class Training:
     updates_per_rollout: int = 1
     done: int | None = None
     engines: bool = False
+    checkpoint: str = "last"
+    validate: Validate | None = None
 
     def run(self, stage: Stage, python: str) -> dict[str, Any]:
         """Train to the end inside `stage`, export, and return the summary.
@@ -76,16 +99,22 @@ class Training:
         folder = stage.folder.resolve()
         done = self.done
         began = time.monotonic()
+        if done is not None:
+            self._validate(folder, done, python)
+        if stage.stop_requested:
+            return {}
         if done is None or done + 1 < self.rollouts:
             self._train(stage, folder, done, python)
             if stage.stop_requested:
                 return {}
-        self._export(folder, python)
+        rollout = chosen_rollout(folder, self.checkpoint, self.rollouts)
+        self._export(folder, rollout - 1, python)
         losses = _losses(folder / METRICS)
         return {
             "rollouts": self.rollouts,
             "resumed_at": 0 if done is None else done + 1,
             "started_from": str(self.weights),
+            "taken": choice(folder, self.checkpoint, rollout, self.rollouts),
             "seconds": round(time.monotonic() - began, 1),
             "first_loss": losses[0] if losses else None,
             "final_loss": losses[-1] if losses else None,
@@ -126,7 +155,7 @@ class Training:
 
         def saved() -> None:
             exports.look()  # slime writes an export after its checkpoint: this is the one before
-            store.prune(folder, keep)
+            store.prune(folder, keep, _best(folder))
 
         try:
             with progress, open(copy, "w", encoding="utf-8") as sink:
@@ -150,20 +179,35 @@ class Training:
                 f"{self.rollouts - 1}. Whole log: {copy}. It says:\n{log.trouble()}"
             )
         log.check_complete()
-        store.prune(folder, self.options.keep_checkpoints)
+        store.prune(folder, self.options.keep_checkpoints, _best(folder))
 
-    def _export(self, folder: Path, python: str) -> None:
-        """Put the last weights as a Hugging Face model at the top of the folder."""
-        last = self.rollouts - 1
-        if store.lifted_iteration(folder) == last:
-            return
-        export = folder / "hf" / str(last)
+    def _validate(self, folder: Path, done: int, python: str) -> None:
+        """Validate the last checkpoint if a stop came between it and its validation."""
+        if self.validate is not None and self.validate.is_missing(done + 1):
+            self.validate.play(self._model(folder, done, python), done + 1)
+
+    def _export(self, folder: Path, iteration: int, python: str) -> None:
+        """Put the weights of an iteration as a Hugging Face model at the top of the folder."""
+        if store.lifted_iteration(folder) != iteration:
+            require_finite(self._model(folder, iteration, python), iteration)
+            store.lift_export(folder, iteration, _best(folder))
+
+    def _model(self, folder: Path, iteration: int, python: str) -> Path:
+        """The Hugging Face export of an iteration. Raises WeightsGone if it is not there."""
+        export = folder / "hf" / str(iteration)
         if not store.is_huggingface_folder(export):
+            if iteration != store.latest_iteration(folder):
+                raise WeightsGone(folder, iteration + 1)
             # a kill came between the checkpoint and its export
             shutil.rmtree(export, ignore_errors=True)
             to_huggingface(self.install, folder, export, self.options.model, python=python)
-        require_finite(export, last)
-        store.lift_export(folder, last)
+        return export
+
+
+def _best(folder: Path) -> int | None:
+    """The iteration that is the best on validation so far."""
+    best = best_of(read_validation(folder))
+    return best.rollout - 1 if best else None
 
 
 def require_finite(export: Path, rollout: int) -> None:
