@@ -63,6 +63,8 @@ DEFAULT: dict[str, Any] = {
         "loss_weighting": "token",
         "curriculum": "none",
         "dynamic_sampling": False,
+        "validation_every": 0,  # it plays extra_dev
+        "checkpoint": "last",
         "repeat_limit": 0,
         "repeat_penalty": 0.0,
     },

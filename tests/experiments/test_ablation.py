@@ -65,6 +65,7 @@ def test_no_arm_sees_test_or_trains_on_what_it_is_evaluated_on(name):
     played = {config["tasks"]["sft"], config["tasks"]["grpo"]}
     assert "test" not in played | set(SPLITS) and not played & set(SPLITS)
     assert config["user"]["phrasing"] != "held_out"
+    assert config["grpo"]["validation_every"] == 0  # else extra_dev is played in training
 
 
 # What is run
