@@ -1,10 +1,11 @@
-"""Reward shaping: partial credit for the checks behind tau2's reward, and slime's group baseline.
+"""Reward shaping: partial credit for the checks behind tau2's reward, and the group's baseline.
 
     R = reward + alpha * partial - penalty      reward: tau2's own, 0 or 1;  partial in [0, 1]
 
 `compute_partial_score` is the one function for training and evaluation. `tau2_reward_post_process`
-is slime's `--custom-reward-post-process-path tau2_reward_shaping.tau2_reward_post_process`; it
-replaces slime's own group normalisation (`RolloutManager._post_process_rewards`), so it brings one.
+gives both backends their advantages. It is slime's `--custom-reward-post-process-path
+tau2_reward_shaping.tau2_reward_post_process`, which replaces slime's own group normalisation
+(`RolloutManager._post_process_rewards`), so it brings one; for TRL, objective.py calls it.
 
 Only the standard library is imported: slime's rollout processes load this file by name, without
 the rest of the project. Left out: rollouts split into several samples (one sample, one vote).

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.evaluation.model_players import play_all
 from tau2_agent.evaluation.playing import ATTEMPTS, play_each
-from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, Trajectory
+from tau2_agent.rollout import model_rollout
+from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, JobStop, Trajectory
 from tau2_agent.users.registry import Users
 from tau2_reward_shaping import PartialWeights
 
@@ -65,3 +67,18 @@ def test_what_the_infrastructure_ended_is_played_again_then_left_out(end) -> Non
         assert (row.excluded, row.attempts, row.reward) == (False, 2, 0.0)
     assert len(plays) == ATTEMPTS + 2 * 2
     assert len(set(plays)) == len(plays)  # another attempt draws otherwise
+
+
+@pytest.mark.parametrize("end", sorted(INFRASTRUCTURE_ENDS))
+def test_an_evaluation_of_which_too_much_fails_so_stops(end, monkeypatch) -> None:
+    async def failing(task, policy, codec, settings, session, sample):
+        return Trajectory(task.id, [], end)
+
+    monkeypatch.setattr(model_rollout, "play", failing)
+    args = SimpleNamespace(seed=4, concurrency=8, weights=PartialWeights(), max_failure_share=0.5)
+    settings = SimpleNamespace(users=Users(max_failure_share=0.5))
+    rows = []
+    jobs = [(TASKS[0], trial) for trial in range(30)]
+    with pytest.raises(JobStop, match="max_failure_share"):
+        asyncio.run(play_all(jobs, None, None, settings, args, lambda row, _: rows.append(row)))
+    assert len(rows) >= 20  # fewer say nothing

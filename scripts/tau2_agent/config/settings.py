@@ -246,7 +246,9 @@ class Evaluation(Section):
         None, description="of a server that runs already; null: the job starts one"
     )
     max_failure_share: Fraction = Field(
-        0.1, description="of 20 episodes and more that the policy's server fails in; then it stops"
+        0.1,
+        description="of 20 episodes and more that the policy's server fails in, or that time out;"
+        " then it stops",
     )
     keep_tokens: Flag = Field(
         True, description="with loss mask and log probs, in the transcripts beside the results"
