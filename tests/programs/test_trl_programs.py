@@ -118,6 +118,19 @@ def test_sft_trains(made):
     assert done["summary"]["steps"] == 40 and done["summary"]["resumed_at"] == 0
 
 
+def test_two_files_of_traces_are_learnt_from_as_one(made, tmp_path):
+    lines = (made / "traces.jsonl").read_text().splitlines(keepends=True)
+    one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
+    one.write_text("".join(lines[:5]))
+    two.write_text("".join(lines[5:]))
+    flags = ["--model", made / "base", "--traces", one, two, "--output", tmp_path / "sft", *SFT]
+    assert "8 traces" in run("train_sft_trl.py", *flags)
+    assert difference(tmp_path / "sft", made / "sft") == 0
+    two.write_text("".join(reversed(lines[5:])))  # the second file counts, too
+    run("train_sft_trl.py", *flags)
+    assert difference(tmp_path / "sft", made / "sft") > 0
+
+
 def test_finished_sft_is_not_done_again(made):
     before = (made / "sft/done.json").stat().st_mtime_ns
     (made / "sft").unlink()  # as Snakemake does before it runs a rule
