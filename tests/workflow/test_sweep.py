@@ -36,6 +36,7 @@ def test_each_run_makes_what_it_does_not_share(sweep) -> None:
         *("seed1_evaluate_base", "seed1_evaluate_sft"),
         *("low_lr_grpo", "low_lr_evaluate", "both_grpo", "both_evaluate"),
     }
+    assert jobs.pop("leaks") == 2  # the held-out split and that of validation, once for all runs
     assert all(count == 1 for count in jobs.values())
 
 
