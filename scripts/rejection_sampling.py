@@ -78,9 +78,9 @@ def main() -> int:
 
     task_ids = chosen_tasks(args)
     with played(args, [get_task(task_id) for task_id in task_ids], "sample") as done:
-        wanted = {(task_id, trial) for task_id in task_ids for trial in range(args.trials)}
-        all_kept = read_transcripts(done.transcripts)
-        episodes = [one for one in all_kept if (one.task_id, one.trial) in wanted]
+        told = {(one.task_id, one.trial): one for one in read_transcripts(done.transcripts)}
+        # Not as they ended: the order of a trace file must not depend on the machine.
+        episodes = [told[i, trial] for i in task_ids for trial in range(args.trials)]
         kept = choose(
             episodes,
             Choice(
