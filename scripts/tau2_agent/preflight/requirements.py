@@ -139,8 +139,8 @@ def memory_gib(job: Requirements, config: dict[str, Any]) -> float:
 
 def store_bytes(job: Requirements, weights: float) -> float:
     """Bytes of one training store at its fullest: the kept checkpoints, one more while it is
-    written, and two Hugging Face exports."""
+    written, and three Hugging Face exports: the last two, and the best on validation."""
     if job.backend != "slime":
-        return weights * 4 * 3 * (job.keep_checkpoints + 1)  # fp32 weights and two moments
+        return weights * 4 * 3 * (job.keep_checkpoints + 2)  # fp32 weights and two moments
     one = CHECKPOINT_BYTES if job.saves_optimizer else WEIGHTS_BYTES
-    return weights * (one * (job.keep_checkpoints + 1) + 2 * WEIGHTS_BYTES)
+    return weights * (one * (job.keep_checkpoints + 1) + 3 * WEIGHTS_BYTES)

@@ -18,7 +18,7 @@ another store, and going back to the old one finds its finished store at once.
                 stage.finish({"steps": 380})
 
 Left out on purpose: what a checkpoint is, how it is loaded and pruned (the trainers know), and
-removing old stores (a person decides).
+removing old stores (a person decides: stores.py).
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from tau2_agent.files import (
 )
 
 STAGE_FILE = "stage.json"
+STORE = ".store"  # the folder of stores, beside the targets
 CARD = "README.md"  # written anew when the model has been evaluated
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)  # SLURM sends one of them before it kills
 
@@ -108,7 +109,7 @@ class Stage:
         self.settings = _plain(settings or {})
         text = json.dumps(self.fingerprint, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-        self.store_root = self.target.parent / ".store"
+        self.store_root = self.target.parent / STORE
         self.folder = self.store_root / f"{self.target.name}-{digest}"
         self.finished = False
         self.summary: dict[str, Any] = {}
