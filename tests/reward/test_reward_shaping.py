@@ -228,6 +228,7 @@ def test_sample_alone_in_its_group_gets_zero():
     "lost",
     [
         Sample(0, {"reward": 1.0, "partial": 1.0}, Status.ABORTED),
+        Sample(0, {"reward": 1.0, "partial": 1.0}, "aborted"),
         Sample(0, {"reward": 1.0, "partial": 1.0}, remove_sample=True),
         Sample(0, None),
         Sample(0, {}),
@@ -245,6 +246,18 @@ def test_sample_without_a_reward_gets_zero_and_moves_nobody(lost):
     raw, rewards = tau2_reward_post_process(SimpleNamespace(), [samples[0], lost, samples[1]])
     assert raw == [1.0, 0.0, 0.0]
     assert rewards == [expected[0], 0.0, expected[1]]
+
+
+def test_a_group_that_hardly_differs_is_not_blown_up():
+    """The constant beside the standard deviation is slime's 1e-6, and added."""
+    (_, rewards) = tau2_reward_post_process(SimpleNamespace(), rewards_of([2e-6, 0.0]))
+    expected = 1e-6 / (math.sqrt(2) * 1e-6 + 1e-6)
+    assert rewards == pytest.approx([expected, -expected])
+
+
+def test_a_sample_needs_no_more_than_its_reward():
+    plain = [SimpleNamespace(group_index=0, reward=r) for r in (1.0, 0.0)]
+    assert tau2_reward_post_process(SimpleNamespace(), plain)[1][0] > 0
 
 
 def test_empty_batch():
