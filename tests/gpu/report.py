@@ -54,7 +54,8 @@ def show_store(folder: Path, store: Path, peak: float) -> None:
     for row in metrics:
         if row["kind"] == "tau2":
             keep = ("rollout", "reward", "partial", "shaped", "tokens", "aborted", "seconds")
-            print({key: row.get(key) for key in (*keep, "dropped_groups", "ends")})
+            groups = ("tokens_played", "played_groups", "dropped", "groups_without_spread")
+            print({key: row.get(key) for key in (*keep, *groups, "ends")})
     # the first rollout compiles and warms up
     perf = [row for row in metrics if row["kind"] == "perf" and row["rollout"] > 0]
     for name, unit in (

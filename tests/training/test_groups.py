@@ -167,8 +167,9 @@ def test_an_error_ends_the_others_too() -> None:
             ended.append(of.number)
 
     async def run():
-        with pytest.raises(JobStop, match="no key"):
-            await fill(Plan(3), lambda groups, replaced: "t", group)
+        async with asyncio.timeout(5):
+            with pytest.raises(JobStop, match="no key"):
+                await fill(Plan(3), lambda groups, replaced: "t", group)
         assert ended == [0, 2]
 
     asyncio.run(run())

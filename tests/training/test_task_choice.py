@@ -8,6 +8,7 @@ import random
 from collections import Counter
 
 import pytest
+import torch
 
 from tau2_agent.benchmark.tasks import faults, split_ids
 from tau2_agent.errors import InputError
@@ -105,6 +106,42 @@ def test_a_persona_is_the_same_fault_combination() -> None:
     tasks = [*pair, "[service_issue]lock_sim_card_pin|contract_end_suspension[PERSONA:None]"]
     rates = choice(tasks, prompts=1).success_rates(1, [Played(0, tasks[0], 1.0)] * 4)
     assert rates[0] == rates[1] > rates[2]
+
+
+def test_rates_are_those_of_the_formula() -> None:
+    """The regression by torch's optimiser, from the module's text."""
+    chance = random.Random(1)
+    before = [Played(n // 40, TRAIN[n % 50], float(chance.random() < 0.7)) for n in range(200)]
+    rollout, ids = 6, TRAIN
+    w = torch.tensor([0.5 ** ((rollout - one.rollout) / 10) for one in before], dtype=torch.double)
+    r = torch.tensor([one.reward for one in before], dtype=torch.double)
+    kinds = sorted({fault for task in ids for fault in (faults(task)[0], *faults(task)[1])})
+    x = torch.tensor(
+        [[kind in (faults(task)[0], *faults(task)[1]) for kind in kinds] for task in ids]
+    ).double()
+    places = torch.tensor([ids.index(one.task_id) for one in before])
+    mean = (1 + (w * r).sum()) / (2 + w.sum())
+    b0 = torch.logit(mean).clone().requires_grad_()
+    b = torch.zeros(len(kinds), dtype=torch.double, requires_grad=True)
+    optimiser = torch.optim.LBFGS([b0, b], max_iter=500, tolerance_grad=1e-10)
+
+    def loss():
+        optimiser.zero_grad()
+        logits = (b0 + x @ b)[places]
+        likelihood = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, r, weight=w, reduction="sum"
+        )
+        value = likelihood + 6 / 2 * (b**2).sum() + 0.1 / 2 * (b0 - torch.logit(mean)) ** 2
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    q = torch.sigmoid(b0 + x @ b).detach()
+    own, good = (torch.zeros(len(ids)).double().index_add(0, places, v) for v in (w, w * r))
+    expected = (4 * q + good) / (4 + own)
+    assert torch.allclose(
+        torch.tensor(choice().success_rates(rollout, before)), expected, atol=1e-5
+    )
 
 
 def test_old_episodes_fade() -> None:
