@@ -285,3 +285,9 @@ def test_conversations_of_trained_episodes_are_kept_and_nothing_for_the_next_rol
     play(0, [SOLVED, SPREAD, SPREAD], tau2_resampled_groups=1, tau2_transcripts_path="/there")
     assert kept == [(0, ["played"] * 4)]
     assert records.EPISODES == {}
+
+
+def test_an_evaluation_that_the_user_asks_slime_for_is_slimes_own(play):
+    told = SimpleNamespace(**vars(play.args), eval_datasets=[])
+    assert grpo_rollout.generate_rollout(told, 0, None, evaluation=True).data == {}
+    assert not Path(play.args.tau2_rollouts_path).exists()

@@ -8,3 +8,8 @@ from typing import Any
 class RolloutFnTrainOutput:
     samples: list[list[Any]]
     metrics: dict[str, Any] | None = None
+
+
+@dataclass
+class RolloutFnEvalOutput:
+    data: dict[str, dict[str, Any]]

@@ -8,6 +8,7 @@ import importlib
 import uuid
 from typing import ClassVar
 
+from slime.rollout.base_types import RolloutFnEvalOutput
 from slime.utils.types import Sample
 
 
@@ -54,3 +55,7 @@ async def abort(args, rollout_id):
     state.aborted = True
     await asyncio.wait(state.pendings)
     return []
+
+
+async def eval_rollout(args, rollout_id):
+    return RolloutFnEvalOutput(data={}), []
