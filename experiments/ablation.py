@@ -149,6 +149,13 @@ ARMS: dict[str, Arm] = {
         phrasings=PHRASINGS,
     ),
 }
+# Arms of the table of words: what each is compared with, and its name there.
+WORDS = {
+    "sft": (None, "SFT, fixed words"),
+    "default": (None, "SFT and GRPO, fixed words"),
+    "words_sft": ("sft", "SFT, varied words"),
+    "words": ("default", "SFT and GRPO, varied words"),
+}
 OF_SFT = ("user",)  # sections that SFT reads: arms that are equal in them share one
 
 
@@ -328,6 +335,8 @@ def arm_rows(found: Mapping[str, Mapping[int, Any]]) -> list[dict[str, Any]]:
     """A row an arm of those that differ from the default in one setting."""
     rows = []
     for name, results in found.items():
+        if name in WORDS and WORDS[name][0]:  # they have a table of their own
+            continue
         row: dict[str, Any] = {"arm": name, "says": ARMS[name].says, "seeds": len(results)}
         for split in SPLITS:
             other = None if name == "default" else found.get("default")
@@ -343,14 +352,9 @@ def arm_rows(found: Mapping[str, Mapping[int, Any]]) -> list[dict[str, Any]]:
 def word_rows(found: Mapping[str, Mapping[int, Any]]) -> list[dict[str, Any]]:
     """Trained on fixed or varied words, evaluated on each kind, on extra_dev."""
     rows = []
-    for name, other in (
-        ("sft", None),
-        ("default", None),
-        ("words_sft", "sft"),
-        ("words", "default"),
-    ):
+    for name, (other, says) in WORDS.items():
         if name in found:
-            row: dict[str, Any] = {"arm": name, "says": ARMS[name].says}
+            row: dict[str, Any] = {"arm": name, "says": says}
             for phrasing in PHRASINGS:
                 against = found.get(other) if other else None
                 row |= cells(found[name], against, SPLITS[0], phrasing, phrasing)
@@ -389,7 +393,7 @@ def table(runs: Path) -> str:
         "paired by task, with 95 % intervals over tasks and seeds.\n",
         markdown(arms, SPLITS, ("seeds", "episodes", "steps", "cpu_seconds")),
     ]
-    if any(row["arm"].startswith("words") for row in words):
+    if any(WORDS[row["arm"]][0] for row in words):
         text += [
             "\npass@1 on extra_dev with a user of fixed, varied (train) and kept-out words; gains",
             "of varied words in training over fixed ones.\n",

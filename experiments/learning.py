@@ -33,6 +33,7 @@ def run(seed: int) -> None:
     out = RUNS / f"seed{seed}"
     work = copy_project(RUNS / f"work{seed}")
     plain = {"seed": seed, "backend": "cpu", "resources": {"threads": 1}}
+    plain["grpo"] = {"validation_every": 0}  # its time would be given to the control
     for split, count in SPLITS.items():
         config = plain | {"evaluation": {"num_tasks": count}}
         snakemake(work, [f"results/eval_{split}.json"], config)

@@ -144,7 +144,9 @@ def test_an_arm_without_the_default_has_no_gain(tmp_path):
 def test_words_are_compared_on_each_kind_of_words(tmp_path):
     for name, solved in (("sft", 5), ("default", 7), ("words_sft", 3), ("words", 9)):
         result(tmp_path, name, 0, {"extra_dev": solved}, phrasings=ablation.PHRASINGS)
-    ablation.table(tmp_path)
+    text = ablation.table(tmp_path)
+    assert "| SFT and GRPO, varied words | 0.900 | +0.200 [" in text
+    assert text.index("SFT and GRPO, varied") > text.index("kept-out")  # in its own table only
     with open(tmp_path / "words.csv") as stream:
         rows = {row["arm"]: row for row in csv.DictReader(stream)}
     assert float(rows["words"]["held_out_gain"]) == pytest.approx(0.2)
