@@ -1,47 +1,124 @@
 #!/bin/bash
-# A pretrained model from base to GRPO: base, SFT and GRPO on the test tasks, the last two also on 200
-# unseen tasks and with the user's held-out wording.  tests/gpu/smollm2.sh FOLDER GPUS [MODEL]
-# MODEL: its folder, where no hub can be reached. The same command in the same FOLDER resumes; with
-# TAU2_KILL_AFTER=SECONDS everything is killed with -9 after so long, to show that it does.
+# A pretrained model from base to GRPO. With two GPUs, one trains and the other evaluates meanwhile.
+#   tests/gpu/smollm2.sh FOLDER GPUS [MODEL]
+# Base, SFT and GRPO on the test tasks and on 200 unseen tasks, the last two also with the user's held-out
+# wording; beside SFT, with two GPUs, 20 of its steps with slime's own rollout function.
+# MODEL: its folder, where no hub can be reached. TAU2_KILL_AT=N: the training and all its processes are
+# killed with -9 once GRPO has a checkpoint of rollout N, and the same command is given again.
+# TAU2_STOP_AFTER=SECONDS: GRPO is stopped (SIGTERM) then, and what it has is evaluated.
 . "$(dirname "$0")/common.sh"
-model=${3:+$(realpath "$3")}
+model=${3:+$(realpath "$3")} gpus=$2
 [ -d "$1/scripts" ] || fresh_copy "$1"
 cd "$1" || exit 1
 watch_gpus gpus.csv
 began=$(date +%s)
+say() { echo "[$(($(date +%s) - began)) s] $*" | tee -a run.log; }
 cat >overlay.py <<'P'
-import json, sys, yaml
-stack, gpus, model = sys.argv[1:]
+import json, os, sys, yaml
+stack, model = sys.argv[1:]
 config = yaml.safe_load(open(stack)) if stack else {}
-config["runs"] = {"held_out": {"evaluation": {"phrasing": "held_out", "compare_with": ["sft"]}}}
-config["resources"] = {"gpus": int(gpus)}
-config["evaluation"] = {"num_tasks": 200, "compare_with": ["sft"]}
+slime = config.setdefault("slime", {})
+own = (
+    "--rollout-function-path slime.rollout.sft_rollout.generate_rollout --loss-mask-type qwen"
+    f" --prompt-data {os.getcwd()}/data/teacher_traces.jsonl --input-key messages --tool-key tools"
+)
+config["runs"] = {
+    "held_out": {"evaluation": {"phrasing": "held_out", "compare_with": []}},
+    "slimes_own": {
+        "sft": {"steps": 20, "save_steps": 20},
+        "slime": {"extra_args": f"{slime.get('extra_args', '')} {own}".strip()},
+    },
+}
+# several small servers share a GPU
+slime["server_args"] = f"{slime.get('server_args', '')} --mem-fraction-static 0.16".strip()
+config["resources"] = {"gpus": 1, "threads": 4}
+config["evaluation"] = {"num_tasks": 200, "compare_with": []}
 if model:
     config["model"] = {"source": model, "revision": None}
 print(yaml.safe_dump(config))
 P
-python3 overlay.py "$TAU2_CONFIGFILE" "$2" "$model" >overlay.yaml || exit 1
+python3 overlay.py "$TAU2_CONFIGFILE" "$model" >overlay.yaml || exit 1
 TAU2_CONFIGFILE=overlay.yaml
-targets=(results/base/eval_test.json)
-targets+=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json)
-if [ "$TAU2_KILL_AFTER" ]; then
-    setsid bash -c '. tests/gpu/common.sh; recipe "$@"' run "${targets[@]}" \
-        --rerun-incomplete --config preset=smollm2-135m >>run.log 2>&1 &
-    pid=$!
-    for _ in $(seq "$TAU2_KILL_AFTER"); do
-        kill -0 $pid 2>/dev/null || break
+preset=(--rerun-incomplete --config preset=smollm2-135m)
+rl=checkpoints/smollm2-135m_rl_telecom sft=checkpoints/smollm2-135m_sft_telecom
+before=(results/base/eval_test.json results/sft/eval_test.json results/sft/eval_extra_unseen.json
+    results/held_out/sft/eval_test.json)
+after=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json
+    results/base/eval_extra_unseen.json)
+
+# Runs in the background, in a session of its own: in_session LOG GPU COMMAND...
+in_session() {
+    CUDA_VISIBLE_DEVICES=$2 setsid bash -c '. tests/gpu/common.sh; "$@"' run "${@:3}" >>"$1" 2>&1 &
+}
+
+whole() { # GRPO's whole checkpoint of rollout $1 or a later one
+    local last
+    last=$(cat checkpoints/.store/smollm2-135m_rl_telecom-*/latest_checkpointed_iteration.txt 2>/dev/null)
+    [ "${last:-0}" -ge "$1" ]
+}
+
+beside() { # the other GPU's work, while the first one trains
+    until [ -e models/smollm2-135m_torch_dist/latest_checkpointed_iteration.txt ] && [ -s data/teacher_traces.jsonl ]; do
+        kill -0 "$1" 2>/dev/null || return
         sleep 1
     done
-    if kill -9 -- -$pid 2>/dev/null; then
-        echo "killed with -9 after $(($(date +%s) - began)) s" | tee -a run.log
-        sleep 5
-        echo "processes of the jobs left: $(grep -lsa "TAU2_JOB=$PWD/" /proc/[0-9]*/environ | wc -l)"
-    fi
-else
-    recipe "${targets[@]}" --rerun-incomplete --config preset=smollm2-135m 2>&1 | tee -a run.log
+    sleep 5
+    recipe checkpoints/smollm2-135m+slimes_own_sft_telecom "${preset[@]}" >slimes_own.log 2>&1
+    until [ -e "$sft" ]; do
+        [ -e training_ended ] && return
+        sleep 1
+    done
+    recipe "${before[@]}" --resources gpu=4 "${preset[@]}" >before.log 2>&1
+}
+
+rm -f training_ended
+in_session run.log 0 recipe "$rl" "${preset[@]}"
+training=$!
+if [ "$gpus" -gt 1 ]; then
+    CUDA_VISIBLE_DEVICES=1 beside $training &
+    beside=$!
 fi
-status=${PIPESTATUS[0]}
-echo "status $status after $(($(date +%s) - began)) s"
+while kill -0 $training 2>/dev/null; do
+    if [ "$TAU2_KILL_AT" ] && whole "$TAU2_KILL_AT"; then
+        kill -9 -- -$training
+        wait $training
+        say "killed with -9, GRPO has a checkpoint of rollout $TAU2_KILL_AT"
+        : >killed
+        sleep 3
+        say "processes of the training left: $(grep -lsa "TAU2_JOB=$PWD/.*_rl_" /proc/[0-9]*/environ | wc -l)"
+        TAU2_KILL_AT=
+        in_session run.log 0 recipe "$rl" "${preset[@]}"
+        training=$!
+    fi
+    if [ "$TAU2_STOP_AFTER" ] && [ $(($(date +%s) - began)) -gt "$TAU2_STOP_AFTER" ]; then
+        say "stopped: no time for further rollouts"
+        kill -TERM $training
+        break
+    fi
+    sleep 1
+done
+wait $training
+status=$?
+: >training_ended
+say "training ended with $status"
+if [ ! -e "$rl" ]; then # learning rate and all are constant: fewer rollouts are a finished training
+    last=$(cat checkpoints/.store/smollm2-135m_rl_telecom-*/latest_checkpointed_iteration.txt) || exit 1
+    preset+=("grpo={rollouts: $((last + 1))}")
+    in_session run.log 0 recipe "$rl" "${preset[@]}"
+    wait $!
+fi
+[ -e "$rl" ] || exit 1
+if [ "$beside" ]; then
+    wait "$beside"
+else
+    recipe "${before[@]}" --resources gpu=4 "${preset[@]}" >before.log 2>&1
+fi
+[ "$gpus" -gt 1 ] && places=0,1 || places=0
+CUDA_VISIBLE_DEVICES=$places recipe "${after[@]}" --resources gpu=4 "${preset[@]}" >after.log 2>&1
+status=$?
+say "status $status"
+CUDA_VISIBLE_DEVICES=$places recipe results/report.html results/summary.csv "${before[@]}" "${after[@]}" \
+    --rerun-triggers mtime "${preset[@]}" >page.log 2>&1
 python3 tests/gpu/report.py . >report.txt 2>&1
 tail -60 report.txt
 exit "$status"
