@@ -129,6 +129,20 @@ def test_the_fixed_tasks_are_played_greedily_with_the_raw_reward(started, transf
     assert {one["max_new_tokens"] for one in sampling} == {64}
 
 
+@pytest.mark.parametrize(("limit", "end"), [("3", "repeat_limit"), ("0", "max_steps")])
+def test_a_loop_ends_as_it_does_in_training(started, tokenizer, tmp_path, limit, end):
+    look = '<tool_call>\n{"name": "get_data_usage", "arguments": {}}\n</tool_call>'
+    turn = tokenizer(look, add_special_tokens=False)["input_ids"]
+    words = ("--validation-every", "1", "--validation-tasks", "2", "--validation-max-steps", "8")
+    with FakeSGLang([]) as fake:
+        fake.respond = lambda handler, request, headers: handler.answer(
+            200, fake.generated(request, [*turn, ChatCodec(tokenizer).stop_id])
+        )
+        validate(started(fake, *words, "--repeat-limit", limit), 0)
+    (row,) = read_validation(tmp_path)
+    assert row.ends == {end: 2}
+
+
 def test_it_plays_when_it_is_due_and_each_rollout_once(started, transferring, tmp_path):
     args = started(transferring, "--validation-every", "2")
     for rollout_id in (0, 0, 1, 2, 3, 4, 4):  # slime calls before the first one and after each

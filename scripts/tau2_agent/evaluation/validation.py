@@ -1,7 +1,8 @@
 """Validation while a policy is trained: it plays a fixed part of `extra_dev`, as in an evaluation.
 
 The episodes are those of an evaluation: its loop, limits and retries, greedy, with tau2's reward.
-The user is the training's. Nothing of it reaches the training: neither its random numbers nor its
+One limit is the training's: with `grpo.repeat_limit` a loop ends, as it is lost, and would take most
+of a validation's time. The user is the training's. Nothing of it reaches the training: neither its random numbers nor its
 count of failures, only its purse if the user is a language model. What is written:
 records/validation.py; how the trainers are hooked up: validation_trl.py, validation_slime.py.
 """
@@ -14,7 +15,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -113,7 +114,9 @@ class Validator:
     ) -> None:
         self.args, self.tasks, self.folder = args, list(tasks), folder
         self.every, self.rollouts = args.validation_every, args.rollouts
-        self.settings = make_settings(args, users)
+        settings = make_settings(args, users)
+        limits = replace(settings.limits, repeat_limit=args.repeat_limit)
+        self.settings = replace(settings, limits=limits)
         self.digest = digest or self._digest()
 
     @property
