@@ -89,7 +89,8 @@ def test_golden_commands_of_a_preset(project, preset):
     outcome = project.dry_run("-p", "results/eval_test.json", "--config", f"preset={preset}")
     assert outcome.status == 0, outcome.text
     commands = sorted(set(re.findall(r"^ *Shell command: (.*)$", outcome.text, re.MULTILINE)))
-    assert len(commands) == 11
+    own_tasks = preset == "smollm2-135m"  # GRPO plays another split than the teacher
+    assert len(commands) == 11 + own_tasks
     lines = []
     for text in commands:
         words = shlex.split(text.split(" 2>&1")[0])
