@@ -1,8 +1,8 @@
-"""How fast a server answered the episodes of an evaluation, and SGLang's benchmark of the same shape.
+"""How fast a server answered an evaluation's episodes, and SGLang's benchmark of the same shape.
 
-python tests/gpu/sampling_speed.py ours TRANSCRIPTS CONCURRENCY      one line of JSON
-python tests/gpu/sampling_speed.py arguments OURS                    of sglang.bench_serving, for OURS
-python tests/gpu/sampling_speed.py ratio OURS BENCH                  both, and ours / theirs
+python tests/gpu/sampling_speed.py ours TRANSCRIPTS CONCURRENCY one line of JSON
+python tests/gpu/sampling_speed.py arguments OURS               of sglang.bench_serving, as OURS
+python tests/gpu/sampling_speed.py ratio OURS BENCH             both, and ours / theirs
 
 OURS is the line of the first, BENCH the file that bench_serving writes. Rates are output tokens a
 second while all places were taken: from the first answer to the start of the last episode, after
@@ -28,7 +28,8 @@ def ours(path: Path, concurrency: int) -> dict:
     answers: list[tuple[float, int]] = []  # (time, tokens) of every turn of the policy
     context = 0
     for episode, begin in zip(episodes, begins, strict=True):
-        times = [m.time for m in episode.messages if m.role == "assistant"][1:]  # after the greeting
+        said = [m.time for m in episode.messages if m.role == "assistant"]
+        times = said[1:]  # the greeting is not the policy's
         runs = [len(list(run)) for on, run in groupby(episode.tokens.loss_mask) if on]
         if len(times) != len(runs):
             continue  # the last turn was cut by the context's end: it became no message

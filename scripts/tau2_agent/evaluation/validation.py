@@ -1,10 +1,11 @@
 """Validation while a policy is trained: it plays a fixed part of `extra_dev`, as in an evaluation.
 
 The episodes are those of an evaluation: its loop, limits and retries, greedy, with tau2's reward.
-One limit is the training's: with `grpo.repeat_limit` a loop ends, as it is lost, and would take most
-of a validation's time. The user is the training's. Nothing of it reaches the training: neither its random numbers nor its
-count of failures, only its purse if the user is a language model. What is written:
-records/validation.py; how the trainers are hooked up: validation_trl.py, validation_slime.py.
+One limit is the training's: with `grpo.repeat_limit` a loop ends, since it is lost and would take
+most of a validation's time. The user is the training's. Nothing of it reaches the training: neither
+its random numbers nor its count of failures, only its purse if the user is a language model. What
+is written: records/validation.py; how the trainers are hooked up: validation_trl.py,
+validation_slime.py.
 """
 
 from __future__ import annotations
