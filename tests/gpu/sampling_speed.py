@@ -23,19 +23,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 def ours(path: Path, concurrency: int) -> dict:
     from tau2_agent.records.transcripts import read_transcripts
 
-    episodes = [t for t in read_transcripts(path) if t.tokens and sum(t.tokens.loss_mask)]
+    episodes = [t for t in read_transcripts(path) if t.tokens and sum(t.tokens.mask)]
     begins = [datetime.fromisoformat(t.started).timestamp() for t in episodes]
     answers: list[tuple[float, int]] = []  # (time, tokens) of every turn of the policy
     context = 0
     for episode, begin in zip(episodes, begins, strict=True):
-        said = [m.time for m in episode.messages if m.role == "assistant"]
-        times = said[1:]  # the greeting is not the policy's
-        runs = [len(list(run)) for on, run in groupby(episode.tokens.loss_mask) if on]
-        if len(times) != len(runs):
-            continue  # the last turn was cut by the context's end: it became no message
-        answers += [(begin + time, size) for time, size in zip(times, runs, strict=True)]
-        context += len(episode.tokens.loss_mask) - episode.tokens.prompt_length - sum(runs)
+        mask = episode.tokens.mask
+        times = [episode.messages[place].time for place in episode.tokens.agent_messages]
+        runs = [len(list(run)) for on, run in groupby(mask) if on]
+        # a last turn that the end of the context cut became no message
+        answers += [(begin + time, size) for time, size in zip(times, runs, strict=False)]
+        context += len(mask) - sum(mask)
     first, last = min(time for time, _ in answers), max(begins)
+    if last <= first:
+        raise SystemExit(f"{len(episodes)} episodes never wait for {concurrency} places; take more")
     full = sum(size for time, size in answers if time <= last)
     turns = len(answers) / len(episodes)
     return {

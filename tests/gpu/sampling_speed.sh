@@ -4,7 +4,7 @@
 #   tests/gpu/sampling_speed.sh FOLDER CHECKPOINT [EPISODES] [CONCURRENCY]
 # CHECKPOINT: a folder of a finished stage. SERVER_ARGS: further arguments of the server.
 . "$(dirname "$0")/common.sh"
-checkpoint=$(realpath "$2") episodes=${3:-192} places=${4:-96}
+checkpoint=$(realpath "$2") episodes=${3:-240} places=${4:-96}
 [ -d "$1/scripts" ] || fresh_copy "$1"
 cd "$1" || exit 1
 for graphs in off on; do
