@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from tau2_agent.users.scripted import grammar
-from tau2_agent.users.scripted.certainty import certain, certain_call
+from tau2_agent.users.scripted.certainty import about_nothing_else, certain, certain_call
 from tau2_agent.users.scripted.lexicon import CHECKS, PERMISSIONS, TOGGLES, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import (
@@ -36,20 +36,23 @@ def asked_for(text: str, context: str) -> list[Request] | None:
     """
     if tools := tool_requests(text):
         presses = any(not request.reads for request in tools)
-        return tools if not presses or certain_call(text) else None
+        topics = {request.topic for request in tools}
+        sure = certain_call(text) and about_nothing_else(text, topics)
+        return tools if not presses or sure else None
     verbs = list(VERB_WORDS.finditer(text))
     for verb in verbs:
         if verb.lastgroup != "nav":
             found = _ACTIONS[verb.lastgroup](text, verb, context)
-            presses = any(not request.reads for request in found or ())
-            return found if not presses or certain(text, verb) else None
+            topics = {request.topic for request in found or () if not request.reads}
+            sure = not topics or (
+                certain(text, verb) and about_nothing_else(text[verb.end() :], topics)
+            )
+            return found if sure else None
     things = things_in(text)
     if looks := [thing for thing in things if thing.topic in ("speed", "mms")]:
         return _looks(looks, text)
-    if re.match(r"leave\b", text):
+    if re.match(r"(?:leave|keep)\b", text):
         return []  # it stays as it is
-    if re.match(r"(?:keep|have)\b", text):
-        return _switches(text, context) or None
     if verbs and (things or re.search(r"\bsettings?\b|\bmenu\b", text)):
         return []
     return [] if grammar.COURTESY.search(text) else None
@@ -175,6 +178,12 @@ def _turn(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     if grammar.ON_OR_OFF.search(phrase):
         return None
     topics = governed(phrase[len(verb.group()) :], context)
+    if _two_positions(phrase[len(verb.group()) :], verb.lastgroup or ""):
+        parts = _switches(phrase[len(verb.group()) :], "") if verb.lastgroup == "switch" else []
+        named = [topic for topic in topics if topic in TOGGLES or topic == "vpn"]
+        whole = len(parts) == len(named) > 1 and not grammar.CYCLE.search(phrase)
+        if whole or not grammar.CYCLE.search(phrase):
+            return parts if whole else None
     cycle = grammar.CYCLE.search(phrase)
     if cycle and cycle[1] != cycle[2]:
         return (_throw(topics, cycle[1] == "on") + _throw(topics, cycle[2] == "on")) or None
@@ -183,7 +192,13 @@ def _turn(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     particle = grammar.PARTICLE.search(phrase)
     if particle:
         return _throw(topics, particle.lastgroup == "on") or None
-    return (_throw(topics, None) or None) if verb.group().startswith("toggl") else None
+    return (_throw(topics, None) or None) if verb.group().startswith(("toggl", "flip")) else None
+
+
+def _two_positions(text: str, verb: str) -> bool:
+    """Whether a switch is named on and off: "turn Wi-Fi on and Data Saver off"."""
+    named = {found.lastgroup for found in grammar.PARTICLE.finditer(text)}
+    return len(named | ({verb} & {"on", "off"})) > 1
 
 
 def _connect(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
@@ -209,7 +224,11 @@ def _mode_request(text: str, verb: re.Match[str], context: str) -> list[Request]
     ]
     topics = {thing.topic for thing in things_in(rest)} - {"phone", "internet"}
     wanted = mode(rest)
-    if not wanted or not topics <= {"network_mode", "network_type", "network_status"}:
+    if (
+        not wanted
+        or re.search(r"\bplans?\b", rest)
+        or not topics <= {"network_mode", "network_type", "network_status"}
+    ):
         return []
     if (
         topics
@@ -253,6 +272,9 @@ def _reboot(text: str, verb: re.Match[str], context: str) -> list[Request] | Non
 
 def _reseat(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     topics = governed(before(text[verb.start() :], grammar.TAIL), context)
+    back = re.search(r"\bre-?(?:seat|insert)|\bback\b|\bin again\b", text)
+    if not back:
+        return None  # out, and not in again
     certain = not topics and re.match(r"re-?(?:seat|insert)", verb.group())
     return [Request("reseat_sim_card", topic="sim")] if "sim" in topics or certain else None
 
@@ -265,7 +287,10 @@ def _reset(text: str, verb: re.Match[str], context: str) -> list[Request] | None
 def _pay(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     rest = text[verb.end() :]
     paying = verb.group().startswith(("pay", "settl", "mak"))
-    if "payment" in governed(rest, context) or (paying and grammar.PAY_IT.match(rest)):
+    topics = governed(rest, context)
+    if "plan" in topics:
+        return None
+    if "payment" in topics or (paying and grammar.PAY_IT.match(rest)):
         return [Request("make_payment", topic="payment")]
     return [] if grammar.COURTESY.search(text) else None
 

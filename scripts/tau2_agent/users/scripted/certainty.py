@@ -1,59 +1,19 @@
-"""What makes a request certain enough to press something for it.
+"""What the clause of a request must be, to be certain: its words, and the position it wants.
 
-A look does no harm. A press needs a clause of which every word is known: a verb, what it governs,
-and words that change nothing ("your", "now", "switch"). "Turn on Wi-Fi Assist" has a word too many,
-so it is a riddle and no request. Here are also the times that are not now ("later", "after I
-resume your line"), and the position that a switch is to have ("toggle it so that it is off").
+"Turn on Wi-Fi Assist" names another thing than Wi-Fi, so every word of the object of a verb has to
+be known (`vocabulary.OBJECT`), more strictly than the words around it (`accounting.py`). Here is
+also the position that a switch is to have ("toggle it so that it is off").
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from tau2_agent.users.scripted import grammar
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.things import before, state, things_in
-
-# --- Words that change nothing about what is pressed ---
-_HARMLESS = frozenset(
-    re.findall(
-        r"\S+",
-        """
-    a an the this that these those your you yours my our its it them they each all both any every
-    one ones some other same following own current existing whole entire main primary default
-    defaults original standard normal factory correct proper necessary required needed new fresh
-    simple quick full complete brief normal regular possible physical
-    and or also too plus then next first once twice again back now please kindly just simply right
-    away itself immediately quickly briefly temporarily completely fully entirely manually properly
-    carefully safely gently firmly fast directly still yet already at asap here there today
-    on off in out into onto up down of for with from over under within to at by as be is are
-    mode modes setting settings option options preference preferences switch switches slider button
-    toggle toggles feature features function functions functionality tool command service services
-    menu page screen section tab bar panel control center centre shade icon list item entry
-    app apps application applications phone phones smartphone device devices handset mobile
-    cellular cell wireless android iphone card cards tray slot chip connection connections network
-    data access permission permissions line value values profile configuration config position
-    state status android's phone's device's app's
-    minute minutes second seconds moment moments few couple about around least sec secs min ten five
-    thirty fifteen twenty half try time times while way more time's
-    settings' restart reboot start cycle reset do make go ahead sure so we us me let let's can could
-    would will i'd you'd if possible thanks thank okay ok yes great well and/or via using through
-    allowed allow enabled disabled set turned switched have has get got being been not isn't
-    point stage end part followed count charge
-    you're you've we've i've isn't aren't that's there's
-    john smith sir madam mr help helps best fix step solution carry out perform action
-    """,
-    )
-)
-_VALUES = re.compile(
-    r"\b(?:(?:[2345]g|lte|nr)(?:[/ ,]*(?:and |or )?(?:[2345]g|lte))?(?:[ (/]*(?:preferred"
-    r"|auto(?:matic)?|only))?|preferred|internet|messag\w+|sms|storage"
-    r"|text(?:ing|s)?|files?|photos?|media|bill|invoice|amount|overdue|outstanding|unpaid|pending"
-    r"|balance|payment|request|due|usd|dollars?|\$?\d+(?:[.,]\d+)?|[lb]\d+|past|requested"
-    r"|previous|old|it's|that's|whatever|true|false|app_name|permission|mode|browser"
-    r"|4g_5g_preferred|[234]g_only)\b"
-)
-
+from tau2_agent.users.scripted.vocabulary import OBJECT, OBJECT_VALUES, VERBS
 
 _OTHER_PHONE = re.compile(
     r"\b(?:old|other|previous|second|spare|former|backup|another|new|friend's|work)"
@@ -85,9 +45,9 @@ def known_words(text: str, kind: str = "", menus: bool = False) -> bool:
         )
     text = grammar.TOOL.sub(" ", text)
     text = VERB_WORDS.sub(" ", text)
-    text = _VALUES.sub(" ", text)
+    text = OBJECT_VALUES.sub(" ", text)
     words = re.findall(r"[^\W_][\w'/-]*", text)
-    return all(part in _HARMLESS for word in words for part in re.split(r"[-/]", word) if part)
+    return all(part in OBJECT for word in words for part in re.split(r"[-/]", word) if part)
 
 
 def _fits(text: str, verb: re.Match[str], kind: str) -> bool:
@@ -106,11 +66,74 @@ _AS_A_NOUN = re.compile(  # "restart required", "reset pending"
 )
 
 
+_PART_OF_IT = re.compile(  # "the mobile data icon"
+    r"\W?(?:icon|symbol|page|list|item|entry|screen|menu|line|profile|section|tab|bar|panel"
+    r"|shade)s?\b"
+)
+
+
+_TYPED = re.compile(r"\b(?:press|dial|enter|type|send|say|text|hit)\W+(?:[\d\"'*#]|yes|ok)")
+# Beside what is asked for these may be named: they are where it is done, or what it is good for.
+_NEUTRAL = frozenset(
+    ("phone", "data", "network_status", "network_type", "internet", "status_bar", "usage", "plan")
+)
+_TAIL = re.compile(rf"{grammar.TAIL.pattern}|\b(?:with|over|during|at)\b")
+_PURPOSE = re.compile(r"(?:so|because|as|since|in order|which|to)\b")
+_TO = re.compile(
+    r"to (?:(?:the|a|an|its|their|your|default|defaults|original|factory|on|off|enabled|disabled"
+    r"|lte|nr)\b|\d)"
+)
+_PRESS = ("on", "off", "switch", "reboot", "reseat", "reset", "disconnect", "grant")
+_JOINT = re.compile(
+    r"\W*(?:(?:,|and|to|also|then|the|your|both|mode|switch|settings?|on|off|back|again|now|feature"
+    r"|is|are|enabled|disabled|turned|switched|for|first|wait|pause|\d+|seconds?|a|few|about|ten"
+    r"|thirty)\W*)*"
+)
+
+
+def about_nothing_else(rest: str, topics: set[str]) -> bool:
+    """Whether what follows a verb names other things only as a way, a purpose or one of a list.
+
+    "Turn off mobile data for the messaging app" and "turn on Wi-Fi over roaming" do not.
+    topics: of what is to be pressed.
+    """
+    rest = grammar.NOT_THAT.sub("", rest)
+    end = _TAIL.search(rest)
+    things = things_in(rest[: end.start()] if end else rest)
+    others = [thing for thing in things if thing.topic not in topics | _NEUTRAL]
+    named = [thing for thing in things if thing.topic in topics]
+    between = [rest[one.end : two.start] for one, two in pairwise(named)]
+    if others or not all(_JOINT.fullmatch(text) for text in between):
+        return False
+    if not end:
+        return True
+    tail = rest[end.start() :]
+    here = {thing.topic for thing in named} or topics
+    beside = {thing.topic for thing in things_in(tail)} - here - _NEUTRAL
+    if re.search(r">|\bsettings?\b|\bmenu\b|\bto work\b", tail):
+        return True
+    if _PURPOSE.match(tail):
+        aim = re.match(r"to (\w+)", tail)
+        if aim and not _TO.match(tail) and aim[1] not in VERBS:
+            return False
+        press = any(verb.lastgroup in _PRESS for verb in VERB_WORDS.finditer(tail))
+        return not (press and beside)
+    if "permissions" not in topics and re.search(r"\bapps?\b|\bmessag", tail):
+        return False
+    return not beside
+
+
 def certain(text: str, verb: re.Match[str]) -> bool:
     """Whether nothing in a request clause is unknown, up to a purpose or a means."""
-    if _AS_A_NOUN.match(text, verb.end()):
+    if grammar.FOR_AGENT.search(text) or re.search(r"\bour\b", before(text, _TAIL, verb.end())):
+        return False
+    if re.match(r"\W*:", text[verb.end() :]):
+        return False  # "restart: 1 of 3"
+    if _AS_A_NOUN.match(text, verb.end()) or _TYPED.search(text[: verb.start()]):
         return False
     phrase = before(text[verb.end() :], grammar.REASON)
+    if any(_PART_OF_IT.match(phrase, thing.end) for thing in things_in(phrase)):
+        return False
     place = grammar.TAIL.search(phrase)
     thing, where = (phrase[: place.start()], phrase[place.start() :]) if place else (phrase, "")
     return (
@@ -123,69 +146,6 @@ def certain(text: str, verb: re.Match[str]) -> bool:
 def certain_call(text: str) -> bool:
     """Whether a clause that names a tool does nothing but call it."""
     return known_words(before(re.sub(r"\([^()]*\)", " ", text), grammar.PURPOSE), menus=True)
-
-
-# --- Not now ---
-_LATER = re.compile(
-    r"\b(?:later(?: on)?|eventually|tomorrow|tonight|shortly|some ?day|another (?:time|day)"
-    r"|(?:the )?next time|in (?:the )?future|at some point|in (?:just )?(?:an?|one|a few|a"
-    r" couple of|few|another|the next|\d+) "
-    r"(?:moment|minute|second|bit|while|little|hour|day)\w*|(?<!as )soon(?!er)|down the (?:line"
-    r"|road)"
-    r"|(?:not|don't do (?:it|that|this)) (?:just )?(?:yet|now)|(?:when(?:ever)?|once|after|as"
-    r" soon as|until|if|unless) i (?:tell|ask|say"
-    r"|give|let)"
-    r"|^(?:for (?:example|instance)|let's say|hypothetically|theoretically|in theory)"
-    r"|from now on|in general|whenever|going forward|every time|each time|any ?time)\b"
-)
-_OUR_SIDE = re.compile(
-    r"\b(?:i|we|i'\w+|we'\w+|my|our|line|account|payment|bill|request|system|plan|refuel\w*"
-    r"|top-?up"
-    r"|roaming is enabled|technician|engineer|service is|issue|problem|that doesn't|changes?"
-    r"|ticket)\b"
-)
-_READY = re.compile(
-    r"^(?:when|once|after|as soon as|whenever)\b (?:(?:you|you're|you are|you have|you've|that"
-    r"|that's"
-    r"|this|it|it's|everything) ?(?:are|is|have|has|'re|'ve)? ?(?:all |been |now )?"
-    r"(?:ready|done|finished|able|comfortable|can|get (?:a chance|there|to)|got|have (?:a|time)"
-    r"|do"
-    r"|did|in|on|at|there|open(?:ed)?|see|set|completed?|that|this|so)\b"
-    r"|(?:doing|that|this)\b|(?:possible|convenient)\b|(?:the |your )?(?:phone|device|screen"
-    r"|menu|app"
-    r"|page|settings?)\b)"
-)
-
-
-def later(text: str) -> re.Match[str] | None:
-    """Where a clause speaks of another time than now."""
-    return _LATER.search(text)
-
-
-# What a phone may never show: a press that waits for it waits.
-_EVENT = re.compile(
-    r"^(?!.*\b(?:check|look|test)\w*\b).*\b(?:signal|service|bars|reception|errors?|works?"
-    r"|arrives?"
-    r"|goes through|(?:re)?connects?|disappears?)\b"
-)
-
-
-def aside_waits(text: str, asked_before: bool) -> str:
-    """What a clause of time does to its request: "all" waits, "press" (only a look is certain), "".
-
-    asked_before: the message asks for something before it, which such a clause may refer to.
-    """
-    if not re.match(r"(?:when|once|after|as soon as|whenever|until)\b", text):
-        return ""
-    if _EVENT.match(text) and not text.startswith("until") and not asked_before:
-        return "press"
-    if _READY.match(text):
-        return ""
-    if text.startswith("until"):
-        return "all" if re.match(r"until (?:i|we)\b", text) else ""
-    if _OUR_SIDE.search(text):
-        return "all"
-    return "" if asked_before else "press"
 
 
 # --- The position of a switch ---
@@ -225,64 +185,6 @@ def goal(text: str) -> bool | str | None:
     return state(text) if particle else "unsure"
 
 
-# --- Talk about an action, or an action taken back ---
-REPORTED = re.compile(
-    r"(?:(?:and|but|so|well) )?(?:(?:the|your|my|our|this|that|some|other|many|most"
-    r"|a) )?(?:\w+ )?"
-    r"(?:manual|polic\w+|guide\w*|instructions?|article|screen|documentation|website|page"
-    r"|colleague\w*|supervisor|they|people|customers?|users?|pop-?up|message|notes?|book|he|she"
-    r"|you|it|i|(?:(?!(?:i|we)\b)[\w-]+ ){0,2}"
-    r"(?:agents?|representatives?|(?:chat)?bots?|assistant|technician|engineer|team|department"
-    r"|advis[eo]r)"
-    r"|(?<=the )(?:(?!(?:i|we)\b)[\w-]+ ){0,2}\w+)(?:'ve| have| had| also| usually| often"
-    r"| already| just| earlier| just now)*"
-    r" (?:says?|said|tells?|told|states?|stated|reads|mentions?|mentioned|recommends|advises"
-    r"|suggests|suggested|wrote|asked|thought)\b"
-)
-RETRACTED = re.compile(
-    r"\b(?:(?:let's|let us|we'll|we will|i'd|i would) (?:rather |better )?not (?:do (?:that|it"
-    r"|this|so)|yet)"
-    r"|never ?mind|scratch that|(?:please )?(?:ignore|forget|disregard|cancel) (?:that|this"
-    r"|it|my|the"
-    r" (?:last|previous))|(?:actually|wait|no)\W+(?:please )?(?:do not|don't|hold off)"
-    r"|(?:do not|don't) do (?:that|it|this|so|any of))\b"
-)
-# Before a colon: what follows is done already, or is not the user's to do.
-LABEL = re.compile(
-    r"(?:(?:already|previously|so far|steps?|actions?|things?|tasks?) )*(?:completed?|done"
-    r"|finished|tried|skipped"
-    r"|cancell?ed|ruled out|optional|not (?:needed|necessary|required|to do|applicable)|history"
-    r"|log"
-    r"|background|fyi|status|reported)(?: (?:already|so far|before|today|steps?|actions?"
-    r"|tasks?))*"
-    r"|(?:my|our|the agent's|support's|agent|carrier) (?:\w+ ){0,2}(?:tasks?|side|end|part"
-    r"|steps?|actions?|job"
-    r"|to-?dos?)(?: list)?"
-    r"|(?:\w+ ){0,2}(?:for|by) (?:me|us)|on (?:my|our) (?:side|end|part)"
-)
-# What follows takes the place of what was just asked for: "toggle data, or rather, roaming".
-CORRECTED = re.compile(
-    r"\b(?:(?:or|well|but) rather(?! than)|(?:sorry|apologies|no|oops"
-    r"|pardon)?\W*i mean(?:t)?\b(?! it\b)"
-    r"|(?:small |quick )?correction\b|make that(?= [\w ]*$)|on second thoughts?|strike that"
-    r"|(?:my (?:mistake|bad|error)|oops|whoops)|(?:oh |no )wait|wait,? no|that should (?:be"
-    r"|read))\b"
-    r"|^(?!.*\b(?:otherwise|else|if)\b).*\bleave (?:it|that|this|them) (?:as (?:it|they"
-    r"|that) (?:is|are|was)|as is|alone|be)\b|^(?:(?:and|but|or|so|oh|well)\W+)?actually\b"
-    r"|^(?:(?:hm+|uh+|um+|er+m?|ah|oh|eh)\W+)*no, (?!that|it|this|your?\b|need|problem|worries"
-    r"|i\b|we\b)"
-)
-# "That's what the bot told you": the sentence before was somebody else's.
-ATTRIBUTED = re.compile(
-    r"^(?:(?:and|so|or|but)\W+)?(?:(?:that|this|it)(?:'s| is| was)(?: (?:just|only|exactly))?"
-    r"|(?:is|was|isn't|wasn't) (?:that|this|it)(?: not)?)"
-    r" (?:(?:more or less|roughly) )?(?:what|how|something|the (?:advice|text|message|step"
-    r"|answer|line|sentence)\w*)\b(?: that)?"
-    r"(?! (?:i(?:'d|'ll)?|we|you(?:'ll| will)? (?:need|should|have|must|can|do))\b)"
-    r".*\b(?:told|tell|tells|said|says?|states?|recommend\w*|suggest\w*|advis\w+|asked|asks"
-    r"|wrote|writes|reads|shows|"
-    r"gets?|got|given|heard|gave|gives|displayed|read|saw)\b"
-)
 OPTIONS = re.compile(
     r"\b(?:(?:two|three|several|few|following|these|your|the|some) (?:\w+ )?(?:options?|choices?"
     r"|alternatives?|possibilities|ways)|either|which (?:one|of (?:these|them|the two)|option"

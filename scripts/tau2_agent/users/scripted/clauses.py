@@ -16,6 +16,7 @@ from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import (
     Clause,
     Message,
+    Said,
     Sentence,
     aimed,
     clauses_of,
@@ -30,40 +31,25 @@ from tau2_agent.users.scripted.things import things_in
 
 def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     """Read a sentence into the message; returns its state, which a list under it inherits."""
-    if certainty.RETRACTED.search(text) and not re.search(r"\bif\b", text):
-        message.requests.clear()
-    before = len(message.requests)
+    before, asked, headings = len(message.requests), len(message.questions), len(message.headings)
     sentence.previous = message.last
     clauses = clauses_of(text)
     for clause in clauses:
-        if certainty.RETRACTED.search(clause.text) and not re.match(r"\W*if\b", clause.text):
-            message.requests.clear()
-            sentence.added.clear()
-        clause = _corrected(clause, sentence, message)
         sentence.is_question = text.endswith("?") and clause.last
         sentence.added.append([])
         _read_clause(clause, sentence, message)
         sentence.alone = sentence.alone and not grammar.FILLERS.sub("", clause.text)
         _keep(clause, text, sentence, message)
+    found = [request for added in sentence.added for request in added]
+    presses = any(not request.reads for request in found) or len(message.headings) > headings
+    asks = bool(found) or len(message.questions) > asked
+    message.sentences.append(Said(text, presses, asks, sentence.riddle))
     if not any(sentence.added):
         return sentence
-    message.announced = False
     asked = message.requests[before:]
     message.requests[before:] = [aimed(request, text, message) for request in asked]
     message.last = message.requests[before:]
     return sentence
-
-
-def _corrected(clause: Clause, sentence: Sentence, message: Message) -> Clause:
-    """The clause without a word that corrects what was asked just before, which is dropped."""
-    found = certainty.CORRECTED.search(clause.text)
-    if not (found or certainty.ATTRIBUTED.match(clause.text)):
-        return clause
-    wrong = next((added for added in reversed(sentence.added) if added), message.last)
-    for request in wrong:
-        replace_request(message, request, None)
-    wrong[:] = []
-    return clause._replace(text=clause.text[found.end() :].lstrip(" ,:-.")) if found else clause
 
 
 def _keep(clause: Clause, text: str, sentence: Sentence, message: Message) -> None:
@@ -94,17 +80,6 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
     body = grammar.FILLERS.sub("", text)
     prefix = text.removesuffix(body)
     polite = grammar.POLITE.search(prefix)
-    if message.announced and not message.requests and grammar.AFTERWARDS.search(prefix):
-        sentence.presses_wait = True
-    if found := certainty.later(text):
-        sentence.waits = sentence.waits or found.start() <= len(prefix)
-        if found.start() <= len(prefix) and _trails(clause, sentence) and len(text.split()) < 6:
-            for request in next((c for c in reversed(sentence.added) if c), sentence.previous):
-                replace_request(message, request, None)
-        if sentence.waits or not grammar.QUESTION.match(body):
-            sentence.mood = "negated"
-            message.notice = True
-            return
     if joined and before == "riddle":
         sentence.presses_wait = True  # "cancel the plan to turn it off and restart your phone"
     if not body:
@@ -113,12 +88,6 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
         sentence.guard or sentence.waits or sentence.is_question or grammar.NOT_YET.search(text)
     ):
         message.transferred = True
-    elif (certainty.LABEL.fullmatch(body) and not clause.last) or (
-        certainty.REPORTED.match(body) and not sentence.is_question
-    ):
-        sentence.mute, sentence.mood = True, "told"
-        message.notice = True
-        remember_topic(body, message, first=True)
     elif grammar.OFFER.match(body):
         message.questions += questions_in(body) or ["proceed" if "proceed" in body else "offer"]
         sentence.mood = "asked"
@@ -126,11 +95,11 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
         sentence.waits = True
     elif grammar.CONDITION.match(body):
         _read_condition(body, clause, sentence, message)
-    elif grammar.ASIDE.match(body) and not (sentence.is_question and questions_in(body)):
-        if before in ("told", "stated") and not re.search(r"[,:-]", clause.joint):
-            message.notice = True  # part of a statement: "it takes effect after a restart"
-        else:
-            _read_aside(body, clause, sentence, message)
+    elif (grammar.ASIDE.match(body) or grammar.SO_THAT.match(text)) and not (
+        sentence.is_question and questions_in(body)
+    ):
+        message.notice = True
+        remember_topic(body, message, first=True)
     elif asks := grammar.ASKS.match(body):
         _read_request(body, asks.end(), sentence, message)
     elif grammar.HEADING.match(body):
@@ -144,7 +113,9 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
         message.notice = True  # "I used check_status_bar and toggle_data"
     elif polite or (joined and before == "request" and VERB_WORDS.match(body)):
         _read_request(body, 0, sentence, message)
-    elif grammar.QUESTION.match(body) or (sentence.is_question and not grammar.SUBJECT.match(body)):
+    elif (
+        grammar.QUESTION.match(body) and (sentence.is_question or not body.startswith("which"))
+    ) or (sentence.is_question and not grammar.SUBJECT.match(body)):
         sentence.mood = "asked"
         _read_question(body, sentence, message)
     else:
@@ -193,22 +164,6 @@ def replace_request(message: Message, request: Request, by: Request | None) -> N
             return
 
 
-def _read_aside(body: str, clause: Clause, sentence: Sentence, message: Message) -> None:
-    message.notice = True
-    trails = _trails(clause, sentence)
-    own = next((c for c in reversed(sentence.added) if c), sentence.previous) if trails else []
-    asked_before = len(message.requests) > len(own)
-    waits = certainty.aside_waits(body, asked_before)
-    if trails and waits:
-        for request in [r for r in own if waits == "all" or not r.reads]:
-            replace_request(message, request, None)
-        message.unclear.append(body)
-        return
-    sentence.waits = sentence.waits or waits == "all"
-    sentence.presses_wait = sentence.presses_wait or waits == "press"
-    remember_topic(body, message, first=True)
-
-
 def _starts_with_base_verb(body: str) -> bool:
     verb = VERB_WORDS.match(body)
     return bool(verb) and not verb.group().split()[0].endswith("ing")
@@ -244,6 +199,8 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
     if found is None and message.permissions and re.match(r"grant|allow|enabl|add|giv", rest):
         names = " and ".join(message.permissions)
         found = asked_for(grammar.PRONOUN.sub(f"the {names} permission", rest, count=1), "")
+    if grammar.RESTARTS_IT.search(rest) and not message.phone_named:
+        found = None  # "open the messaging app and restart it"
     remember_topic(rest, message)
     if found is None and not questions:
         if sentence.is_question and (asked := check_requests(rest, message.topic, detail=True)):
@@ -251,6 +208,7 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
         elif not grammar.COURTESY.search(rest):
             if any(verb.lastgroup != "nav" for verb in VERB_WORDS.finditer(rest)):
                 sentence.mood = "riddle"
+                sentence.riddle = True
             message.unclear.append(body)
             return
     message.notice = True
@@ -300,13 +258,13 @@ def _read_statement(body: str, sentence: Sentence, message: Message) -> None:
         sentence.mood = "negated"
     elif grammar.SUBJECT.match(body):
         sentence.mood = "told"
-        message.announced = bool(grammar.ANNOUNCED.match(body)) or message.announced
     else:
         if (tools := tool_requests(body)) and certainty.certain_call(body):
             _add(tools, sentence, message)
             return
         if needs := grammar.NEEDS.search(body):
             done = needed(body[: needs.start()], needs["state"], message.topic)
+            done = done if grammar.NEEDED_HERE.fullmatch(body, needs.end()) else []
             remember_topic(body, message)
             message.notice = True
             _add(done, sentence, message)

@@ -23,7 +23,8 @@ _OUTCOME = re.compile(
     r"|back\b"
 )
 _SHORT_CONDITION = re.compile(
-    r"^(?:if|should)\b\W*(?:so|not|yes|needed|necessary|required|(?:(?:it|that|this|they|one)"
+    r"^(?:if|should)\b\W*(?:so|not|yes|(?:it|that|this|they)(?:'s| is| are) not|you are|you do"
+    r"|you're|needed|necessary|required|(?:(?:it|that|this|they|one)"
     r"(?:'s| is| are| was| isn't| aren't)?)? ?(?:(?:not|currently|still|already|indeed)"
     r" )*(?:(?:on|off|enabled|disabled|active"
     r"|connected|missing|the case|needed|necessary|poor|slow|there|locked|(?:turned"

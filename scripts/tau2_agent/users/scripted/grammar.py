@@ -86,6 +86,15 @@ NEEDS = re.compile(
     r"|re-?inserted"
     r"|reset|re-?started|re-?booted|disconnected|deactivated)\b"
 )
+NEEDED_HERE = re.compile(  # and not "by the carrier", "on our side"
+    r"(?: on your (?:phone|device)| in (?:the|your) settings| again| first| now| please)*"
+    r"(?: (?:so|because|since|to|for|in order) .*)?"
+)
+RESTARTS_IT = re.compile(r"^(?:re-?(?:start|boot)|power[ -]?cycle)\w* (?:it|that|this|them)\b")
+PHONE_OR_NOT = re.compile(
+    r"(?P<phone>\b(?:smart)?phones?\b|\bdevices?\b|\bhandset\b)"
+    r"|(?P<other>\bapps?\b|\bsim\b|\bvpn\b|\bline\b|\bwi-?fi\b|\bnetwork\b|\brouter\b|\baccount\b)"
+)
 HEADING = re.compile(rf"^to (?={_VERB})")  # "to turn off airplane mode, open the settings"
 
 # --- Other kinds of clause ---
@@ -97,6 +106,7 @@ CONDITION = re.compile(
 ASIDE = re.compile(
     r"^(?:after|once|when|before|until|while|as soon as|whenever|since|because|as|so that)\b"
 )
+SO_THAT = re.compile(r"so (?:we|i|you|it) can\b")
 ELSE = re.compile(r"^(?:otherwise|or else|if all else)\b")
 OFFER = re.compile(
     r"^(?:would you (?:like|prefer) (?:me|us|for me)|do you want (?:me|us)|do you mind if i"
@@ -155,12 +165,6 @@ TOLD = re.compile(
     r"|a|time)"
     r"|forgive|excuse|accept my|pay attention)\b"
 )
-ANNOUNCED = re.compile(
-    r"^(?:(?:i|we)(?:'ll| will| shall|'m going to| am going to|'re going to|'m about|'m| am|"
-    r" need to"
-    r"|'re| are)|let me|allow me)\b"
-)
-AFTERWARDS = re.compile(r"\b(?:after(?:wards?)?|then|next|once)\b")
 FIRST = re.compile(
     r"^(?:(?:but|and|though)\W+)?(?:first\b(?=.*)|before (?:that|this|you do|doing))"
     r"|\bfirst(?: though)?\W*$|^but\W+(?:\w+\W+){0,4}first\b"
@@ -172,7 +176,7 @@ PAST = re.compile(
 )
 STEPS = re.compile(
     r"\b(?:steps?|following|try|instructions?|next|please|need|do|here'?s (?:what|how)|how to|go"
-    r"|first|start"
+    r"|to (?:continue|proceed|fix|resolve|troubleshoot|solve)|first|start"
     r"|can you|could you|let'?s|things|actions?|checks?|these|this)\b"
 )
 OR = re.compile(r"\bor\b|\b(?:1|2)\.|\n")
@@ -257,6 +261,7 @@ LOOK_TAIL = re.compile(r"\b(?:by|using|via|over|so that|because|so|instead of)\b
 ON_OR_OFF = re.compile(r"\bon ?(?:/|or) ?off\b|\boff ?(?:/|or) ?on\b")
 SOME_APP = re.compile(
     r"\b(?!(?:the|your|this|that|an|same|default|each|every|its|my|and|or)\b)\w+ app\b"
+    r"|\b(?:all|both|any|other|every|each)(?: of)?(?: your| the)?(?: other)? apps?\b"
 )
 OFF_STATE = re.compile(r"\b(?:off|disabled|deactivated|disconnected|inactive)\b")
 ON_STATE = re.compile(r"\b(?:enabled|activated|active|connected|on)\b(?! (?:your|the|my|this) )")

@@ -8,12 +8,38 @@ from __future__ import annotations
 import re
 
 _PHONE = r"(?:(?:your|the) )?(?:phone|device)"
+_SWITCH = (
+    r"(?:(?:your|the) )?(?:(?:airplane|flight)(?: mode)?|(?:mobile|cellular) data|(?:data )?roaming"
+    r"|data saver(?: mode)?|wi-?fi(?: calling)?|vpn)"
+)
 _IDIOMS = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
         (r"\b(?:can|could|would|will) u\b", "can you"),
         (r"\bur\b", "your"),
         (r"\b(?:pls|plz)\b", "please"),
+        (  # terse orders; without "please" it may be a report
+            rf"(?:^|(?<=[.!?] ))(please,? )?({_SWITCH})\W{{1,3}}(?:to )?(on"
+            rf"|off)\W{{1,2}}(?:now,? )?please"
+            r"(?=[.!]?$|[.!]\s)",
+            r"please turn \3 \2",
+        ),
+        (
+            rf"(?:^|(?<=[.!?] ))please,? ({_SWITCH})\W{{1,3}}(on|off)(?=[.!]?$)",
+            r"please turn \2 \1",
+        ),
+        (r"^(?:please )?apn reset(?=\W.*please)", "please reset apn"),
+        (
+            r"\b(on|off),? for (?:about |around |at least )?[\w-]+ (?:more )?(?:seconds?|secs?"
+            r"|minutes?"
+            r"|moments?|bit|while),? (?:and |then )+(?:back )?(on|off)\b(?: again)?",
+            r"\1 and then \2",
+        ),
+        (
+            r"(?:enable|(?:turn|switch|toggle) on) and (?:then )?"
+            r"(?:disable|(?:turn|switch|toggle) (?:back )?off)( [\w -]+)",
+            r"toggle\1 on and off",
+        ),
         (
             r"(?:switch|chang|toggl|set|turn|flip|mov)(?:e|t?ing)? ([\w -]{3,40}?) from (?:the )?"
             r"(?:on|off)(?: position)? to (?:the )?(on|off)\b",
@@ -27,11 +53,16 @@ _IDIOMS = tuple(
             r"\1",
         ),
         (
+            r"(?:tak|pull|pop|get)(?:e|p?ing)? it out,? (?:and |then )+(?:put|plac|slid|push|pop)"
+            r"(?:e|t?p?ing)? it back(?: in)?\b",
+            "reseat it",
+        ),
+        (
             r"(?:tak|remov|pop|eject|pull|get)(?:e|p?ing)? (?:out )?(?:the |your )?(?:physical"
-            r" )?sim(?:[ -]?card)?(?: out)?"
+            r" )?sim(?:[ -]?card)?(?: tray)?(?: out)?"
             r"(?: of (?:the|your|its) \w+)?,? (?:and |then )+(?:(?:put|plac|re-?insert|slid|push"
             r"|pop|insert)(?:e|t?p?ing)?"
-            r" (?:it|the card) ?(?:back)?(?: (?:in(?:to)?(?!to| case| the event)|again)\b)?)(?:"
+            r" (?:it|the card)(?: back)?(?: (?:in(?:to)?(?!to| case| the event)|again)\b)?)(?:"
             r" (?:the|its) (?:tray|slot)| place)?",
             "reseat your sim card",
         ),
@@ -44,7 +75,8 @@ _IDIOMS = tuple(
         ),
         (rf"put(?:ting)? {_PHONE} (?:in|into|on)(?: to)? (?=air|aero|flight)", "turn on "),
         (
-            rf"(?:tak|get|bring|mov|switch)(?:e|t?ing)? {_PHONE} (?:back )?out of (?=air|aero"
+            rf"(?:tak|get|bring|mov|switch)(?:e|t?ing)? (?:{_PHONE}|it) (?:back )?out of (?=air"
+            rf"|aero"
             rf"|flight)",
             "turn off ",
         ),
@@ -72,13 +104,20 @@ _IDIOMS = tuple(
         ),
         (rf"(?:get|have) {_PHONE} (?:restarted|rebooted)", "restart your phone"),
         (
-            r"(?:get|have) ((?:your |the )?[\w -]{2,20}?) (?:turned|switched) (on|off)\b",
+            r"(?<!should )(?<!now )(?:get|have) ((?:your |the )?[\w -]{2,20}?) (?:turned"
+            r"|switched) (on|off)\b",
             r"turn \2 \1",
         ),
         (
             r"\bwhat i(?:'d| would)? (?:like|want|need)(?: for)? you to do(?: now| next"
             r"| first)? is"
             r"(?: to)?:?",
+            "please",
+        ),
+        (
+            r"\bthe (?:last|next|only|first|final) (?:thing|step)(?: that)?(?: (?:i'd|i would)"
+            r" like you to"
+            r" (?:try|do)| i need you to do| to (?:try|do))?(?: now| next)? is(?: to)?\b",
             "please",
         ),
         (r"\b(?:do not|don't) hesitate to\b", "please"),
@@ -96,7 +135,7 @@ _IDIOMS = tuple(
             " if",
         ),
         (
-            r"\b(?:provided|assuming|supposing|granted)(?: that)?\b|\b(?:as|so) long as\b"
+            r"\b(?:provided|assuming|supposing|granted(?= that))(?: that)?\b|\b(?:as|so) long as\b"
             r"|\bin the (?:event|case)(?: that)?\b|\bon (?:the )?condition that\b|\bin case\b",
             "if",
         ),

@@ -138,7 +138,7 @@ VERBS: dict[str, str] = {
     "nav": r"go(?:ing)?|(?:re-?)?run(?:ning)?|perform(?:ing)?|conduct(?:ing)?|us(?:e|ing)"
     r"|open(?:ing)?"
     r"|navigat(?:e|ing)|tap(?:ping)?|press|hold|swip(?:e|ing)|pull|scroll|locate|find|access|head"
-    r"|launch|click|wait|count|pause|start|begin|follow|proceed|return|leave|keep|try(?:ing)?"
+    r"|launch|click|wait|count|pause|start|begin|follow|proceed|return|leave|keep|try(?:ing)?|execute"
     r"|attempt|enter"
     r"|do(?:ing)?(?= (?:a|an|the|another)\b)|take|call",
 }

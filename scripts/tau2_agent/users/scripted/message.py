@@ -15,11 +15,21 @@ from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import state, things_in
 
 
+class Said(NamedTuple):
+    """A sentence: whether it asks to press something, and whether it asks for anything."""
+
+    text: str
+    presses: bool
+    asks: bool
+    riddle: bool = False  # something in it asks for what the phone does not have
+
+
 @dataclass
 class Message:
     """What was understood so far; see `understanding.Utterance`."""
 
     topic: str
+    phone_named: bool = False  # the phone is what was named last
     requests: list[Request] = field(default_factory=list)
     headings: list[Request] = field(default_factory=list)  # "to turn X off, open the settings"
     questions: list[str] = field(default_factory=list)
@@ -29,9 +39,9 @@ class Message:
     notice: bool = False
     listing: bool = False  # "please provide the following information"
     permissions: tuple[str, ...] = ()  # that were spoken of last
-    announced: bool = False  # the agent goes to do something itself: "I will resume your line"
     last: list[Request] = field(default_factory=list)  # of the sentence before
     told: dict[str, bool] = field(default_factory=dict)  # positions of switches, as the agent says
+    sentences: list[Said] = field(default_factory=list)
 
 
 @dataclass
@@ -44,6 +54,7 @@ class Sentence:
     is_question: bool = False
     guard: Guard | None = None
     waits: bool = False  # for an outcome that nobody knows yet: "if that does not help"
+    riddle: bool = False
     presses_wait: bool = False  # for something that only a look can do without
     mute: bool = False
     first: bool = False  # what follows is to be done before what was asked for
@@ -118,6 +129,9 @@ def negated(body: str) -> bool:
 
 def remember_topic(body: str, message: Message, first: bool = False) -> None:
     said = grammar.NOT_THAT.sub("", body)
+    named = [found.lastgroup for found in grammar.PHONE_OR_NOT.finditer(body)]
+    if named:
+        message.phone_named = named[-1] == "phone"
     if "permission" in said or "access" in said:
         named = tuple(name for name, words in PERMISSIONS.items() if re.search(words, said))
         message.permissions = named or message.permissions

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from tau2_agent.users.scripted.spelling import corrected
+
 _LONG_DASHES = "\u2013\u2014\u2015\u2e3a\u2e3b"
 _QUOTES = str.maketrans(
     {
@@ -30,6 +32,16 @@ _BOX = re.compile(r"^\s*\[(?P<mark>[ x]?)\]\s*", re.IGNORECASE)
 _INLINE_ITEM = re.compile(r"(?<=\s)\(?([1-9])[.)]\s+(?=[^\d\s])")
 
 
+_ROW = re.compile(r"\s*\|.*\|\s*$")
+_RULE = re.compile(r":?-+:?")
+_NUMBER = re.compile(r"(?:step )?#?\d{1,2}[.)]?|#|no\.?|number|step", re.IGNORECASE)
+_STEPS = re.compile(
+    r"(?:actions?|steps?|instructions?|what (?:you (?:need to|should) )?(?:to )?do|please do|to do"
+    r"|tasks?)(?: (?:to take|for you|needed))?",
+    re.IGNORECASE,
+)
+
+
 class Line(NamedTuple):
     """A line of a message. `item`: of a list; `done`: one that is ticked off."""
 
@@ -40,7 +52,33 @@ class Line(NamedTuple):
 
 def lines(text: str) -> list[Line]:
     """The lines of a message that say anything, in order."""
-    return [line for row in _plain(text).split("\n") if (line := _line(row)).text]
+    rows = _without_tables(_plain(text).split("\n"))
+    return [line for row in rows if (line := _line(row)).text]
+
+
+def _without_tables(rows: list[str]) -> list[str]:
+    """The rows with tables of steps as lists; another table is one unread row, "| a | b |"."""
+    plain: list[str] = []
+    place = 0
+    while place < len(rows):
+        end = place
+        while end < len(rows) and _ROW.match(rows[end]):
+            end += 1
+        table = [[cell.strip() for cell in row.strip(" |").split("|")] for row in rows[place:end]]
+        if len(table) > 2 and all(_RULE.fullmatch(cell) for cell in table[1]):
+            steps = [[cell for cell in row if not _NUMBER.fullmatch(cell)] for row in table]
+            heading, _, *steps = steps
+            are_steps = all(_STEPS.fullmatch(cell) for cell in heading)
+            if are_steps and all(len(row) == 1 for row in steps):
+                plain += ["please follow these steps:", *(f"- {row[0]}" for row in steps)]
+            else:
+                plain.append(f"table {' '.join(rows[place:end])}")
+        elif end > place:
+            plain += rows[place:end]
+        else:
+            plain.append(rows[place])
+        place = max(end, place + 1)
+    return plain
 
 
 def _plain(text: str) -> str:
@@ -57,7 +95,7 @@ def _plain(text: str) -> str:
     text = re.sub(rf"\s*[{_LONG_DASHES}]+\s*(?![\s\w]*\n)", _dash, text)
     text = "".join(_character(character) for character in text.translate(_QUOTES))
     text = re.sub(r"(?<=\w)`(?=(?:t|s|re|ve|ll|d|m)\b)", "'", text)
-    text = text.lower()
+    text = corrected(text.lower())
     numbers = _INLINE_ITEM.findall(" " + text)
     if numbers[:2] == ["1", "2"]:
         text = _INLINE_ITEM.sub(r"\n\1. ", " " + text)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tau2_agent.users.scripted import certainty, grammar
+from tau2_agent.users.scripted.accounting import unaccounted
 from tau2_agent.users.scripted.clauses import read_sentence
 from tau2_agent.users.scripted.idioms import in_plain_words
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
@@ -70,6 +71,9 @@ def parse(text: str, topic: str = "") -> Utterance:
     requests = message.requests
     if not requests and not message.questions:
         requests = message.headings
+    if any(not request.reads for request in requests) and (strange := unaccounted(message)):
+        message.unclear += strange
+        requests = [request for request in requests if request.reads]
     return Utterance(
         requests=tuple(merge(requests)),
         questions=tuple(dict.fromkeys(message.questions)),

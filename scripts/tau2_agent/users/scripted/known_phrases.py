@@ -1,0 +1,297 @@
+"""Phrases that hold a word which is not safe by itself: "if it is on", "let me know when".
+
+Data for `accounting.py`, which takes these out of a sentence in this order, and then wants every
+word that is left to be in `vocabulary.SAFE`. The text has marks for things: "T_vpn" is a VPN,
+"T_call" a tool by its name.
+"""
+
+from __future__ import annotations
+
+import re
+
+_THING = (
+    r"(?:(?:the|your|this|that|a|an|any) )?(?:\w+ )?T_\w+"
+    r"(?: (?:mode|switch|settings?|card|icon|symbol|app|status|connections?))?"
+)
+_IT = (
+    rf"(?:it|this|that|they|these|either|(?:the|your) (?:preference|setting|mode|speed|switch|app)"
+    rf"|{_THING})"
+)
+_ONE_STATE = (
+    r"(?:turned |switched |set to )?(?:on|off)|enabled|disabled|active|inactive|connected"
+    r"|disconnected|missing|empty|blank|incorrect|correct|wrong|broken|set|seated|inserted"
+    r"|detected|recogni[sz]ed|loose|granted|allowed|available|poor|slow|there|showing|shown"
+    r"|visible|listed|locked|present|configured|working"
+)
+STATE = (
+    rf"(?:{_ONE_STATE}|(?:set to |stuck on |only )*[234]g(?: only)?(?: ?(?:or|and|/) ?[234]g)?"
+    r"(?: only)?)"
+)
+_IS = (
+    r"(?: (?:is|are|has been|shows?(?: up)?|says|reads|appears|seems|looks)(?: to be)?(?: as)?"
+    r"|'s|'re)"
+)
+_ADVERBS = r"(?: (?:currently|still|indeed|already|now|properly|correctly|being))*"
+DURATION = (
+    r"(?:a? ?(?:minute|second|moment) or two|(?:for )?(?:about |around |at least |approximately )?"
+    r"(?:an?|\d+(?:-\d+)?|one|two|three|five|ten|fifteen|twenty|thirty|sixty|a few|a couple of"
+    r"|half a|some) (?:more )?(?:seconds?|secs?|minutes?|mins?|moments?|bit|while))"
+)
+VERB = (
+    r"(?:turn|switch|toggle|disable|enable|disconnect|reset|restart|reboot|reseat|re-?insert"
+    r"|remove|take|set|change|grant|run|tell|let|check|make|pay|go|activate|deactivate|report)"
+)
+_ENDS = (  # of a condition: it has one part, and no more
+    r"(?=\W*$|\s*[,.;:)]|\s+-|\W+(?:and |then |and then )?"
+    rf"(?:please |then |you should |you can )*{VERB}\b)"
+)
+_AGENT_DID = (
+    r"(?:see|found|checked|enabled|resumed|sent|added|refuel\w*|processed|updated|verified"
+    r"|confirmed|reviewed|received|located|noticed?|understand|appreciate|activated|restored"
+    r"|unlocked|lifted|applied|pulled up|looked(?: at| into| up)?|turned on|fixed|reset)"
+)
+_EFFECT = (
+    r"(?:help|fix|restore|resolve|solve|refresh|improve|take|allow|interfere|cause|affect|slow"
+    r"|speed|make|let|work|reconnect|connect|apply|block|prevent|need|limit|be|reduce|clear|bring"
+    r"|get|have|ensure|force|give|register|use|do (?:it|the trick)|go)"
+)
+DONE = r"(?:done|complete|completed|finished)"
+
+# --- Whose whole is known, before its parts are looked at ---
+_WHOLES = (
+    r"\b(?:we're|we are) (?:almost|nearly) (?:done|there|finished)\b"
+    r"|\b(?:just )?one (?:last|final|more) time\b|\bfrom being\b|\bT_\w+\"? messages?\b",
+    r"\bwhy don't (?:you|we)(?: try)?\b|\b(?:don't|do not) (?:forget to|worry)\b|\bwould you"
+    r" mind\b",
+    r"\bhere(?:'s| is) what(?: i(?:'d| would)?(?: need| want| like) you to do| to do)"
+    r"(?: next| now)?\b|\bwhat i(?:'d| would)? (?:need|like|want) you to do(?: now| next)?\b",
+    r"\b(?:i|we)(?:'ve| have| can| do|'m| am)?"
+    rf"(?: (?:just|now|also|already|successfully|then|that))* {_AGENT_DID}\b"
+    r"(?! (?:if|whether|to)\b)(?: (?:it|this))?(?: for)?(?: you\b)?",
+    r"\b(?:let me|i(?:'ll| will)|i can) (?:walk|guide|help|take|talk) you(?: (?:through|with))?"
+    r"(?: (?:it|this|that))?\b|\bbased on what you(?:'ve| have)?(?: just)? (?:see|told me|said"
+    r"|described|shared|found)\b|\bwhich is why\b|\b(?:are|is|keeps?) failing\b|\bthat(?:'s| is)"
+    r" why\b",
+    r"\bi (?:think|believe|suspect)(?: that)?(?= (?:_|we've|i've|the|your|it|this|that's|it's)\b)"
+    r"|\byou (?:do not|don't) (?:currently )?have (?!to\b)",
+    r"\b(?:no, )?you (?:won't|will not) (?:lose|need|be charged)(?: (?:anything|any))?\b",
+    r"\bi meant? (?=(?:the |your )?T_\w+,? (?:not|instead of) )",
+)
+# --- What a look settles, or the user decides ---
+_CONDITIONS = (
+    rf"\b(?:if|unless|should|when|whenever) {_IT}{_IS}?{_ADVERBS}(?: not|n't)?{_ADVERBS}"
+    rf"(?: be)? {STATE}(?: already)?{_ENDS}",
+    rf"\b(?:if|unless) {_IT}(?: is|'s| are)(?:n't)?(?: not)?{_ADVERBS}(?: {STATE})?{_ENDS}",
+    rf"\b(?:if|unless) (?:already |still |currently )?(?:not )?{STATE}{_ENDS}",
+    rf"\b(?:if|when) (?:you see|you have|you've got|there is|there's) (?:a |an |no |the |any )?"
+    rf"(?:\w+ )?T_\w+(?: icon| symbol)?(?: {STATE}| in (?:the|your) T_status_bar)?{_ENDS}",
+    rf"\bif (?:you|you're|you are)(?: are)?(?: currently| still)? (?:using|connected to|on|running)"
+    rf" (?:a |an |your |the |any |one)?(?:T_vpn)?{_ENDS}",
+    rf"\bif (?:you|you're|you are)(?: are)?(?: currently)? (?:abroad|travell?ing(?: abroad)?"
+    rf"|(?:travell?ing )?outside (?:of )?(?:the|your) (?:country|home network)){_ENDS}",
+    rf"\bif (?:you are|you're|you do|so|not|needed|yes|any|that's the case){_ENDS}",
+    r"\bif (?:the|your) (?:T_phone|T_status_bar|T_sim) (?:shows|says|reports) (?:that )?\"?"
+    rf"(?:no T_sim|(?:it|{_THING})(?:'s| is) {STATE})\"?",
+    r"\bif (?:the |your )?\w* ?(?:app )?(?:lacks|is missing|does not have|doesn't have) "
+    rf"{_THING}",
+    r"\bif (?:you|that|it|this|everything|all)(?:'re| are|'s| is)? (?:agree|happy|okay|ok|fine"
+    r"|comfortable|willing|looks? (?:right|correct|good|fine)|approve)\b"
+    r"(?: with (?:it|that|this))?(?: to you)?|\b(?:if|should) you (?:decide|wish|want) to pay\b",
+    r"\bif the (?:amount|price|cost|details?|T_payment) (?:is|looks?|seems?) (?:right|correct|good"
+    r"|fine|okay)\b",
+    r"\bif (?:you (?:can|could|would|don't mind|do not mind|like)|possible"
+    r"|you have(?:n't| not)(?: done so)?(?: already| yet)?|you haven't already done so)\b",
+    r"\botherwise,? (?:please |you can )?(?:leave|keep) (?:it|everything|them)"
+    r" (?:as (?:it|they) (?:is|are)|alone)",
+    r"\b(?:let me know|tell me|write to me) if (?:it|that|this|anything) (?:fails|(?:still )?"
+    r"(?:doesn't|does not) (?:work|help))\b|\bif (?:it|that|this) (?:fails|(?:doesn't|does not) "
+    r"(?:work|help)), (?:please )?(?:let me know|tell me)\b",
+    # the position that a switch is to have
+    r"\b(?:until|so that|so|such that) (?:it|the switch)(?:'s| is| says| reads| shows| ends up"
+    r"| is in the| is set to) (?:on|off|enabled|disabled)(?: position)?\b"
+    r"|\bit should (?:be|end up|then be) (?:on|off|enabled|disabled)(?: afterwards)?\b"
+    r"|\b(?:in(?:to)?|to) the (?:on|off) (?:position|state)\b"
+    r"|\bends up (?:on|off|enabled|disabled)\b",
+)
+# --- What is not the case, said of things ---
+_DENIALS = (
+    r"\b(?:does not|doesn't|do not|don't) (?:currently |yet |seem to )?(?:have|show|include|support"
+    r"|work)\b(?! to\b)|\b(?:can't|cannot|can not|isn't able to|is unable to|are unable to)"
+    r"(?: properly)? (?:T_permissions|connect|work|send|receive|reach|register|access|use|get"
+    r"|make|browse|find)\b",
+    rf"\b(?:is|are|has|have|does|was)(?:n't| not|)(?: yet| currently| being)? (?:not )?{STATE}\b",
+    rf"\b(?:isn't|aren't|hasn't|haven't|not) (?:being )?(?:{_ONE_STATE}|connecting)"
+    r"(?: properly| correctly)?\b",
+    r"\b(?:there (?:are|is)|i (?:can )?see|you have|has) no (?:outstanding|overdue|unpaid|more)?"
+    r" ?(?:issues?|problems?|outages?|T_payment|suspension)\b",
+    r"\b(?:won't|will not|doesn't|does not|don't|do not) (?:lose|delete|erase|affect|change"
+    r"|remove|touch|harm)\b(?: anything)?|\b(?:won't|will not|not) be (?:affected|lost|deleted"
+    r"|erased)\b",
+    r"\bno (?:problem|worries|T_sim|longer)\b|\bno, (?=you|it|your|this|(?:a |the )?re)"
+    r"|\b(?:the|a|shows) \"?no T_status_bar\"?",
+    r"\bensure(?: that)? (?:it|(?:the |your )?T_\w+)(?:'s| is)?(?:n't| not)?(?: in| on)?\b",
+)
+# --- How something is asked for ---
+_FRAMES = (
+    r"\b(?:can|could|would|will|may) (?:you|we|i ask you to|i have you)\b",
+    r"\bi(?:'d| would) like to have you\b",
+    r"\b(?:i|we)(?:'d| would|'ll| will| do|'m| am)?(?: just| now| also| then| first| only)? "
+    r"(?:need|want|like|ask|advise|recommend|suggest|encourage|prefer|request)(?:ing)?(?: for)?"
+    r"(?: that)?(?: you)?(?: to)?(?: try)?\b(?! (?:i|we)\b)",
+    r"\blet's\b|\blet us\b|\bwe(?:'ll| will)? (?:need|have) to\b|\bwe should\b"
+    r"|\byou(?:'ll| will)? (?:also |now |then |just )?(?:need|have) to\b|\byou(?:'ll| will) want"
+    r" to\b",
+    r"\byou (?:should|must|can)(?: now| also| then| try)?\b|\b(?:how|what) about\b"
+    r"|\bremember to\b|\bbe sure to\b|\bmake certain\b|\bgo ahead(?: and)?\b|\bfeel free to\b",
+    r"\bmake sure (?:(?:that )?(?:you(?:'re| are|r T_phone)?|it|the|your)(?: is|'s| has)?"
+    r"(?:n't| not)?(?: connected to| in| using| have| turn)?)?\b",
+    r"\bi(?:'d| would) (?:really )?(?:appreciate it|be (?:very |so )?(?:grateful|glad))"
+    r" if you(?: could| would)?\b|\bwould it be possible\b|\bbe (?:able|willing|so kind as) to\b"
+    r"|\bare you able to\b|\bplease do\b|\bdo me a favou?r and\b"
+    r"|\b(?:could|may|can) i (?:trouble|ask) you\b(?: to)?|\byou(?:'d| had) better\b",
+    r"\bthe (?:next|last|final|only|first) (?:thing|step|fix)"
+    r"(?: i'd like you to try| left| here| now| to try)?(?: is)?(?: to)?\b"
+    r"|\b(?:the|your|our) next step\b|\ball you need to do is\b|\bfollowed by\b"
+    r"|\bcall (?=T_call)|\b(?:perhaps|maybe) you (?:could|can)\b|(?:^|[,;] )otherwise\b",
+    rf"\b(?:must|has to|have to|needs? to|should) be {STATE}",
+    r"\bto (?:start|begin)(?: with| off)?\b|\bstep by step\b|\bone (?:step|thing) at a time\b"
+    r"|\b(?:let's|we'll|we can|i'd like to) (?:start|begin|continue|proceed|move on)\b",
+)
+# --- What is to be told, and when ---
+_REPORTS = (
+    r"\b(?:let (?:me|us) know|tell (?:me|us)|see|check|confirm|verify|report(?: back)?|share"
+    r"|show(?: me)?|find out|look)(?: with (?:me|us))? (?:if|whether|what|how|when|once|which)"
+    r"(?: (?:you|it|that|this|the|your|there)\b('ve|'re|'s)?(?: (?:are|is|have|has|do|does|can"
+    r"|see|get|got|goes|went|works?|worked|done|finished|ready|back|helps?|helped|completed?"
+    r"|changes?|show|shows|says|say|read|reads|looks?|on|any|now|new|it|that|this|again|to|of|the"
+    r"|been|restarted|all|as|improves|happens|restarts|questions)\b)*)?",
+    r"\b(?:let (?:me|us) know|tell (?:me|us)|give me|show me|report (?:back)?(?: to)?(?: me| us)?"
+    r"|share (?:it |that |the results? )?with (?:me|us)|for (?:me|us)(?= *(?:[,.;?!]|$|please"
+    r"|and)))\b",
+    r"\b(?:after that|after this|afterwards?|after the (?:restart|reboot|reset)|after which"
+    r"|after (?:you|you've|you have) (?:do|done) (?:that|this|so)"
+    r"|after (?:these|the|this|that|your) changes?)\b",
+    r"\b(?:once|when|whenever|as soon as|after) (?:you(?:'re| are|'ve| have)?|your T_phone)"
+    r"(?: is| has| are| have)? ?(?:ready|done|finished|completed|restarted|rebooted"
+    r"|back(?: on| up)?|there|do|did|on again)(?: (?:that|this|so|it|both|all"
+    r"|with (?:that|this|it)))*\b",
+    r"\b(?:once more|one more time|at (?:the moment|this point|this time)|right now|for now)\b"
+    r"|\bbut (?:first|before that|before you do)\b|\bbut (?=.*\bfirst\W*$)|\bbefore (?:that"
+    r"|this)\b",
+    r"\bbefore (?:you )?(?:restart|reboot|reset|reseat|turn|switch|enabl|disabl|disconnect|check)"
+    r"\w*(?: on| off)? (?:the |your )?T_\w+",
+)
+# --- What the agent, the user and things do or did ---
+_STATEMENTS = (
+    r"\b(?:everything|all|your (?:account|line|T_phone)|the (?:account|line|T_phone))(?: else)?"
+    r" (?:looks?|is|seems) (?:fine|good|okay|in order)\b",
+    r"\bi(?:'ll| will) (?:wait|be (?:right )?here|stay (?:here|on the line|with you))\b"
+    r"(?: while you do (?:that|so|this))?",
+    r"\byou (?:(?:should|will|may|might|can|could)(?: (?:now|then|also))? (?:be able|see|notice"
+    r"|have|find)|mentioned(?: that)? (?=(?:your|the|it's|it is)\b)|have an?|are using|can find "
+    r"(?:it|this|that))\b"
+    r"|\byou(?:'re| are) (?:using|connected|on|(?:currently |now )?(?:abroad|in [a-z]+"
+    r"|travell?ing))\b|\byou(?:'ve| have) used\b|\byou(?:'ll| will) (?:see|notice)\b",
+    rf"\b(?:it|this|that|which|they|these|doing so|doing this|(?:a|the) (?:\w+ )?restart|{_THING}"
+    r"|[a-z]+ing|the reset|problems?|changes|settings|connection)"
+    r"(?: (?:also|often|usually|sometimes|probably))?(?:'ll| "
+    r"(?:should|may|might|can|could|will|would|must))"
+    rf"(?: (?:also|now|then|only|usually|often|sometimes|probably|well))* {_EFFECT}\b",
+    r"\b(?:often|usually|normally|sometimes|typically) (?:helps?|fix(?:es)?|solves?|resolves?"
+    r"|works?"
+    r"|causes?|makes?|blocks?|improves?|takes?)\b|\bmost likely\b|\bas (?:soon|quickly) as"
+    r" possible\b",
+    rf"\b(?:the|your|this) (?:\w+ ){{1,2}}(?:is|are|has been|have been|was) (?:now )?{DONE}\b"
+    r"|\bthat(?:'s| is) (?:great|good|helpful|fine|perfect)(?= *[,.!]|$| news)",
+    r"\b(?:is|are|has been|have been|was|were)(?: now| just)? (?:suspended|resumed|restored"
+    r"|reactivated"
+    r"|activated|refuel\w+|lifted|paid|unlocked|added|sent|processed|reset|fixed|updated|enabled"
+    r"|received)\b|\b(?:is|are) already (?:on|off|enabled|disabled|active)\b",
+    r"\bi(?:'m| am) (?:so |very |really )?(?:sorry|glad|happy|pleased)(?: to hear(?: that)?)?\b"
+    r"|\bsorry (?:to hear (?:that|this|about)?|for|about)\b|\b(?:i|we) apologi[sz]e for\b"
+    r"|\bmy apologies for\b",
+    r"\bi (?:completely |fully |really )?(?:understand|know|appreciate)(?: how| that| this| it)?"
+    r"(?: (?:frustrating|annoying|inconvenient|difficult|that|this|it|must|can|is|be|feel|may|has"
+    r"|been|very|for|you|your))*\b",
+    r"\bi (?:can|will|would be happy to|'d be happy to|'m here to) help(?: you)?\b|\bhelp you\b"
+    r"|\bthank you\b|\bassist you\b|\bwe're (?:making|almost)\b|\bfor holding\b",
+    r"\bgoes? (?:over|through|via|to|into)\b|\bwent through\b|\b(?:looks|seems|sounds) (?:like|good"
+    r"|great)\b|\baccording to (?:your|the|our)\b|\b(?:so (?:that )?)?(?:we|you) can (?:test|check"
+    r"|see|send|use|get)\b|\b(?:which )?includes\b|\bone (?:more|last|final)(?: thing| step)?\b",
+    r"\b(?:is|are|it's) (?:still )?only (?:poor|fair|slow|good|[234]g|T_\w+)\b|\bstill (?:on|off"
+    r"|enabled|disabled|slow|poor|missing|active|connected|set|not|only|shows?)\b",
+)
+# --- Time and place ---
+_AROUND = (
+    r"\b(?:a different approach|another approach|text messag\w+)\b|\b(?:two|three|four|both) "
+    r"(?:more )?"
+    r"(?:quick |simple )?(?:steps?|things|settings|changes|checks)\b|\b(?:do|try) (?=_|a few|these)"
+    r"|\ba few (?:things|steps|checks)\b|\b(?:the|a) (?:T_\w+|\"[\w ]+\") message\b"
+    r"|\bget (?:you|it|things|your (?:service|T_\w+)) (?:re)?connected\b|\bget you (?=_|back)",
+    rf"\bT_\w+(?: settings)? (?:looks?|seems?|appears?)(?: to be)? {STATE}\b",
+    r"\b(?:wait )?until (?:it|(?:your|the) T_phone)(?:'s| is| has)?(?: fully| completely)?"
+    r" (?:restarted|rebooted|back(?: on| up)?|on again|finished)\b|\btake your time\b|\bto you\b"
+    r"|\b(?:just )?one (?:last|final|more) time\b|\b(?:just )?one (?:more |last |final |other )?"
+    r"(?:quick |small |simple )?(?:thing|step|check)\b|\bif you (?:have any questions|run into any"
+    r" (?:issues?|problems?|trouble))\b|\bwon't take long\b|\bless than (?=a\b|one\b|\d)"
+    r"|\bsometimes (?:this|that|it|a (?:simple )?restart) (?=[a-z]+s\b)",
+    rf"\b(?:wait|count to|pause)(?: for)? {DURATION}|\bwait(?: a (?:bit|moment)| briefly)\b"
+    rf"|\bcount to (?:five|ten|\d+)\b|(?<!\bin )(?<!\bwithin )\b{DURATION}",
+    r"\b(?:on|from|at) (?:our|my) (?:side|end)\b|\banother T_(?:speed|mms)\b"
+    r"|\bonly (?=T_|the\b|your\b)|\bthe same (?:time|way|menu|screen)\b|\b[234]g only\b"
+    r"|\bfrom [234]g\b|\bfor the duration of (?:this|the) \w+|\bto (?:its|their) defaults?\b",
+    r"\b(?:that|this) one\b|\b(?:find (?:it|this|that)|go|going) (?:in|under|to)\b|\bthere(?:'s|"
+    r" is| are)\b",
+)
+# A thing to be left alone: fine beside a request that is about another thing.
+DENIED = re.compile(
+    r"\b(?:(?:do not|(?<!why )don't|you (?:do not|don't) (?:need|have) to"
+    r"|(?:there is|there's) no need to|without|instead of|rather than) "
+    r"(?!\w+(?: off| on)? (?:it|that|this|them)\b|forget|worry)(?:[a-z]+ ){0,3}?|not (?![a-z]+ing)"
+    r"|(?:leave|keep) )(?:the |your |in )?T_(?P<topic>\w+)"
+    r"(?: (?:on|off|alone|as it is|as is|connected|disconnected|enabled|disabled|itself))?"
+)
+# Of a sentence before the first request only: afterwards it may take the request back.
+BACKGROUND_PHRASES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\b(?:i|we)(?:'ve| have| had| can| could|'m| am)?(?: (?:just|now|also|already|successfully"
+        r"|currently|and))*(?: gone ahead and)? (?!(?:wanted|asked|considered|planned|hoped|tried"
+        r"|recommended|advised|instructed|decided|suggested|needed|used|intended|wished|wondered"
+        r"|doubted|preferred|promised|offered)\b)(?:[a-z]+ed|made|found|seen|sent|confirm|see)\b"
+        r"(?: (?:it|this)\b)?(?: for\b)?(?: you\b)?(?: that\b)?",
+        r"\bfrom being\b|\b(?:everything|almost there|contacts)\b|\bwill stay\b|\bwhat (?:i|we)"
+        r" needed\b"
+        r"|\b(?:on|from) my (?:end|side)\b|\bfor you\b",
+        r"\bi(?:'d| would) be (?:glad|happy) to(?: help| assist)?(?: you)?\b|\bi'm here to help\b"
+        r"|\bi'm (?:so |very |really )?sorry (?:that )?you(?:'re| are|'ve been| have been) "
+        r"(?:having"
+        r"|experiencing|facing|dealing)\b|\bget (?:this|it|that|things) (?:fixed|sorted)\b",
+        r"\byou(?:'re| are) (?:currently |still |now )?(?:abroad|travell?ing|connected|using|on|in"
+        r"|experiencing|having|seeing|missing|over|close|at)\b|\byou(?:'ve| have)(?: got| currently"
+        r"| already| now)? (?:an?|plenty|enough|some|used|exceeded|reached|\d[\d.]*|no T_\w+)",
+        r"\bwe(?:'re| are) (?:getting|on|making|almost|nearly|very|all)\b|\b(?:i|you|we)(?: can"
+        r"|'ll)?"
+        r" (?:see|notice)\b|\byou (?:can't|cannot|can not|couldn't|aren't able to|are unable to)\b",
+        r"\b(?:is|was|are|were|isn't|wasn't)(?: probably| likely)?(?: not)? the (?:problem|issue"
+        r"|cause"
+        r"|culprit|reason)\b|\b(?:that|this|it|which) (?:did not|didn't|hasn't|has not|doesn't"
+        r"|does not)"
+        r" (?:help\w*|fix\w*|resolv\w+|work\w*|solv\w+|chang\w+|improv\w+)\b",
+        r"\bthat(?:'s| is) (?:not )?what (?:i|we) (?:expected|needed|was hoping for|were hoping for"
+        r"|thought|suspected)\b|\b(?:tells|shows) (?:me|us|your|the)\b|\bhow (?:much|to connect)\b"
+        r"|\bwhy you\b|\b(?:to know|to hear)\b|\btaking the time\b|\bwhile (?:i|we) (?:looked"
+        r"|checked)"
+        r"\b|\b(?:try|check) (?:something else|another (?:step|thing))\b|\bfor letting me know\b",
+        r"\blet's (?:figure out what's going on|get (?:this|it|that) (?:fixed|sorted)|move on)\b"
+        r"|\b(?:i|we) (?:understand|know)\b|\bwhich (?:could|may|might|can|would) be\b",
+        rf"\b{STATE} or (?:not )?(?:properly )?{STATE}\b|\bor\b(?= slow| poor| no T_| an? )",
+    )
+)
+PHRASES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        *_WHOLES, DENIED.pattern, *_CONDITIONS, *_DENIALS,
+        *_FRAMES, *_REPORTS, *_STATEMENTS, *_AROUND,
+    )
+)  # fmt: skip
