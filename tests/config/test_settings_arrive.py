@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import shlex
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,8 @@ from tau2_agent.config import stage_flags
 from tau2_agent.config.backend import Backend
 from tau2_agent.config.fields import choices_of, leaves
 from tau2_agent.config.settings import Settings
-from tau2_agent.config.sweeps import resolve_runs
+from tau2_agent.config.stage_files import stage_files
+from tau2_agent.config.sweeps import Run, resolve_runs
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
 SFT, GRPO = ("train_sft_trl", "train_sft_slime"), ("train_grpo_trl", "train_grpo_slime")
@@ -143,11 +145,14 @@ def presets(key: str) -> list[str]:
     return ["qwen3-4b"] if key.startswith(SLIME) else ["demo", "qwen3-4b"]
 
 
-def config_of(preset: str, values: dict[str, Any]) -> dict[str, Any]:
+def run_of(preset: str, values: dict[str, Any]) -> Run:
     backend = "cpu" if preset == "demo" else "slime"
     layers = [("config.yaml", {"preset": preset, **values})]
-    runs = resolve_runs(layers, PRESETS, lambda *_: Backend(backend, "test"))
-    return runs[""].settings.config
+    return resolve_runs(layers, PRESETS, lambda *_: Backend(backend, "test"))[""]
+
+
+def config_of(preset: str, values: dict[str, Any]) -> dict[str, Any]:
+    return run_of(preset, values).settings.config
 
 
 def value_at(config: dict[str, Any], key: str) -> Any:
@@ -263,3 +268,78 @@ def test_the_second_sft_has_its_own_length_and_rate() -> None:
         shlex.split(stage_flags.rejection_sft(config_of("qwen3-4b", own)).flags)
     )
     assert (options.lr, options.steps) == (7e-6, 9)
+
+
+ASKED = {
+    "user": {"simulator": "llm", "max_tokens": 7},
+    "evaluation": {"sglang_port": 31, "context_length": 9000},
+    "sft": {"max_length": 4000},
+    "grpo": {"context_length": 8000},
+    "slime": {
+        **{"tensor_parallel": 2, "pipeline_parallel": 2, "context_parallel": 2},
+        **{"max_tokens_per_gpu": 8192, "optimizer_offload": True},
+        **{"extra_args": "--a 1", "convert_args": "--b 2", "server_args": "--c 3"},
+    },
+    "resources": {"gpus": 8, "nodes": 2, "keep_checkpoints": 5},
+}
+
+
+def test_preflight_is_asked_for_what_will_run() -> None:
+    run = run_of("qwen3-4b", ASKED)
+    config, files = run.settings.config, stage_files(run)
+    told = parser_of("preflight").parse_args(shlex.split(stage_flags.preflight(config, files)))
+    for section, names in {
+        "slime": "tensor_parallel pipeline_parallel context_parallel expert_parallel"
+        " max_tokens_per_gpu optimizer_offload extra_args convert_args server_args",
+        "resources": "gpus nodes keep_checkpoints",
+    }.items():
+        for name in names.split():
+            assert getattr(told, name) == config[section][name], name
+    assert (told.backend, told.port) == ("slime", 31)
+    assert (told.source, str(told.model)) == (config["model"]["source"], files.models["base"])
+    assert (told.context_length, told.sample_length) == (9000, 8000)
+    assert [str(path) for path in told.checkpoints] == [files.models["sft"], files.models["rl"]]
+    assert str(told.data[-1]) == files.traces
+    assert str(told.data[0]) == "data/telecom_train_tasks.jsonl"
+    (asked,) = told.ask
+    section, _, values = asked.partition("=")
+    assert section == "user"
+    found = json.loads(values)
+    assert (found["model"], found["max_tokens"]) == (config["user"]["model"], 7)
+    long = {"evaluation": {"context_length": 2000}, "sft": {"max_length": 9500}}
+    config = config_of("qwen3-4b", {**ASKED, **long})
+    told = parser_of("preflight").parse_args(shlex.split(stage_flags.preflight(config, files)))
+    assert (told.context_length, told.sample_length) == (9500, 9500)
+
+
+def test_preflight_of_the_demo_asks_for_no_gpu() -> None:
+    run = run_of("demo", {"resources": {"keep_checkpoints": 4}})
+    words = shlex.split(stage_flags.preflight(run.settings.config, stage_files(run)))
+    told = parser_of("preflight").parse_args(words)
+    assert (told.backend, told.source, told.port, told.ask) == ("cpu", None, None, [])
+    assert told.keep_checkpoints == 4 and not {"--gpus", "--tensor-parallel"} & set(words)
+
+
+@pytest.mark.parametrize(
+    ("values", "teacher", "user"),
+    [
+        ({}, "the scripted teacher", "the scripted user"),
+        (TEACHER, "the language model openai/x", "the scripted user"),
+        (HUB, "other people (some/traces on the hub)", "the scripted user"),
+        (
+            {"traces": {"teacher": "file", "source": str(PRESETS)}},
+            f"other people ({PRESETS})",
+            "the scripted user",
+        ),
+        (
+            {"user": {"simulator": "llm", "model": "openai/y"}},
+            "the scripted teacher",
+            "the language model openai/y",
+        ),
+    ],
+)
+def test_cards_say_who_made_the_traces(values, teacher, user) -> None:
+    config = config_of("qwen3-4b", values)
+    told = parser_of("make_cards").parse_args(shlex.split(stage_flags.cards(config)))
+    assert (told.teacher, told.user) == (teacher, user)
+    assert (told.base, told.revision) == (config["model"]["source"], config["model"]["revision"])

@@ -71,7 +71,8 @@ def main() -> int:
 
 def lay_out(folder: Path) -> None:
     """Copy the project into `folder`, scripts/ as src/; what did not change keeps its results."""
-    (folder / "mutants").mkdir(parents=True, exist_ok=True)
+    # Where it is, digests of code are remembered: mutated files are long to read.
+    (folder / "mutants" / ".snakemake").mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         copy(ROOT / name, folder / name)
     copy(ROOT / "scripts", folder / "src")

@@ -335,7 +335,7 @@ def cards(config: Config) -> str:
         {
             "base": config["model"]["source"],
             "revision": config["model"]["revision"],
-            "teacher": makers.get(section["teacher"], section["teacher"]),
+            "teacher": makers[section["teacher"]],
             "user": f"the language model {llm}" if llm else f"the {user.simulator} user",
         }
     )
