@@ -207,6 +207,56 @@ def test_the_users_of_validation_have_the_training_s_purse_and_a_count_of_their_
     assert beside.failures.kinds and not users.failures.kinds
 
 
+def test_what_a_kill_left_out_is_played_by_a_server_of_our_own(
+    transferring, random_model, monkeypatch, tmp_path, capsys
+):
+    """With the evaluation's arguments for it; the next job finds its GPUs as they were."""
+    begun = []
+
+    class Server:
+        url = transferring.url
+        restarts_done = 0
+
+        def __init__(self, options, log):
+            begun.append((options, log))
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            pass
+
+        async def guard(self, playing):
+            await playing
+
+        async def until_ready(self):
+            pass
+
+    monkeypatch.setattr("tau2_agent.inference.sglang_server.SGLangServer", Server)
+    monkeypatch.setattr("tau2_agent.preflight.checks.require", lambda wanted: None)
+    monkeypatch.setattr(
+        "tau2_agent.evaluation.model_players.take_gpus",
+        lambda count: os.environ.update(CUDA_VISIBLE_DEVICES="1"),
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,3")
+    words = ["--rollouts", "5", "--validation-every", "2", "--validation-tasks", "3"]
+    words += ["--prompt", "short", "--validation-context-length", "2000", "--checkpoint", "best"]
+    words += ["--tensor-parallel", "2", "--server-args=--attention-backend triton"]
+    options = train_grpo_slime.parse([*FILES, *words])
+    validating = SlimeValidation(options, tmp_path, 4, tmp_path / "user_calls.jsonl")
+    assert validating.is_missing(4) and not validating.is_missing(3)
+    validating.play(random_model, 4)
+    (row,) = read_validation(tmp_path)
+    assert (row.rollout, row.tasks, row.excluded) == (4, 3, 0)
+    assert row.settings == validating.settings()["tau2_validation"]["digest"]
+    ((server, log),) = begun
+    assert server.model == random_model and server.tensor_parallel == 2
+    assert server.extra == ("--attention-backend", "triton")
+    assert log == tmp_path / "logs" / "validation.sglang.log"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "1,3"
+    assert "validation after 4 rollouts: pass@1 0.000" in capsys.readouterr().out
+
+
 def test_progress_says_what_was_solved(started, transferring, caplog, tmp_path):
     from tau2_agent.records.progress import Progress
 

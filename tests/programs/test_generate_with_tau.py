@@ -498,6 +498,21 @@ def test_no_key_ends_the_rollout(hooks, slime, codec):
         play(hooks, fake, new_sample(slime), **simulators(api))
 
 
+def test_an_evaluation_of_slime_s_own_leaves_the_training_s_counts_alone(hooks, slime, codec):
+    """Its samples are numbered from 0, as those of a rollout are."""
+    hooks.EPISODES.clear()
+    with FakeSGLang([talk(codec, TRANSFER), talk(codec, GOODBYE)]) as fake:
+
+        async def run():
+            args = arguments(fake)
+            return await hooks.generate(args, new_sample(slime), dict(PARAMETERS), evaluation=True)
+
+        sample = asyncio.run(run())
+    assert sample.reward["reward"] is not None and not hooks.EPISODES
+    (users,) = hooks._users.values()
+    assert not users.failures._failed
+
+
 def test_too_many_failures_of_the_user_end_the_rollout(hooks, slime, codec):
     with FakeSGLang([talk(codec, "Hi.")]) as fake, FakeOpenAI(faults=lambda number: 400) as api:
         more = simulators(api, max_failure_share=0.5)

@@ -54,6 +54,7 @@ VALIDATED = dict.fromkeys(
     [
         *("checkpoint", "validation_every", "validation_tasks", "validation_max_new_tokens"),
         *("validation_context_length", "validation_max_steps", "validation_concurrency"),
+        "validation_max_failure_share",
     ],
     VALIDATION,
 )

@@ -110,6 +110,7 @@ VALIDATION: dict[str, Arrival] = {
     "validation_context_length": at("validator.settings.context_length"),
     "validation_max_steps": at("validator.settings.limits.max_steps"),
     "validation_concurrency": at("validator.args.concurrency"),
+    "validation_max_failure_share": at("validator.args.max_failure_share"),
 }
 ARRIVES: dict[str, dict[str, Arrival]] = {
     "train_sft_trl": {

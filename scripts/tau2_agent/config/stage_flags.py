@@ -212,8 +212,10 @@ def validation(config: Config) -> dict[str, Any]:
     found = only(config, "grpo", "validation_every validation_tasks")
     if not found["validation_every"]:
         return {"validation_every": 0}
-    limits = only(config, "evaluation", "max_new_tokens context_length max_steps concurrency")
-    found |= {f"validation_{key}": value for key, value in limits.items()}
+    limits = "max_new_tokens context_length max_steps concurrency max_failure_share"
+    found |= {
+        f"validation_{key}": value for key, value in only(config, "evaluation", limits).items()
+    }
     if config["backend"] == "slime":
         found["server_args"] = config["slime"]["server_args"] or None
     return found

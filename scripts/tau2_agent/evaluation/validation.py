@@ -23,7 +23,7 @@ from typing import Any
 
 from tau2_agent.benchmark.selection import draw
 from tau2_agent.benchmark.tasks import find_leaks, get_task, split_ids
-from tau2_agent.config.program_options import add, default
+from tau2_agent.config.program_options import add
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.model_evaluation import make_settings
 from tau2_agent.evaluation.model_players import play_all
@@ -39,7 +39,7 @@ from tau2_agent.users.registry import Users
 
 SPLIT = "extra_dev"  # the split for choosing settings
 PREFIX = "validation_"
-LIMITS = ("max_new_tokens", "context_length", "max_steps", "concurrency")
+LIMITS = ("max_new_tokens", "context_length", "max_steps", "concurrency", "max_failure_share")
 
 
 def add_flags(parser: argparse.ArgumentParser, backend: str) -> None:
@@ -86,10 +86,7 @@ def task_ids(options: argparse.Namespace) -> list[str]:
 def as_evaluation(options: argparse.Namespace) -> argparse.Namespace:
     """The options of a training as those of the evaluation that validates it."""
     limits = {name: getattr(options, f"{PREFIX}{name}") for name in LIMITS}
-    share = default("evaluation.max_failure_share", "slime")
-    return argparse.Namespace(
-        **{**vars(options), **limits, "temperature": 0.0, "max_failure_share": share}
-    )
+    return argparse.Namespace(**{**vars(options), **limits, "temperature": 0.0})
 
 
 def make_validator(options: argparse.Namespace, users: Users, folder: Path) -> Validator:

@@ -54,7 +54,7 @@ class SlimeValidation:
     def settings(self) -> dict[str, Any]:
         """What the hook is told, as an attribute of slime's arguments."""
         args = self.validator.args
-        names = "validation_every rollouts seed prompt temperature repeat_limit max_failure_share"
+        names = "validation_every rollouts seed prompt temperature repeat_limit"
         return {
             "tau2_validation": {
                 **{name: getattr(args, name) for name in [*names.split(), *LIMITS]},
