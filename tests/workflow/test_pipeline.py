@@ -146,6 +146,8 @@ def test_unrelated_key_reruns_nothing(tiny_project, config: str) -> None:
     [
         ("grpo={lr: 1.0e-5}", AFTER_GRPO),
         ("reward={alpha: 0.25}", AFTER_GRPO),
+        ("grpo={checkpoint: best}", AFTER_GRPO),
+        ("grpo={validation_every: 1, validation_tasks: 9}", set()),  # they count from now on
         ("sft={lr: 1.0e-5}", AFTER_SFT),
         ("evaluation={num_tasks: 3}", AFTER_EVALUATION),
         ("seed=1", AFTER_SFT | {"base_model", "evaluate_base"}),
