@@ -12,6 +12,7 @@ from model_configs import config
 import train_grpo_slime
 import train_sft_slime
 from tau2_agent.errors import InputError
+from tau2_agent.evaluation.validation_slime import slime_arguments as validation_arguments
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.install import SCRIPTS, Install
@@ -51,10 +52,14 @@ CASES = {
 }
 
 
+# A training that is resumed before its first checkpoint: what it began with is validated already.
+VALIDATING = {"grpo_validation": validation_arguments(Path("/s/validation_tasks.jsonl"), True)}
+CASES |= {"grpo_validation": ("grpo", [])}
+
 MODELS = {"grpo_moe": "Qwen3-30B-A3B"}  # of the golden files; else Qwen3-4B-Instruct-2507
 
 
-def command(stage, extra, model="Qwen3-4B-Instruct-2507"):
+def command(stage, extra, model="Qwen3-4B-Instruct-2507", validating=()):
     if stage == "sft":
         options = train_sft_slime.parse([*SFT_FILES, *extra])
         steps = train_sft_slime.count_steps(options, 74)
@@ -67,7 +72,11 @@ def command(stage, extra, model="Qwen3-4B-Instruct-2507"):
         )
     options = train_grpo_slime.parse([*GRPO_FILES, *extra])
     return train_grpo_slime.slime_arguments(
-        options, config=config(model), folder=Path("/s"), hooks=Path("/s/tau2.yaml")
+        options,
+        config=config(model),
+        folder=Path("/s"),
+        hooks=Path("/s/tau2.yaml"),
+        validating=validating,
     )
 
 
@@ -84,7 +93,8 @@ def one_flag_a_line(arguments):
 @pytest.mark.parametrize("case", CASES)
 def test_golden_command_lines(case):
     model = MODELS.get(case, "Qwen3-4B-Instruct-2507")
-    text = one_flag_a_line(command(*CASES[case], model)).replace(str(Path.cwd()), "/project")
+    words = command(*CASES[case], model, VALIDATING.get(case, ()))
+    text = one_flag_a_line(words).replace(str(Path.cwd()), "/project")
     path = GOLDEN / f"{case}.txt"
     if os.environ.get("TAU2_WRITE_GOLDEN"):
         path.write_text(text)
