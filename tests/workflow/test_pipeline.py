@@ -69,6 +69,9 @@ def test_evaluation_of_every_stage(tiny_project, stage: str) -> None:
     assert result["stage"] == stage
     assert result["total_tasks"] == 4
     assert result["manifest"]["backend"] == "cpu"
+    if stage == "rl":  # which of its weights they were
+        told = result["trained_for"]
+        assert (told["checkpoint"], told["rollout"]) == ("last", 3)
 
 
 def test_summary_has_a_row_a_stage(tiny_project) -> None:
