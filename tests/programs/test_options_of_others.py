@@ -275,6 +275,7 @@ TESTED: dict[str, dict[str, str]] = {
     "show_episode": {
         "programs/test_show_episode.py": "results task trial failures rollout compare whole"
     },
+    "stores": {"programs/test_stores.py": "checkpoints unused older_than remove"},
     "summarise_results": {"evaluation/test_results.py": "results run output"},
     "tau2_mock": {"programs/test_tau2_mock.py": "local_dir split"},
     "with_user_model": {
