@@ -61,7 +61,7 @@ def test_what_the_infrastructure_ended_is_played_again_then_left_out(end) -> Non
     rows, plays = play([(task, 0) for task in TASKS], ends)
     by_task = {row.task_id: row for row in rows}
     assert by_task[bad].excluded and by_task[bad].reward is None
-    assert by_task[bad].attempts == ATTEMPTS
+    assert by_task[bad].attempts == ATTEMPTS == 3
     for task in TASKS[1:]:
         row = by_task[task.id]
         assert (row.excluded, row.attempts, row.reward) == (False, 2, 0.0)

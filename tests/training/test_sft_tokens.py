@@ -117,9 +117,12 @@ def of_slime(rows, records, data_source):
 
 def of_trl(rows, records, codec):
     """What the trainer's own batches hold, padding aside."""
+    import torch
     from datasets import Dataset
     from tiny_model import tiny_qwen3
     from trl import SFTConfig, SFTTrainer
+
+    assert torch.nn.CrossEntropyLoss().ignore_index == IGNORED
 
     trainer = SFTTrainer(
         model=tiny_qwen3(len(codec.tokenizer)),
