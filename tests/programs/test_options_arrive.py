@@ -1,18 +1,7 @@
-"""Each option of a program reaches what acts on it: TRL, slime, an episode, a server, a model.
-
-A program runs up to the point where it would train or play; `seen` is what it had made by then.
-ARRIVES says for each option where it must be found and as what. An option without an entry fails.
-"""
+"""Each option of a training reaches what acts on it: TRL, slime, an episode, the job."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import contextlib
-import importlib
-import json
-import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,60 +9,25 @@ from typing import Any
 
 import pytest
 import yaml
-from changed_options import changed
+from arrivals import (
+    USER,
+    Arrival,
+    Reached,
+    Run,
+    at,
+    check_arrivals,
+    flag,
+    make_inputs,
+    refused,
+    switch,
+)
 from model_configs import config as model_config
 
 import generate_with_tau
-from tau2_agent import cli
-from tau2_agent.benchmark.tasks import split_ids
-from tau2_agent.errors import PipelineError
-from tau2_agent.evaluation import model_players, validation
+from tau2_agent.evaluation import validation
 from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.install import Install
-from tau2_agent.users.registry import Users
-from teacher_traces import trace
 
-# (what was made, the option's value) -> (what is there, what should be there).
-Arrival = Callable[[SimpleNamespace, Any], tuple[Any, Any]]
-
-
-def at(path: str) -> Arrival:
-    """The value as it is, at the end of a path of attributes or keys."""
-
-    def found(seen: SimpleNamespace, value: Any) -> tuple[Any, Any]:
-        there: Any = seen
-        for name in path.split("."):
-            there = there[name] if isinstance(there, dict) else getattr(there, name)
-        return there, value
-
-    return found
-
-
-def flag(name: str) -> Arrival:
-    """The value as a flag of slime's command line."""
-    return lambda seen, value: (seen.flags.get(name), str(value))
-
-
-def switch(name: str, on: bool = True) -> Arrival:
-    """A flag without value that is there when the option is `on`."""
-    return lambda seen, value: (name in seen.flags, value is on)
-
-
-def refused(part: str) -> Arrival:
-    """The program refuses this value, for it does not fit the inputs; the message says so."""
-    return lambda seen, value: (part in seen.error, True)
-
-
-LLM = ("model", "temperature", "max_tokens", "options", "api_base")
-LLM += ("concurrency", "timeout_s", "retries", "budget_usd", "budget_tokens")
-USER: dict[str, Arrival] = {
-    "user": at("users.simulator"),
-    **{f"user_{name}": at(f"users.llm.{name}") for name in LLM},
-    "user_price": lambda seen, value: (list((seen.users.llm.price or {}).values()), value),
-    "user_max_failure_share": at("users.failures.most"),
-    "user_phrasing": at("users.phrasing"),
-    "user_one_action": at("users.one_action"),
-}
 SLIME: dict[str, Arrival] = {
     "model": flag("--hf-checkpoint"),
     "output": at("stage"),
@@ -96,8 +50,8 @@ SLIME: dict[str, Arrival] = {
     "attention_backend": flag("--attention-backend"),
     "extra_args": lambda seen, value: (value in seen.flags, True),
     "dynamic_batches": switch("--use-dynamic-batch-size"),
-    "keep_checkpoints": at("options.keep_checkpoints"),  # training/slime/test_trainer.py
-    "ray_address": at("options.ray_address"),  # training/slime/test_job.py
+    "keep_checkpoints": at("told.keep_checkpoints"),  # training/slime/test_trainer.py
+    "ray_address": at("told.ray_address"),  # training/slime/test_job.py
     "tracking": lambda seen, value: ("TENSORBOARD_DIR" in seen.environment, True),
     "wandb_project": flag("--wandb-project"),
     "wandb_mode": flag("--wandb-mode"),
@@ -250,38 +204,6 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "gpus_per_engine": flag("--rollout-num-gpus-per-engine"),
         "sglang_mem_fraction": flag("--sglang-mem-fraction-static"),
     },
-    "evaluate_tau2": {
-        **USER,
-        "checkpoint": refused("no Hugging Face checkpoint"),
-        "output_path": lambda seen, value: (value.with_suffix(".episodes.jsonl").exists(), True),
-        "stage": at("summary.stage"),
-        "compare": at("options.compare"),  # evaluation/test_results.py
-        "domain": lambda seen, value: (value, "telecom"),  # there is one
-        "task_split": at("summary.split"),
-        "num_tasks": lambda seen, value: (len(seen.jobs), value),
-        "first": lambda seen, value: (len(seen.jobs), value),
-        "trials": lambda seen, value: (sorted({trial for _, trial in seen.jobs}), [*range(value)]),
-        "backend": lambda seen, value: (hasattr(seen, "server"), value == "slime"),
-        "sglang_port": refused(":9"),
-        "temperature": at("episode.sampling.temperature"),
-        "max_new_tokens": at("episode.sampling.max_new_tokens"),
-        "context_length": at("episode.context_length"),
-        "tensor_parallel": at("server.tensor_parallel"),
-        "server_args": lambda seen, value: (" ".join(seen.server.extra), value),
-        "prompt": at("episode.prompt"),
-        "max_steps": at("episode.limits.max_steps"),
-        "concurrency": lambda seen, value: (
-            (seen.policy.max_batch, seen.concurrency),
-            (value, value),
-        ),
-        "seed": lambda seen, value: ((seen.policy.seed, seen.users.seed), (value, value)),
-        "max_failure_share": at("failures.most"),
-        "keep_tokens": lambda seen, value: (seen.tokenizer is not None, value),
-        "weights": lambda seen, value: (
-            tuple(seen.summary["manifest"].partial_weights.values()),
-            tuple(value),
-        ),
-    },
 }
 # Other words than `changed` finds, and what an option needs beside it.
 INSTEAD = {
@@ -293,16 +215,6 @@ INSTEAD = {
     ("train_grpo_slime", "expert_parallel"): ["--expert-parallel", "2"],
     **{(f"train_{stage}_slime", "gpus"): ["--gpus", "4"] for stage in ("sft", "grpo")},
     ("train_grpo_slime", "validation_context_length"): ["--validation-context-length", "99"],
-    ("evaluate_tau2", "domain"): ["--domain", "telecom"],
-    ("evaluate_tau2", "backend"): ["--backend", "slime"],
-    ("evaluate_tau2", "task_split"): ["--task-split", "small"],
-    ("evaluate_tau2", "prompt"): ["--prompt", "tau2-owners"],
-    ("evaluate_tau2", "context_length"): ["--context-length", "100"],
-    ("evaluate_tau2", "sglang_port"): ["--sglang-port", "9", "--backend", "slime"],
-    **{
-        ("evaluate_tau2", name): ["--backend", "slime", f"--{name.replace('_', '-')}={value}"]
-        for name, value in (("tensor_parallel", 2), ("server_args", "--quantization fp8"))
-    },
 }
 PARALLEL = {
     "pipeline_parallel": ["--gpus", "4"],
@@ -327,10 +239,6 @@ BESIDE = {
 }
 
 
-class Reached(Exception):
-    """The program is where it would train."""
-
-
 class Here:
     """In place of a Stage: a folder, and nothing of an earlier run."""
 
@@ -345,58 +253,6 @@ class Here:
 
     def __exit__(self, *_: object) -> None:
         pass
-
-
-@pytest.fixture
-def inputs(tmp_path, random_model, monkeypatch):
-    """What programs read: two tasks, their traces, a model."""
-    rows = [asyncio.run(trace(i, "scripted", Users(), "short")) for i in split_ids("small")[:3]]
-    tasks = [{"task_id": task_id} for task_id in split_ids("train")[:40]]
-    for name, lines in (("traces", rows), ("tasks", tasks)):
-        (tmp_path / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (tmp_path / "base").mkdir()
-    shutil.copytree(random_model, tmp_path / "other_model")
-    for name in ("GEMINI_API_KEY", "OPENAI_API_KEY"):
-        monkeypatch.setenv(name, "no real key")
-    for module in ("tau2_agent.rollout.model_folder", "tau2_agent.evaluation.recalled"):
-        monkeypatch.setattr(f"{module}.require_positions", lambda *_: None)
-    made = {"model": random_model, "checkpoint": random_model, "sft": tmp_path / "base"}
-    return made | {n: tmp_path / n for n in ("traces", "tasks", "base")}
-
-
-class Run:
-    """Runs a program up to the point where it would train or play."""
-
-    def __init__(self, monkeypatch, inputs, tmp_path) -> None:
-        self.patch, self.inputs, self.tmp_path = monkeypatch, inputs, tmp_path
-        self.parser: argparse.ArgumentParser | None = None
-        made = cli.parser
-
-        def parser(doc: str) -> argparse.ArgumentParser:
-            self.parser = made(doc)
-            return self.parser
-
-        monkeypatch.setattr(cli, "parser", parser)
-
-    def __call__(self, program: str, *words: str) -> SimpleNamespace:
-        """What the program had made. Its `error` is the message of what it refused, else ""."""
-        module = importlib.import_module(program)
-        files, prepare = PROGRAMS[program]
-        given = [w for n in files.split() for w in (f"--{n}", str(self.inputs[n]))]
-        monkey = self.patch
-        monkey.setattr(sys, "argv", [program, *given, *BASE[program], *words])
-        seen = SimpleNamespace(error="", architecture="Qwen3-4B-Instruct-2507")
-        if "--expert-parallel" in words:
-            seen.architecture = "Qwen3-30B-A3B"
-        prepare(monkey, module, seen, self.tmp_path)
-        try:
-            module.main()
-        except Reached:
-            pass
-        except (PipelineError, OSError) as error:
-            seen.error = str(error)
-        seen.options = self.parser.parse_args(sys.argv[1:])
-        return seen
 
 
 def on_trl(monkeypatch, module, seen, tmp_path) -> None:
@@ -427,10 +283,12 @@ def on_trl(monkeypatch, module, seen, tmp_path) -> None:
 
 
 def on_slime(monkeypatch, module, seen, tmp_path) -> None:
+    moe = "--expert-parallel" in seen.words
+    architecture = "Qwen3-30B-A3B" if moe else "Qwen3-4B-Instruct-2507"
     install = Install(tmp_path / "slime", tmp_path / "megatron")
 
     def training(_, options, arguments, **given):
-        seen.flags, seen.training, seen.options = by_flag(arguments), given, options
+        seen.flags, seen.training, seen.told = by_flag(arguments), given, options
         if "validate" in given:
             seen.validator = given["validate"].validator
         seen.environment = job_environment(install, options)
@@ -451,44 +309,10 @@ def on_slime(monkeypatch, module, seen, tmp_path) -> None:
     monkeypatch.setattr(module, "Training", training)
     monkeypatch.setattr(module, "find_install", lambda: install)
     monkeypatch.setattr(module, "last_rollout", lambda *_: None)
-    monkeypatch.setattr(module, "read_config", lambda _: model_config(seen.architecture))
+    monkeypatch.setattr(module, "read_config", lambda _: model_config(architecture))
     for name in ("sweep", "take_gpus", "require_allocation", "require_weights"):
         monkeypatch.setattr(module, name, lambda *_: None)
     monkeypatch.setattr(module.preflight, "require", lambda *_: None)
-
-
-def on_evaluation(monkeypatch, module, seen, tmp_path) -> None:
-    real = model_players.play_all
-
-    async def play_all(jobs, policy, codec, settings, args, write):
-        seen.policy, seen.episode, seen.users = policy, settings, settings.users
-        await real(jobs, policy, codec, settings, args, write)
-
-    async def play_each(jobs, episode, simulators, args, write, failures):
-        seen.jobs = [(task.id, trial) for task, trial in jobs]
-        seen.concurrency, (seen.failures,) = args.concurrency, failures
-        with contextlib.suppress(Reached):
-            write(SimpleNamespace(task_id=jobs[0][0].id), None)
-
-    def make_transcript(task, trajectory, row, tokenizer):
-        seen.tokenizer = tokenizer
-        raise Reached
-
-    def summarise(_, **given):
-        seen.summary = given
-        raise Reached
-
-    def server(options, log):
-        seen.server = options
-        raise Reached
-
-    monkeypatch.setattr(model_players, "play_all", play_all)
-    monkeypatch.setattr(model_players, "take_gpus", lambda _: None)
-    monkeypatch.setattr("tau2_agent.evaluation.playing.play_each", play_each)
-    monkeypatch.setattr("tau2_agent.records.conversation.make_transcript", make_transcript)
-    monkeypatch.setattr("tau2_agent.evaluation.results.summarise", summarise)
-    monkeypatch.setattr("tau2_agent.inference.sglang_server.SGLangServer", server)
-    monkeypatch.setattr("tau2_agent.preflight.checks.require", lambda *_: None)
 
 
 def stage(seen: SimpleNamespace) -> Callable[..., Here]:
@@ -515,7 +339,6 @@ PROGRAMS = {
     "train_grpo_trl": ("model tasks", on_trl),
     "train_sft_slime": ("model base traces", on_slime),
     "train_grpo_slime": ("model sft tasks", on_slime),
-    "evaluate_tau2": ("checkpoint", on_evaluation),
 }
 SMALL = ["--prompts-per-rollout", "2", "--samples-per-prompt", "8"]
 # What is told each time.
@@ -524,33 +347,19 @@ BASE = {
     "train_grpo_trl": [],
     "train_sft_slime": ["--prompt", "short", "--batch-size", "2"],
     "train_grpo_slime": SMALL,
-    "evaluate_tau2": ["--backend", "cpu", "--task-split", "test"],
 }
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_option_arrives(monkeypatch, inputs, tmp_path, program) -> None:
-    run = Run(monkeypatch, inputs, tmp_path)
-    output = "--output-path" if program == "evaluate_tau2" else "--output"
-    plain = run(program, output, str(tmp_path / "out.json"))
-    assert not plain.error
-    wrong = []
-    actions = [action for action in run.parser._actions if action.dest != "help"]
-    options = {action.dest for action in actions}
-    assert options == set(ARRIVES[program]), "say for each option, and for no other, where it acts"
-    for action in actions:
-        words = INSTEAD.get((program, action.dest)) or changed(action, tmp_path)
-        if action.dest.startswith("user_"):
-            words = ["--user", "llm", *words]
-        words = [*BESIDE.get((program, action.dest), []), *words]
-        with monkeypatch.context():
-            seen = run(program, output, str(tmp_path / "out.json"), *words)
-        value = getattr(seen.options, action.dest)
-        try:
-            found, wanted = ARRIVES[program][action.dest](seen, value)
-        except (AttributeError, KeyError) as error:
-            wrong.append(f"{words}: nothing made ({error!r}) {seen.error}")
-            continue
-        if found != wanted:
-            wrong.append(f"{words}: {found!r} instead of {wanted!r} {seen.error}")
-    assert not wrong, "\n".join(wrong)
+def test_every_option_arrives(monkeypatch, random_model, tmp_path, program) -> None:
+    inputs = make_inputs(tmp_path, random_model, monkeypatch)
+    files, prepare = PROGRAMS[program]
+    given = [word for name in files.split() for word in (f"--{name}", str(inputs[name]))]
+    given += ["--output", str(tmp_path / "out"), *BASE[program]]
+    check_arrivals(
+        Run(monkeypatch, tmp_path, prepare, given),
+        program,
+        ARRIVES[program],
+        {option: words for (name, option), words in INSTEAD.items() if name == program},
+        {option: words for (name, option), words in BESIDE.items() if name == program},
+    )

@@ -18,9 +18,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from arrivals import USER, at
 from changed_options import changed
 from safetensors.torch import load_file
-from test_options_arrive import USER, at
 
 from tau2_agent.llm.client import LLMSettings
 from tau2_agent.users import registry as users
@@ -184,7 +184,7 @@ ARRIVES: dict[str, tuple[Made, dict[str, Any]]] = {
                 f"agent_{name}": at(f"llm.{name}")
                 for name in ("model", "api_base", "temperature", "budget_usd", "budget_tokens")
             },
-            # An evaluation's, which takes them from here: test_options_arrive.py.
+            # An evaluation's, which takes them from here: test_options_of_evaluations.py.
             **{
                 name: at(f"told.{name}")
                 for name in (
@@ -385,10 +385,11 @@ def test_no_option_is_left_out(program) -> None:
 
 
 def test_no_program_is_left_out() -> None:
-    """The trainings and the evaluation are test_options_arrive.py's; some only show what is."""
-    from test_options_arrive import ARRIVES as MAIN
+    """The trainings and what plays with a model have files of their own; some only show what is."""
+    from test_options_arrive import ARRIVES as TRAINING
+    from test_options_of_evaluations import ARRIVES as PLAYING
 
     scripts = Path(sys.modules["base_model"].__file__).parent
     programs = {p.stem for p in scripts.glob("*.py") if "def main(" in p.read_text("utf-8")}
-    shown = {"make_cards", "make_report", "make_submission", "rejection_sampling"}
-    assert programs - set(PROGRAMS) - set(MAIN) == shown - set(MAIN)
+    shown = {"make_cards", "make_report", "make_submission"}
+    assert programs == shown | {*PROGRAMS, *TRAINING, *PLAYING}

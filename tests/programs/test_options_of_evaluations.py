@@ -1,0 +1,134 @@
+"""Each option of what plays with a model reaches the episodes, the policy and the server."""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+from arrivals import USER, Arrival, Reached, Run, at, check_arrivals, make_inputs, refused
+
+from tau2_agent.evaluation import model_players
+
+PLAYS: dict[str, Arrival] = {
+    **USER,
+    "checkpoint": refused("no Hugging Face checkpoint"),
+    "backend": lambda seen, value: (hasattr(seen, "server"), value == "slime"),
+    "sglang_port": refused(":9"),
+    "temperature": at("episode.sampling.temperature"),
+    "max_new_tokens": at("episode.sampling.max_new_tokens"),
+    "context_length": at("episode.context_length"),
+    "tensor_parallel": at("server.tensor_parallel"),
+    "server_args": lambda seen, value: (" ".join(seen.server.extra), value),
+    "prompt": at("episode.prompt"),
+    "max_steps": at("episode.limits.max_steps"),
+    "concurrency": lambda seen, value: (
+        (seen.policy.max_batch, seen.told.concurrency),
+        (value,) * 2,
+    ),
+    "seed": lambda seen, value: ((seen.policy.seed, seen.users.seed), (value, value)),
+    "max_failure_share": at("failures.most"),
+    "weights": at("told.weights"),
+}
+ARRIVES: dict[str, dict[str, Arrival]] = {
+    "evaluate_tau2": {
+        **PLAYS,
+        "output_path": lambda seen, value: (value.with_suffix(".episodes.jsonl").exists(), True),
+        "stage": at("summary.stage"),
+        "compare": at("options.compare"),  # evaluation/test_results.py
+        "domain": lambda seen, value: (value, "telecom"),  # there is one
+        "task_split": at("summary.split"),
+        "num_tasks": lambda seen, value: (len(seen.jobs), value),
+        "first": lambda seen, value: (len(seen.jobs), value),
+        "trials": lambda seen, value: (sorted({trial for _, trial in seen.jobs}), [*range(value)]),
+        "keep_tokens": lambda seen, value: (seen.tokenizer is not None, value),
+        "weights": lambda seen, value: (
+            tuple(seen.summary["manifest"].partial_weights.values()),
+            tuple(value),
+        ),
+    },
+    "rejection_sampling": {
+        **PLAYS,
+        "tasks": refused("other_tasks"),
+        "output": lambda seen, value: (value.with_suffix(".episodes.jsonl").exists(), True),
+        "beside": refused("other_beside"),
+        "prompt": lambda seen, value: ((seen.episode.prompt, seen.choice.prompt), (value, value)),
+        "samples_per_task": lambda seen, value: (
+            sorted({trial for _, trial in seen.jobs}),
+            [*range(value)],
+        ),
+        "num_tasks": lambda seen, value: (len({name for name, _ in seen.jobs}), value),
+        "keep_per_task": at("choice.most"),
+        "min_partial": at("choice.min_partial"),
+        "max_length": at("choice.max_length"),
+    },
+}
+SERVED = ["--backend", "slime"]
+INSTEAD = {
+    "domain": ["--domain", "telecom"],
+    "backend": SERVED,
+    "task_split": ["--task-split", "small"],
+    "prompt": ["--prompt", "tau2-owners"],
+    "context_length": ["--context-length", "3000"],
+    "min_partial": ["--min-partial", "0.5"],
+    "sglang_port": ["--sglang-port", "9", *SERVED],
+    "tensor_parallel": ["--tensor-parallel", "2", *SERVED],
+    "server_args": ["--server-args=--quantization fp8", *SERVED],
+}
+
+
+def on_evaluation(monkeypatch, module, seen, tmp_path) -> None:
+    real = model_players.play_all
+
+    async def play_all(jobs, policy, codec, settings, args, write):
+        seen.policy, seen.episode, seen.users = policy, settings, settings.users
+        await real(jobs, policy, codec, settings, args, write)
+
+    async def play_each(jobs, episode, simulators, args, write, failures):
+        seen.jobs = [(task.id, trial) for task, trial in jobs]
+        seen.told, (seen.failures,) = args, failures
+        with contextlib.suppress(Reached):
+            write(SimpleNamespace(task_id=jobs[0][0].id), None)
+
+    def make_transcript(task, trajectory, row, tokenizer):
+        seen.tokenizer = tokenizer
+        raise Reached
+
+    def summarise(_, **given):
+        seen.summary = given
+        raise Reached
+
+    def read_transcripts(_):
+        return [SimpleNamespace(task_id=task_id, trial=trial) for task_id, trial in seen.jobs]
+
+    def choose(_, choice):
+        seen.choice = choice
+        raise Reached
+
+    def server(options, log):
+        seen.server = options
+        raise Reached
+
+    monkeypatch.setattr(model_players, "play_all", play_all)
+    monkeypatch.setattr(model_players, "take_gpus", lambda _: None)
+    monkeypatch.setattr("tau2_agent.evaluation.playing.play_each", play_each)
+    monkeypatch.setattr("tau2_agent.records.conversation.make_transcript", make_transcript)
+    monkeypatch.setattr("tau2_agent.evaluation.results.summarise", summarise)
+    monkeypatch.setattr("tau2_agent.teachers.kept_episodes.choose", choose)
+    monkeypatch.setattr("tau2_agent.records.transcripts.read_transcripts", read_transcripts)
+    monkeypatch.setattr("tau2_agent.inference.sglang_server.SGLangServer", server)
+    monkeypatch.setattr("tau2_agent.preflight.checks.require", lambda *_: None)
+
+
+@pytest.mark.parametrize("program", ARRIVES)
+def test_every_option_arrives(monkeypatch, random_model, tmp_path, program) -> None:
+    inputs = make_inputs(tmp_path, random_model, monkeypatch)
+    given = ["--checkpoint", str(inputs["model"]), "--backend", "cpu"]
+    if program == "evaluate_tau2":
+        given += ["--output-path", str(tmp_path / "out.json"), "--task-split", "test"]
+    else:
+        given += ["--output", str(tmp_path / "out.jsonl"), "--tasks", str(inputs["tasks"])]
+        given += ["--samples-per-task", "2"]
+    check_arrivals(
+        Run(monkeypatch, tmp_path, on_evaluation, given), program, ARRIVES[program], INSTEAD, {}
+    )
