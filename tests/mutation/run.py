@@ -73,8 +73,9 @@ def lay_out(folder: Path) -> None:
     """Copy the project into `folder`, scripts/ as src/; what did not change keeps its results."""
     # Where it is, digests of code are remembered: mutated files are long to read.
     (folder / "mutants" / ".snakemake").mkdir(parents=True, exist_ok=True)
-    for name in COPIED:
-        copy(ROOT / name, folder / name)
+    changed = [copy(ROOT / name, folder / name) for name in COPIED]
+    if any(changed):  # mutmut sees new tests, and not what else a changed one calls
+        (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
     copy(ROOT / "scripts", folder / "src")
     shutil.copy2(HERE / "setup.cfg", folder / "setup.cfg")
     scripts = folder / "mutants" / "scripts"
@@ -82,19 +83,24 @@ def lay_out(folder: Path) -> None:
         scripts.symlink_to("src")
 
 
-def copy(source: Path, target: Path) -> None:
-    """Like rsync --delete: what is the same keeps its time, by which mutmut knows it."""
+def copy(source: Path, target: Path) -> bool:
+    """Like rsync --delete; returns whether anything changed.
+
+    What is the same keeps its time, by which mutmut knows it.
+    """
     if source.is_dir():
         target.mkdir(parents=True, exist_ok=True)
         names = {path.name for path in source.iterdir()} - {"__pycache__"}
-        for path in target.iterdir():
-            if path.name not in names:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for name in names:
-            copy(source / name, target / name)
-    elif not target.exists() or source.read_bytes() != target.read_bytes():
-        shutil.copyfile(source, target)
-        shutil.copymode(source, target)
+        gone = [path for path in target.iterdir() if path.name not in names]
+        for path in gone:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        changed = [copy(source / name, target / name) for name in names]
+        return any(changed) or bool(gone)
+    if target.exists() and source.read_bytes() == target.read_bytes():
+        return False
+    shutil.copyfile(source, target)
+    shutil.copymode(source, target)
+    return True
 
 
 def mutate(folder: Path, jobs: int, minutes: float | None, names: list[str]) -> int:
