@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tau2_agent.training.resumable import Stage, fingerprint
-from tau2_agent.training.trl import Diverged, StageCallback, finish
+from tau2_agent.training.trained_for import TrainedFor, read_record
+from tau2_agent.training.trl import (
+    METRICS,
+    Diverged,
+    StageCallback,
+    WeightsGone,
+    finish,
+    load_checkpoint,
+)
 
 
 @pytest.fixture
@@ -61,3 +71,65 @@ def test_a_final_model_with_such_a_weight_is_not_finished(stage) -> None:
     with pytest.raises(Diverged, match=r"a in model.safetensors"):
         finish(stage, trainer, None, {}, None)
     assert not stage.finished and not stage.target.exists()
+
+
+def test_what_is_logged_is_a_line_each(stage, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("tau2_agent.training.trl.time.time", lambda: 100.0)
+    callback = StageCallback(stage)
+    monkeypatch.setattr("tau2_agent.training.trl.time.time", lambda: 112.3456)
+    first = {"loss": 0.52, "learning_rate": 1e-3, "entropy": 3.0, "note": "text"}
+    callback.on_log(None, STATE, None, logs=first)
+    callback.on_log(None, STATE, None, logs={"eval_runtime": 2})
+    callback.on_log(None, STATE, None)
+    rows = [json.loads(line) for line in (stage.folder / METRICS).read_text().splitlines()]
+    at = {"step": 7, "seconds": 12.35}
+    assert rows == [
+        {**at, "loss": 0.52, "learning_rate": 1e-3, "entropy": 3.0},
+        {**at, "eval_runtime": 2},
+        at,
+    ]
+    # The terminal has a line for each loss, without what only a record needs.
+    assert capsys.readouterr().out == "step 7/9  loss 0.52  learning_rate 0.001\n"
+
+
+@pytest.mark.parametrize("unit", ["steps", "rollouts"])
+def test_progress_is_told_where_it_counts_steps(stage, unit) -> None:
+    told = []
+    progress = SimpleNamespace(unit=unit, step=lambda *step, **more: told.append((step, more)))
+    callback = StageCallback(stage, progress)
+    callback.on_log(None, STATE, None, logs={"loss": 0.5})
+    callback.on_log(None, STATE, None, logs={"eval_runtime": 2.0})
+    assert told == ([((7,), {"loss": 0.5})] if unit == "steps" else [])
+
+
+class Model:
+    """Saves a weight of its own."""
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def save_pretrained(self, folder) -> None:
+        save_file({"a": torch.full((2,), self.value)}, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("other", [None, Model(2.0)])
+def test_a_finished_training_is_whole(stage, tmp_path, other) -> None:
+    trainer = SimpleNamespace(model=Model(1.0), state=STATE)
+    saved = []
+    tokenizer = SimpleNamespace(save_pretrained=saved.append)
+    record = TrainedFor(stage="sft", prompt="short", code="abc")
+    finish(stage, trainer, tokenizer, {"steps": 9}, record, other)
+    kept = read_record(stage.folder)
+    assert saved == [stage.folder] and (kept.prompt, kept.code) == ("short", "abc")
+    weights = load_file(stage.folder / "model.safetensors")["a"].tolist()
+    assert weights == ([2.0, 2.0] if other else [1.0, 1.0])
+    done = json.loads((stage.folder / "done.json").read_text())
+    assert done["summary"] == {"steps": 9} and stage.target.exists()
+
+
+def test_weights_of_a_step_or_an_error_that_says_what_to_do(random_model, tmp_path) -> None:
+    shutil.copytree(random_model, tmp_path / "checkpoint-4")
+    model = load_checkpoint(tmp_path, 4)
+    assert next(model.parameters()).dtype == torch.float32
+    with pytest.raises(WeightsGone, match="5"):
+        load_checkpoint(tmp_path, 5)
