@@ -27,3 +27,4 @@ def test_what_serves_as_the_user(tmp_path) -> None:
 
 def test_a_hub_id_has_no_content_here() -> None:
     assert made_by.folder("nobody/nothing") is None
+    assert made_by.folder(None) is made_by.folder("") is None  # "" is not the folder we are in

@@ -15,6 +15,7 @@ import difflib
 import fnmatch
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -160,7 +161,7 @@ def difference(mutant: Mutant) -> str:
 
 
 def excuses() -> dict[str, dict]:
-    """Pattern of a name -> {lines: text that the change must hold, reason}."""
+    """Pattern of a name -> {changes: regular expressions, one of which must be met; reason}."""
     with open(HERE / "excused.toml", "rb") as stream:
         return tomllib.load(stream)
 
@@ -168,8 +169,9 @@ def excuses() -> dict[str, dict]:
 def excuse(mutant: Mutant, known: dict[str, dict]) -> str | None:
     """The pattern that excuses a mutant; None if none does."""
     for pattern, entry in known.items():
-        if fnmatch.fnmatchcase(mutant.name, pattern) and entry.get("change", "") in difference(
-            mutant
+        if fnmatch.fnmatchcase(mutant.name, pattern) and any(
+            re.search(change, difference(mutant), re.MULTILINE)
+            for change in entry.get("changes", [""])
         ):
             return pattern
     return None
