@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 
-from tau2_agent.users.scripted import grammar
-from tau2_agent.users.scripted.known_phrases import BACKGROUND_PHRASES, DENIED, PHRASES
+from tau2_agent.users.scripted import certainty, grammar
+from tau2_agent.users.scripted.background_phrases import AFTER_PHRASES, BACKGROUND_PHRASES
+from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import Message
 from tau2_agent.users.scripted.shapes import (
@@ -27,9 +28,16 @@ from tau2_agent.users.scripted.shapes import (
     UNDER_WAY,
 )
 from tau2_agent.users.scripted.things import things_in
-from tau2_agent.users.scripted.vocabulary import BACKGROUND, QUESTION_WORDS, SAFE, VALUES
+from tau2_agent.users.scripted.vocabulary import (
+    BACKGROUND,
+    OPERATORS,
+    QUESTION_WORDS,
+    SAFE,
+    VALUES,
+)
 
 _WRONG = re.compile(r"\b(?:wrong|incorrect|mistaken|error)\b")
+_OURS = re.compile(r"\b(?:your (?:line|account|bill|balance|refuel)|our network)\b")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
 
@@ -42,9 +50,12 @@ def unaccounted(message: Message) -> list[str]:
         understood = POLITE_QUESTION.search(said.text) if said.presses else said.asks
         understood = understood or OPENS_LIST.match(said.text)
         is_background = not (pressed_before or said.presses or said.text.endswith(":"))
-        known = BACKGROUND if is_background else SAFE
+        known, more = SAFE, () if said.presses else AFTER_PHRASES
+        if is_background:
+            known, more = BACKGROUND, BACKGROUND_PHRASES
         if is_question and not said.presses:
             known = QUESTION_WORDS
+        left = set(words_left(said.text, asked_before, more))
         if (
             (is_question and not understood)
             or QUOTED.search(said.text)
@@ -55,34 +66,44 @@ def unaccounted(message: Message) -> list[str]:
             or (said.presses and not asked_before and _is_sequel(said.text, before))
             or said.riddle
             or ("payment" in pressed and _WRONG.search(said.text))
-            or not set(words_left(said.text, asked_before, is_background)) <= known
+            or certainty.OTHER_PHONE.search(said.text)
+            or not (left <= known or (is_background and _is_about_the_phone(said.text, left)))
         ):
             strange.append(said.text)
         before = said.text
-        asked_before = asked_before or said.asks
+        asked_before = asked_before or said.requests
         pressed_before = pressed_before or said.presses
     return strange
 
 
-def words_left(sentence: str, asked_before: bool = False, is_background: bool = False) -> list[str]:
+def words_left(
+    sentence: str, asked_before: bool = False, more: tuple[re.Pattern[str], ...] = ()
+) -> list[str]:
     """Words of a plain lower-case sentence that no thing, value or known phrase holds.
 
     asked_before: something was asked for before it, which "once that is done" may mean.
-    is_background: it says what the agent sees, before anything is asked for.
+    more: phrases that are known where it stands.
     """
     for then in reversed(list(THEN.finditer(sentence))):
         if asked_before or _asks(sentence[: then.start()]):
             sentence = f"{sentence[: then.start()]} , {sentence[then.end() :]}"
     text = _with_marks(sentence)
-    for phrase in (*BACKGROUND_PHRASES, *PHRASES) if is_background else PHRASES:
+    for phrase in (*more, *PHRASES):
         text = phrase.sub(" _ ", text)
     text = VALUES.sub(" ", re.sub(r"T_\w+", " ", text))
     return [word.strip("'") for word in _WORD.findall(text.replace("n't", " not"))]
 
 
+def _is_about_the_phone(sentence: str, left: set[str]) -> bool:
+    """Whether it tells something of a thing that is known, in words that need not be."""
+    names = bool(things_in(sentence)) or bool(_OURS.search(sentence))
+    return names and not left & OPERATORS and not VERB_WORDS.match(sentence)
+
+
 def _is_sequel(sentence: str, before: str) -> bool:
     """Whether it waits for something that the sentence before says is still under way."""
-    return bool(SEQUEL.match(sentence) and UNDER_WAY.search(before))
+    sequel = SEQUEL.match(sentence)
+    return bool(sequel and ((sequel["then"] and before) or UNDER_WAY.search(before)))
 
 
 def _labelled(sentence: str) -> bool:
@@ -91,7 +112,8 @@ def _labelled(sentence: str) -> bool:
     if not found or not VERB_WORDS.match(sentence, found.end()):
         return False
     label = grammar.FILLERS.sub("", found["label"])
-    return bool(label) and not grammar.STEPS.search(label) and not grammar.TOOL.search(label)
+    asks = grammar.ASKS.match(label) or grammar.STEPS.search(label)
+    return bool(label) and not asks and not grammar.TOOL.search(label)
 
 
 def topics_in(sentence: str) -> set[str]:

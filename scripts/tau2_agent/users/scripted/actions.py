@@ -52,7 +52,7 @@ def asked_for(text: str, context: str) -> list[Request] | None:
     if looks := [thing for thing in things if thing.topic in ("speed", "mms")]:
         return _looks(looks, text)
     if re.match(r"(?:leave|keep)\b", text):
-        return []  # it stays as it is
+        return []
     if verbs and (things or re.search(r"\bsettings?\b|\bmenu\b", text)):
         return []
     return [] if grammar.COURTESY.search(text) else None
@@ -219,14 +219,12 @@ def _set(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
 
 
 def _mode_request(text: str, verb: re.Match[str], context: str) -> list[Request]:
-    rest = re.split(r"\b(?:instead of|rather than|not|so that|because|for)\b", text[verb.end() :])[
-        0
-    ]
+    rest = grammar.MODE_ENDS.split(text[verb.end() :])[0]
     topics = {thing.topic for thing in things_in(rest)} - {"phone", "internet"}
     wanted = mode(rest)
     if (
         not wanted
-        or re.search(r"\bplans?\b", rest)
+        or grammar.NOT_THE_MODE.search(rest)
         or not topics <= {"network_mode", "network_type", "network_status"}
     ):
         return []
@@ -264,8 +262,7 @@ def _grant(text: str, verb: re.Match[str], context: str) -> list[Request] | None
 # --- Repairs ---
 def _reboot(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     rest = before(text[verb.end() :], grammar.TAIL)
-    other = {thing.topic for thing in things_in(rest)} - {"phone"}
-    if other or grammar.NOT_THE_PHONE.search(rest):
+    if not grammar.THE_PHONE.match(rest) or grammar.NOT_THE_PHONE.search(rest):
         return None
     return [Request("reboot_device", topic="phone")]
 
@@ -275,7 +272,7 @@ def _reseat(text: str, verb: re.Match[str], context: str) -> list[Request] | Non
     back = re.search(r"\bre-?(?:seat|insert)|\bback\b|\bin again\b", text)
     if not back:
         return None  # out, and not in again
-    certain = not topics and re.match(r"re-?(?:seat|insert)", verb.group())
+    certain = not (topics or "card" in text) and re.match(r"re-?(?:seat|insert)", verb.group())
     return [Request("reseat_sim_card", topic="sim")] if "sim" in topics or certain else None
 
 

@@ -15,7 +15,7 @@ from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.things import before, state, things_in
 from tau2_agent.users.scripted.vocabulary import OBJECT, OBJECT_VALUES, VERBS
 
-_OTHER_PHONE = re.compile(
+OTHER_PHONE = re.compile(
     r"\b(?:old|other|previous|second|spare|former|backup|another|new|friend's|work)"
     r" (?:\w+ )?(?:phones?|devices?|handsets?|smartphones?|sims?)\b"
 )
@@ -27,7 +27,7 @@ def known_words(text: str, kind: str = "", menus: bool = False) -> bool:
     kind: after a verb of that kind, of which verbs only those count ("remove and reinsert"), or
     ones that begin anew. menus: before a verb, where ways through menus are told.
     """
-    if _OTHER_PHONE.search(text):
+    if OTHER_PHONE.search(text):
         return False
     for thing in reversed(things_in(text)):
         text = f"{text[: thing.start]} {text[thing.end :]}"

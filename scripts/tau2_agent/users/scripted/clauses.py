@@ -28,6 +28,8 @@ from tau2_agent.users.scripted.message import (
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import things_in
 
+_LOOKS = ("nav", "check", "ensure")  # verbs that press nothing
+
 
 def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     """Read a sentence into the message; returns its state, which a list under it inherits."""
@@ -43,7 +45,7 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     found = [request for added in sentence.added for request in added]
     presses = any(not request.reads for request in found) or len(message.headings) > headings
     asks = bool(found) or len(message.questions) > asked
-    message.sentences.append(Said(text, presses, asks, sentence.riddle))
+    message.sentences.append(Said(text, presses, bool(found), asks, sentence.riddle))
     if not any(sentence.added):
         return sentence
     asked = message.requests[before:]
@@ -144,8 +146,9 @@ def _read_condition(body: str, clause: Clause, sentence: Sentence, message: Mess
     guard = guard_of(condition, message.topic)
     message.notice = True
     if _trails(clause, sentence) and not end:
-        for request in _governed_by(guard[0] if guard else "", sentence, message):
-            under = request.under(guard) if guard else None
+        governed = _governed_by(guard[0] if guard else "", sentence, message)
+        for request in list(governed):
+            under = request.under(guard) if guard and not _is_pair(governed) else None
             replace_request(message, request, under)
         sentence.presses_wait = sentence.presses_wait or guard is None
         return
@@ -208,6 +211,7 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
         elif not grammar.COURTESY.search(rest):
             if any(verb.lastgroup != "nav" for verb in VERB_WORDS.finditer(rest)):
                 sentence.mood = "riddle"
+            if any(verb.lastgroup not in _LOOKS for verb in VERB_WORDS.finditer(rest)):
                 sentence.riddle = True
             message.unclear.append(body)
             return
@@ -216,12 +220,20 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
     _add(found or [], sentence, message)
 
 
+def _is_pair(requests: list[Request]) -> bool:
+    """Whether a switch is to be thrown there and back."""
+    wanted = [(request.tool, request.want) for request in requests if request.want is not None]
+    return any((tool, not want) in wanted for tool, want in wanted)
+
+
 def _add(requests: list[Request], sentence: Sentence, message: Message) -> None:
     """Keep requests under the condition of their sentence."""
     if sentence.waits or sentence.mute:
         return
     for request in requests:
         under = request.under(sentence.guard) if sentence.guard else request
+        if sentence.guard and _is_pair(requests):
+            under = None  # the second half would not know whether the first was done
         if under is None or (sentence.presses_wait and not under.reads):
             message.unclear.append(request.tool)
         else:

@@ -270,8 +270,18 @@ CYCLE = re.compile(
     r"\b(off|on)\b(?: for [^,.]*?)?,? ?(?:and |then )+(?:turn (?:it )?)?(?:back )?\b(on|off)\b"
 )
 
+MODE_ENDS = re.compile(
+    r"\b(?:instead of|rather than|not|so that|because|for"
+    r"|to (?:get|improve|make|speed|increase|have))\b"
+)
+NOT_THE_MODE = re.compile(r"\bplans?\b|\b[2345]g\W+(?:phones?|devices?|towers?|areas?)\b")
 GLANCE = re.compile(r"look(?:ing)? for|see|tell|let|report|describ|show|shar|identif")
 TO_MODE = re.compile(r"\bto\b|^(?:prefer|enabl|select|choos|pick)|\bprefer\b")
+THE_PHONE = re.compile(  # the object of a restart, or none
+    r"\W*(?:(?:the|your|this|that|whole|entire|mobile|cell|smart|android|of|on)\W+)*"
+    r"(?:(?:smart)?phones?|devices?|handset|mobile(?! data)|iphone|it|that)\b(?!\W+plan)"
+    r"|\W*(?:(?:now|again|please|it|once|more|one|time|quickly|first|then|and|,|for|me)\W*)*$"
+)
 NOT_THE_PHONE = re.compile(r"\b(?:app|router|modem|computer|conversation|process|tablet)\b")
 PAY_IT = re.compile(r"\W*(?:now|it|this|that|the \w+)?\W*(?:now|please)?\W*$")
 

@@ -66,7 +66,7 @@ _IDIOMS = tuple(
             r" (?:the|its) (?:tray|slot)| place)?",
             "reseat your sim card",
         ),
-        (r",? (?:as well as|along with|together with|plus|&|\+) ", " and "),
+        (r",? (?:as well as|along with|together with|plus(?= \w)|&|\+) ", " and "),
         (
             rf"(?:turn|switch|power)(?:ing)? (?:{_PHONE} off"
             rf"|off {_PHONE})\b[^.?!\n]{{0,60}}?\b(?:back on|on again|(?:turn|switch|power) (?:it"
@@ -130,7 +130,8 @@ _IDIOMS = tuple(
         ),
         (r"\bif,? and only if\b,?", "if"),
         (
-            r"(?:,?(?: (?:and|but))?,? |^(?:(?:and|but) )?)(?:only|just) (?:if|when|in case|once"
+            r"(?:,?(?: (?:and|but))?,? |^(?:(?:and|but) )?)(?:only|just) (?:if(?! you (?:like"
+            r"|want))|when|in case|once"
             r" it is clear that)\b",
             " if",
         ),

@@ -80,7 +80,7 @@ _WHOLES = (
 # --- What a look settles, or the user decides ---
 _CONDITIONS = (
     rf"\b(?:if|unless|should|when|whenever) {_IT}{_IS}?{_ADVERBS}(?: not|n't)?{_ADVERBS}"
-    rf"(?: be)? {STATE}(?: already)?{_ENDS}",
+    rf"(?: be)? {STATE}(?: already| yet)?{_ENDS}",
     rf"\b(?:if|unless) {_IT}(?: is|'s| are)(?:n't)?(?: not)?{_ADVERBS}(?: {STATE})?{_ENDS}",
     rf"\b(?:if|unless) (?:already |still |currently )?(?:not )?{STATE}{_ENDS}",
     rf"\b(?:if|when) (?:you see|you have|you've got|there is|there's) (?:a |an |no |the |any )?"
@@ -99,7 +99,7 @@ _CONDITIONS = (
     r"(?: with (?:it|that|this))?(?: to you)?|\b(?:if|should) you (?:decide|wish|want) to pay\b",
     r"\bif the (?:amount|price|cost|details?|T_payment) (?:is|looks?|seems?) (?:right|correct|good"
     r"|fine|okay)\b",
-    r"\bif (?:you (?:can|could|would|don't mind|do not mind|like)|possible"
+    r"(?<!only )\bif (?:you (?:can|could|would|don't mind|do not mind|like)|possible"
     r"|you have(?:n't| not)(?: done so)?(?: already| yet)?|you haven't already done so)\b",
     r"\botherwise,? (?:please |you can )?(?:leave|keep) (?:it|everything|them)"
     r" (?:as (?:it|they) (?:is|are)|alone)",
@@ -122,8 +122,9 @@ _DENIALS = (
     rf"\b(?:is|are|has|have|does|was)(?:n't| not|)(?: yet| currently| being)? (?:not )?{STATE}\b",
     rf"\b(?:isn't|aren't|hasn't|haven't|not) (?:being )?(?:{_ONE_STATE}|connecting)"
     r"(?: properly| correctly)?\b",
-    r"\b(?:there (?:are|is)|i (?:can )?see|you have|has) no (?:outstanding|overdue|unpaid|more)?"
-    r" ?(?:issues?|problems?|outages?|T_payment|suspension)\b",
+    r"\b(?:there (?:are|is)|there's|i (?:can )?see|you have|has) no (?:outstanding|overdue|unpaid"
+    r"|more)?"
+    r" ?(?:issues?|problems?|outages?|T_\w+|suspension)\b",
     r"\b(?:won't|will not|doesn't|does not|don't|do not) (?:lose|delete|erase|affect|change"
     r"|remove|touch|harm)\b(?: anything)?|\b(?:won't|will not|not) be (?:affected|lost|deleted"
     r"|erased)\b",
@@ -164,18 +165,20 @@ _REPORTS = (
     r"(?: (?:you|it|that|this|the|your|there)\b('ve|'re|'s)?(?: (?:are|is|have|has|do|does|can"
     r"|see|get|got|goes|went|works?|worked|done|finished|ready|back|helps?|helped|completed?"
     r"|changes?|show|shows|says|say|read|reads|looks?|on|any|now|new|it|that|this|again|to|of|the"
-    r"|been|restarted|all|as|improves|happens|restarts|questions)\b)*)?",
-    r"\b(?:let (?:me|us) know|tell (?:me|us)|give me|show me|report (?:back)?(?: to)?(?: me| us)?"
+    r"|been|restarted|all|as|T_\w+|improves|returns|comes|happens|restarts|questions)\b)*)?",
+    r"\b(?:let (?:me|us) know|tell (?:me|us)|show me|report (?:back)?(?: to)?(?: me| us)?"
     r"|share (?:it |that |the results? )?with (?:me|us)|for (?:me|us)(?= *(?:[,.;?!]|$|please"
     r"|and)))\b",
-    r"\b(?:after that|after this|afterwards?|after the (?:restart|reboot|reset)|after which"
+    r"\b(?:after that|after this|afterwards?|after the (?:\w+ )?(?:restart|reboot|reset)|after"
+    r" which"
     r"|after (?:you|you've|you have) (?:do|done) (?:that|this|so)"
     r"|after (?:these|the|this|that|your) changes?)\b",
     r"\b(?:once|when|whenever|as soon as|after) (?:you(?:'re| are|'ve| have)?|your T_phone)"
     r"(?: is| has| are| have)? ?(?:ready|done|finished|completed|restarted|rebooted"
     r"|back(?: on| up)?|there|do|did|on again)(?: (?:that|this|so|it|both|all"
     r"|with (?:that|this|it)))*\b",
-    r"\b(?:once more|one more time|at (?:the moment|this point|this time)|right now|for now)\b"
+    r"\b(?:once more|once again|one more time|at (?:the moment|this point|this time)|right now"
+    r"|for now)\b"
     r"|\bbut (?:first|before that|before you do)\b|\bbut (?=.*\bfirst\W*$)|\bbefore (?:that"
     r"|this)\b",
     r"\bbefore (?:you )?(?:restart|reboot|reset|reseat|turn|switch|enabl|disabl|disconnect|check)"
@@ -199,7 +202,8 @@ _STATEMENTS = (
     rf"(?: (?:also|now|then|only|usually|often|sometimes|probably|well))* {_EFFECT}\b",
     r"\b(?:often|usually|normally|sometimes|typically) (?:helps?|fix(?:es)?|solves?|resolves?"
     r"|works?"
-    r"|causes?|makes?|blocks?|improves?|takes?)\b|\bmost likely\b|\bas (?:soon|quickly) as"
+    r"|causes?|makes?|blocks?|improves?|takes?|slows?|interferes?|happens?)\b|\bmost likely\b"
+    r"|\bas (?:soon|quickly) as"
     r" possible\b",
     rf"\b(?:the|your|this) (?:\w+ ){{1,2}}(?:is|are|has been|have been|was) (?:now )?{DONE}\b"
     r"|\bthat(?:'s| is) (?:great|good|helpful|fine|perfect)(?= *[,.!]|$| news)",
@@ -223,14 +227,36 @@ _STATEMENTS = (
 )
 # --- Time and place ---
 _AROUND = (
+    r"\bso (?:that )?(?:it|you|we|they|T_\w+|your \w+(?: T_\w+)?) can\b|\bright away\b|\bwell"
+    r" done\b"
+    r"|\b(?:the )?action (?:needed|required)\b|\b(?:there's|there is) no need to worry(?: about)?\b"
+    r"|\bi (?:do )?hear you\b|\bwe(?:'re| are) close to\b",
+    r"\b(?:if|when) (?:your|the) T_phone is (?:still |currently )?in T_airplane\b"
+    r"|\b(?:doesn't|does not|don't|do not) (?:seem|appear|look) to be(?: properly| correctly)? "
+    rf"{STATE}\b|\b(?:i|we) (?:was|were) able to (?=[a-z]+ (?:your|the|it|this))",
     r"\b(?:a different approach|another approach|text messag\w+)\b|\b(?:two|three|four|both) "
     r"(?:more )?"
     r"(?:quick |simple )?(?:steps?|things|settings|changes|checks)\b|\b(?:do|try) (?=_|a few|these)"
     r"|\ba few (?:things|steps|checks)\b|\b(?:the|a) (?:T_\w+|\"[\w ]+\") message\b"
     r"|\bget (?:you|it|things|your (?:service|T_\w+)) (?:re)?connected\b|\bget you (?=_|back)",
     rf"\bT_\w+(?: settings)? (?:looks?|seems?|appears?)(?: to be)? {STATE}\b",
+    r",? and (?:then )?(?:we|i)(?:'ll| will) (?:check|test|see|continue|try|look)\b",
+    r"\bhead (?:over )?(?:to|into)\b|\bwhile (?:we|i) (?:test|check)\b",
+    r"\b(?:sticking|staying|bearing) with (?:me|us)\b|\b(?:two|three|a few) (?:more )?steps left\b"
+    r"|\bkeep (?:me|us) posted\b|\bif you (?:need (?:any |more )?(?:help|assistance|me)|run into"
+    r" (?:any )?trouble)(?: with (?:this|that|it))?\b|\bi(?:'m| am) (?:right )?here\b"
+    r"|\bi(?:'ll| will) be waiting\b|\b(?:free to|just) ask\b|\bif anything changes\b"
+    r"|\bnothing will be lost\b|\b(?:which|that|it)(?:'s| is) (?:perfectly |completely )?normal\b",
+    r"\b(?:T_data|data|photos|pictures|settings|contacts|T_mms) or (?=(?:T_mms|photos|messages"
+    r"|settings"
+    r"|contacts|files|pictures)\b)|\bwait for (?:(?:the|your) )?(?:T_\w+|it|\w+) to (?:appear"
+    r"|restart"
+    r"|come back|reconnect|finish|load|return)\b|\byou (?:may|might|will|could) (?:briefly )?lose\b"
+    r"|\byour (?:screen|T_\w+) (?:will|may|might|should) (?=go\b|turn\b|be\b|take\b)|\bonly"
+    r" takes\b",
     r"\b(?:wait )?until (?:it|(?:your|the) T_phone)(?:'s| is| has)?(?: fully| completely)?"
-    r" (?:restarted|rebooted|back(?: on| up)?|on again|finished)\b|\btake your time\b|\bto you\b"
+    r" (?:restarted|rebooted|back(?: on| up)?|on again|finished)\b|\btake your time\b|\b(?:sent"
+    r"|charged|available) to you\b"
     r"|\b(?:just )?one (?:last|final|more) time\b|\b(?:just )?one (?:more |last |final |other )?"
     r"(?:quick |small |simple )?(?:thing|step|check)\b|\bif you (?:have any questions|run into any"
     r" (?:issues?|problems?|trouble))\b|\bwon't take long\b|\bless than (?=a\b|one\b|\d)"
@@ -250,43 +276,6 @@ DENIED = re.compile(
     r"(?!\w+(?: off| on)? (?:it|that|this|them)\b|forget|worry)(?:[a-z]+ ){0,3}?|not (?![a-z]+ing)"
     r"|(?:leave|keep) )(?:the |your |in )?T_(?P<topic>\w+)"
     r"(?: (?:on|off|alone|as it is|as is|connected|disconnected|enabled|disabled|itself))?"
-)
-# Of a sentence before the first request only: afterwards it may take the request back.
-BACKGROUND_PHRASES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        r"\b(?:i|we)(?:'ve| have| had| can| could|'m| am)?(?: (?:just|now|also|already|successfully"
-        r"|currently|and))*(?: gone ahead and)? (?!(?:wanted|asked|considered|planned|hoped|tried"
-        r"|recommended|advised|instructed|decided|suggested|needed|used|intended|wished|wondered"
-        r"|doubted|preferred|promised|offered)\b)(?:[a-z]+ed|made|found|seen|sent|confirm|see)\b"
-        r"(?: (?:it|this)\b)?(?: for\b)?(?: you\b)?(?: that\b)?",
-        r"\bfrom being\b|\b(?:everything|almost there|contacts)\b|\bwill stay\b|\bwhat (?:i|we)"
-        r" needed\b"
-        r"|\b(?:on|from) my (?:end|side)\b|\bfor you\b",
-        r"\bi(?:'d| would) be (?:glad|happy) to(?: help| assist)?(?: you)?\b|\bi'm here to help\b"
-        r"|\bi'm (?:so |very |really )?sorry (?:that )?you(?:'re| are|'ve been| have been) "
-        r"(?:having"
-        r"|experiencing|facing|dealing)\b|\bget (?:this|it|that|things) (?:fixed|sorted)\b",
-        r"\byou(?:'re| are) (?:currently |still |now )?(?:abroad|travell?ing|connected|using|on|in"
-        r"|experiencing|having|seeing|missing|over|close|at)\b|\byou(?:'ve| have)(?: got| currently"
-        r"| already| now)? (?:an?|plenty|enough|some|used|exceeded|reached|\d[\d.]*|no T_\w+)",
-        r"\bwe(?:'re| are) (?:getting|on|making|almost|nearly|very|all)\b|\b(?:i|you|we)(?: can"
-        r"|'ll)?"
-        r" (?:see|notice)\b|\byou (?:can't|cannot|can not|couldn't|aren't able to|are unable to)\b",
-        r"\b(?:is|was|are|were|isn't|wasn't)(?: probably| likely)?(?: not)? the (?:problem|issue"
-        r"|cause"
-        r"|culprit|reason)\b|\b(?:that|this|it|which) (?:did not|didn't|hasn't|has not|doesn't"
-        r"|does not)"
-        r" (?:help\w*|fix\w*|resolv\w+|work\w*|solv\w+|chang\w+|improv\w+)\b",
-        r"\bthat(?:'s| is) (?:not )?what (?:i|we) (?:expected|needed|was hoping for|were hoping for"
-        r"|thought|suspected)\b|\b(?:tells|shows) (?:me|us|your|the)\b|\bhow (?:much|to connect)\b"
-        r"|\bwhy you\b|\b(?:to know|to hear)\b|\btaking the time\b|\bwhile (?:i|we) (?:looked"
-        r"|checked)"
-        r"\b|\b(?:try|check) (?:something else|another (?:step|thing))\b|\bfor letting me know\b",
-        r"\blet's (?:figure out what's going on|get (?:this|it|that) (?:fixed|sorted)|move on)\b"
-        r"|\b(?:i|we) (?:understand|know)\b|\bwhich (?:could|may|might|can|would) be\b",
-        rf"\b{STATE} or (?:not )?(?:properly )?{STATE}\b|\bor\b(?= slow| poor| no T_| an? )",
-    )
 )
 PHRASES = tuple(
     re.compile(pattern)

@@ -13,7 +13,10 @@ TOPICS: dict[str, str] = {
     "wifi_calling": r"wi-?fi[ -]?call(?:ing|s)?|(?:calling|calls?) (?:over|via) wi-?fi",
     "data_saver": r"data[ -]?sav(?:er|ing)|low[ -]data(?= mode)|battery data saver"
     r"|data[ -](?:restrictions?|limiting (?:features?|settings?))",
-    "speed": r"speed[ -]?tests?|(?:mobile |cellular )?(?:internet|data|download|connection|network)"
+    "speed": r"speed[ -]?tests?|(?<=run )the test"
+    r"|(?<=test )(?:your|the) (?:mobile )?(?:connection|data|internet|speed)"
+    r"|(?<=check )(?:your|the) (?:connection|speed)|(?:mobile |cellular )?(?:internet|data"
+    r"|download|connection|network)"
     r"[ -]speeds?|(?:new|current|resulting|what) speeds?|how fast",
     "roaming": r"(?:mobile |international )?(?:data )?roaming",
     "plan": r"(?:data |mobile |your |current |new |different |another )*plans?\b(?! to\b)",
@@ -138,7 +141,8 @@ VERBS: dict[str, str] = {
     "nav": r"go(?:ing)?|(?:re-?)?run(?:ning)?|perform(?:ing)?|conduct(?:ing)?|us(?:e|ing)"
     r"|open(?:ing)?"
     r"|navigat(?:e|ing)|tap(?:ping)?|press|hold|swip(?:e|ing)|pull|scroll|locate|find|access|head"
-    r"|launch|click|wait|count|pause|start|begin|follow|proceed|return|leave|keep|try(?:ing)?|execute"
+    r"|launch|click|wait|count|pause|start|begin|follow|proceed|return|leave|keep|try(?:ing)?"
+    r"|execute"
     r"|attempt|enter"
     r"|do(?:ing)?(?= (?:a|an|the|another)\b)|take|call",
 }

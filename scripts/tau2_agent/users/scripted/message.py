@@ -16,10 +16,11 @@ from tau2_agent.users.scripted.things import state, things_in
 
 
 class Said(NamedTuple):
-    """A sentence: whether it asks to press something, and whether it asks for anything."""
+    """A sentence: whether it asks to press something, to do anything, for an answer at all."""
 
     text: str
     presses: bool
+    requests: bool
     asks: bool
     riddle: bool = False  # something in it asks for what the phone does not have
 

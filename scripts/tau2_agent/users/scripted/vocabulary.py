@@ -17,7 +17,7 @@ def words(text: str) -> frozenset[str]:
 
 # --- May stand in a sentence beside a request ---
 _GRAMMAR = words("""
-    a an the this that these those your yours our its it them and also too plus then next first
+    a an the this that these those your yours our its it them and also too then next first
     second third firstly secondly finally lastly now again please kindly just simply of in into onto
     up down with from over under within to at by as for through via on off out back is are be been
     has have so because since which due both all some more most there here
@@ -37,7 +37,7 @@ _VERBS = words("""
     give giving set setting change changing select choose pick pay accept approve make making
     complete review check checking verify confirm look looking see view report describe inspect test
     testing try trying retry run running execute rerun perform conduct open opening go going
-    navigate tap press swipe pull scroll find access head launch click start begin follow use using
+    navigate tap press swipe pull scroll find access launch click start begin follow use using
     enter send sending browse load power cycle flip update adjust refresh apply ensure
 """)
 _EFFECTS = words("""
@@ -74,7 +74,25 @@ _QUALITIES = words("""
     frustration concern concerns
 """)
 VERBS = _VERBS | _EFFECTS
-SAFE = _GRAMMAR | _COURTESY | _VERBS | _EFFECTS | _THINGS | _QUALITIES
+_MORE = words("""
+    local paying returns picks solved seeing response responses answer answers delay confusion
+    hassle effort helping solving resolving
+    successful success suspension outage maintenance background sync syncing download downloads
+    upload uploads video videos call calls calling texting region cell radio chip hardware software
+    glitch glitches bug bugs hiccup hiccups conflict conflicts mismatch misconfigured corrupted
+    outdated provider identity verified credit charge charges charged price cost costs dollars
+    balance total monthly allowance quota remaining unlimited sluggish bandwidth browse stream
+    capable compatible supported eligible automatically permanent instantly immediately basically
+    definitely clearly obviously thankfully configured registered recognized synced refreshed
+    repaired corrected cleared connected causing impacting impact impacts degrade degrades hinder
+    drop drops dropping matters relies uses runs carries covers provides gives stops happening
+    reached france spain italy germany canada mexico usa europe country countries traffic websites
+    pages browser attachments attachment gallery media multimedia contact contacts texted failed
+    generation signals properly cellular backbone route routes routed through
+    helpful useful important easy exact extra additional correctness improvement improvements
+    improve improved improves
+""")
+SAFE = _MORE | _GRAMMAR | _COURTESY | _VERBS | _EFFECTS | _THINGS | _QUALITIES
 
 # --- May stand in a sentence before the first request: what the agent sees, and what is known ---
 BACKGROUND = SAFE | words("""
@@ -89,8 +107,33 @@ BACKGROUND = SAFE | words("""
     experiencing experience inconvenient frustrating annoying difficult fixed sorted still was were
     had been before resumed suspended activated reactivated paid processed completed complete fine
     cause culprit reasons security verification purposes feature generation older old newer modern
+    but though although even common possible one two another many made lost changed fresh done move
+    far noted sense makes awesome wonderful question couple dark appear while always anything long
+    normal applied indicates
+    ensures together goal deeper dig simplest resume locate verifying hanging realize imagine about
+    how else only or first three confirmed tested
     cannot stuck throttled limitation slowdown interference isn't aren't wasn't matches active mode
     date time's today's recent recently originally
+""")
+
+# --- May not stand in it, where a thing of the phone is named and other words may ---
+OPERATORS = words("""
+    never nobody none nothing neither nor if unless until whether before after when
+    once while later soon tomorrow tonight yesterday today monday friday next then first last would
+    should must shall will imagine suppose pretend assume example examples quote says said say
+    saying tell tells told asked ask asks asking write writes wrote written read reads reading text
+    message msg note notes email letter script template draft manual guide policy article book faq
+    forum chat history log list following below above sentence word words joke kidding drill
+    recording recorded wrong mistake mistaken he she they them him her his their someone somebody
+    anyone everyone everybody people person customer customers caller callers user users agent
+    agents colleague colleagues bot bots friend friends wife husband son daughter kid kids boss
+    company employer neighbor technician technicians engineer engineers team expert family partner
+    different old older previous earlier laptop tablet computer router modem tv
+    car watch my mine instead rather except or either optional option options choice
+    choices want wants wish hope think thought believe doubt wonder consider decide going about
+    plan plans idea suggest suggests suggested recommend recommends advise avoid skip ignore cancel
+    forget wait stop keep leave hold delay postpone refuse decline follow who why
+    you i we me us please also this these here
 """)
 
 # --- May stand in a question about the phone or the user that was understood as one ---
@@ -105,7 +148,7 @@ OBJECT = words("""
     a an the this that these those your yours you my our its it them they each all both any every
     one ones some other same following own current existing whole entire main primary default
     defaults original standard normal factory correct proper necessary required needed new fresh
-    simple quick full complete brief regular possible physical and or also too plus then next first
+    simple quick full complete brief regular possible physical and or also too then next first
     once twice again back now please kindly just simply right away itself immediately quickly
     briefly temporarily completely fully entirely manually properly carefully safely gently firmly
     fast directly still yet already at asap here there today on off in out into onto up down of for
