@@ -58,6 +58,7 @@ PAGE = "scripts/tau2_agent/report/page.py"
 TABLE = "scripts/tau2_agent/evaluation/table.py"
 EPISODE = "scripts/tau2_agent/rollout/episode.py"
 SHAPED = "def shaped_reward"
+MAIN = "def main() -> int:\n"
 SCORED = {"grpo", *LAST, *EVALUATIONS}
 
 
@@ -66,12 +67,12 @@ SCORED = {"grpo", *LAST, *EVALUATIONS}
     [
         (REWARD, SHAPED, f"X = 1\n\n\n{SHAPED}", SCORED),
         (EPISODE, "T = TypeVar", "X = 1\nT = TypeVar", EVERYTHING),
-        (GRPO, 'ROLLOUTS = "', 'X = 1\nROLLOUTS = "', {"grpo", "evaluate", *LAST}),
+        (GRPO, MAIN, f"X = 1\n\n\n{MAIN}", {"grpo", "evaluate", *LAST}),
         (TABLE, "WIDTH = 132", "WIDTH = 99", {*LAST, *EVALUATIONS}),
         (PAGE, "STYLES = (", "X = 1\nSTYLES = (", {"report"}),
         (REWARD, '"""', '"""Some words more. ', set()),
         (REWARD, SHAPED, f"# a comment\n{SHAPED}", set()),
-        (GRPO, "def main() -> int:\n", "def main() -> int:  # the program\n\n", set()),
+        (GRPO, MAIN, "def main() -> int:  # the program\n\n", set()),
     ],
 )
 def test_an_edit_of_code_reruns_what_it_decides(tiny_project, edit, name, old, new, expected):
