@@ -213,11 +213,11 @@ def test_passing_trouble_costs_nothing(hooks, slime, codec):
 def test_an_episode_that_takes_too_long_is_aborted(hooks, slime, codec, turns):
     """Also after a turn that could be trained on."""
     said = [talk(codec, "Please check the status bar.")] * turns
-    with FakeSGLang(2 * [*said, ("slow", 4.0)]) as fake:
+    with FakeSGLang(2 * [*said, ("slow", 8.0)]) as fake:
 
         async def run():
             settings = arguments(fake)
-            settings.tau2_episode_timeout_s = 0.8
+            settings.tau2_episode_timeout_s = 2.5
             return await hooks.generate(settings, new_sample(slime), dict(PARAMETERS))
 
         sample = asyncio.run(run())
