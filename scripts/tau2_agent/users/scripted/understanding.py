@@ -2,11 +2,12 @@
 
 Typography is taken away first (`typography.py`). Exact tool names count as they are, otherwise
 plain language: sentences are cut into clauses (`clauses.py`, `grammar.py`), and a request is a verb
-with the things it governs (`lexicon.py`, `actions.py`). Negated, past, reported, announced and
-deferred actions are no requests, and a press needs every word of its clause known (`certainty.py`).
+with the things it governs (`lexicon.py`, `actions.py`), every word of which is known
+(`certainty.py`). A press also needs every word of the message accounted for (`accounting.py`).
 What is not certain is not pressed: the user rather says that the message was not understood.
 
-Left out on purpose: other languages, spelling correction, settings that the phone has no tool for.
+Left out on purpose: other languages, spelling but for slips in long key words (`spelling.py`),
+settings that the phone has no tool for.
 """
 
 from __future__ import annotations
