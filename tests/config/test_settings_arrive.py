@@ -306,6 +306,10 @@ def test_preflight_is_asked_for_what_will_run() -> None:
     assert section == "user"
     found = json.loads(values)
     assert (found["model"], found["max_tokens"]) == (config["user"]["model"], 7)
+    both = config_of("qwen3-4b", {**ASKED, **TEACHER})
+    told = parser_of("preflight").parse_args(shlex.split(stage_flags.preflight(both, files)))
+    assert [one.partition("=")[0] for one in told.ask] == ["user", "traces"]
+    assert json.loads(told.ask[1].partition("=")[2])["model"] == "openai/x"
     long = {"evaluation": {"context_length": 2000}, "sft": {"max_length": 9500}}
     config = config_of("qwen3-4b", {**ASKED, **long})
     told = parser_of("preflight").parse_args(shlex.split(stage_flags.preflight(config, files)))

@@ -122,3 +122,13 @@ def test_a_mistake_names_its_run():
         owners({"fast": {"grpo": {"lr": "quick"}}})
     with pytest.raises(ConfigError, match=r"runs\.fast: unknown key grop; did you mean grpo"):
         owners({"fast": {"grop": {"lr": 0.1}}})
+
+
+def test_traces_whose_tokens_are_counted_are_those_of_one_model():
+    """`traces.max_length` is of the model that is trained: another model takes other traces."""
+    other = {"other": {"model": {"name": "other", "revision": "v2"}}}
+    counted = {"teacher": "llm", "model": "openai/x", "max_length": 900}
+    for traces, shared in (({**counted, "max_length": None}, True), (counted, False)):
+        layers = [("config.yaml", {"preset": "qwen3-4b", "runs": other, "traces": traces})]
+        found = resolve_runs(layers, ROOT / "presets", lambda *_: Backend("slime", "test"))
+        assert (found["other"].owners["traces"] == "") is shared

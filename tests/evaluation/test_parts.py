@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 from made_results import lost, row, summary
@@ -152,6 +153,19 @@ def test_baselines_are_what_was_measured(made):
     assert values["transfer_at_once"] == (pytest.approx(0.3), 0.0, 1.0)
     assert values["scripted"] == (1.0, 1.0, 1.0)
     assert 0.9 < values["blind_script"][0] < 1.0
+
+
+def test_baselines_are_rows_of_the_csv(made):
+    _, found = made
+    one = next(one for one in found if one.agent == "transfer_at_once")
+    about = SimpleNamespace(run="x", summary=SimpleNamespace(split="test", baselines=found))
+    row = summary_csv._baseline(about, one)
+    low, high = (getattr(one.all.interval, end) for end in ("low", "high"))
+    assert (row["run"], row["split"], row["stage"]) == ("x", "test", "transfer_at_once")
+    assert (row["n"], row["total_tasks"], row["trials"]) == (40, 40, 1)
+    assert (row["pass_at_1"], row["pass_at_1_low"], row["pass_at_1_high"]) == (0.3, low, high)
+    assert (row["kind_fix"], row["kind_transfer"]) == (0.0, 1.0)
+    assert row["user_simulator"] == "scripted"
 
 
 def test_baselines_are_played_once_for_the_same_tasks(made, monkeypatch):

@@ -11,6 +11,8 @@ import pytest
 import train_grpo_trl
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.records.progress import Progress
+from tau2_agent.records.samples import TRANSCRIPTS
+from tau2_agent.records.transcripts import read_transcripts
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import GREETING
 from tau2_agent.rollout.trajectory import PolicyFailure, Turn
@@ -82,7 +84,10 @@ def played(tokenizer, tmp_path_factory):
         got = rollouts([], trainer)
     assert modes == ["eval", "train"]
     rows = [json.loads(line) for line in rollouts.path.read_text().splitlines()]
-    return SimpleNamespace(got=got, policy=policy, rollouts=rollouts, rows=rows, model=model)
+    kept = read_transcripts(folder / TRANSCRIPTS)
+    return SimpleNamespace(
+        got=got, policy=policy, rollouts=rollouts, rows=rows, model=model, kept=kept
+    )
 
 
 def test_loss_is_on_what_the_policy_said_and_on_nothing_else(played, tokenizer) -> None:
@@ -117,6 +122,12 @@ def test_what_the_machine_ended_has_no_reward_and_is_in_no_baseline(played) -> N
     # Two episodes are scored alike: with zeros for the others they would stand out.
     assert first == again > 0
     assert played.rollouts.advantages[:4] == [0.0] * 4
+
+
+def test_kept_conversations_have_the_rewards_that_are_trained_on(played) -> None:
+    assert [(one.rollout, one.sample) for one in played.kept] == [(5, n) for n in range(8)]
+    assert [one.shaped for one in played.kept] == played.got["shaped"]
+    assert [one.reward for one in played.kept] == played.got["official"]
 
 
 def test_episodes_of_a_rollout_have_streams_of_their_own_from_the_seed(played) -> None:
