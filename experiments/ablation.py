@@ -258,23 +258,26 @@ def play(plan: Plan, name: str, seed: int) -> None:
         "seed": seed,
         "config": config,
         "commit": (plan.runs / "commit").read_text(encoding="utf-8").strip(),
-        **compute(work, arm.stage),
+        **compute(work, plan.shared(arm, seed), arm.stage),
         "evaluations": evaluations,
     }
     plan.result(name, seed).parent.mkdir(parents=True, exist_ok=True)
     write_json(plan.result(name, seed), result)
 
 
-def compute(work: Path, stage: str) -> dict[str, Any]:
+def compute(work: Path, shared: Path, stage: str) -> dict[str, Any]:
     """What training took: episodes, optimizer steps of GRPO, CPU seconds of each rule.
 
-    A rule that was stopped and went on has the seconds of its last start only.
+    SFT's seconds are those of the copy that made it: where GRPO's tasks are others its rule runs
+    again, finds it done and takes none. A rule that was stopped and went on has the seconds of its
+    last start only.
     """
     seconds = {
         path.stem: cpu_seconds(path)
         for path in sorted((work / "benchmarks").glob("*.tsv"))
         if not path.stem.startswith(("evaluate", "leaks", "tasks"))
     }
+    seconds["sft"] = cpu_seconds(shared / "benchmarks/sft.tsv")
     if stage == "sft":
         return {"episodes": 0, "steps": 0, "cpu_seconds": seconds}
     rows = list(read_jsonl(work / "checkpoints/demo_rl_telecom/rollouts.jsonl"))  # dropped ones too
