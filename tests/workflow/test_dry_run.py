@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.workflow
 
 CPU_STAGES = {
-    "tasks": 1,
+    "tasks": 2,  # train for the teacher, extra_train for GRPO
     "teacher_traces": 1,
     "leaks": 2,  # test, and extra_dev, which validation plays
     "base_model": 1,
@@ -25,6 +25,7 @@ CPU_STAGES = {
     "evaluate_sft": 1,
     "evaluate": 1,
 }
+SLIME_STAGES = {**CPU_STAGES, "convert_model": 1, "tasks": 1}  # train for both
 
 
 def test_demo_shows_every_stage_and_the_backend(project) -> None:
@@ -38,7 +39,7 @@ def test_demo_shows_every_stage_and_the_backend(project) -> None:
 def test_slime_shows_every_stage_without_a_gpu(project) -> None:
     outcome = project.dry_run("results/eval_test.json", "--config", "backend=slime")
     assert outcome.status == 0
-    assert outcome.jobs == {**CPU_STAGES, "convert_model": 1}
+    assert outcome.jobs == SLIME_STAGES
     assert "preset: qwen3-4b" in outcome.text
 
 
@@ -100,7 +101,7 @@ def test_rejection_sampling_comes_between_sft_and_grpo(project, backend, start, 
     values = (f"backend={backend}", f"rejection_sampling={section}", "model={name: M}")
     outcome = project.dry_run("results/eval_test.json", "-p", "--config", *values)
     assert outcome.status == 0, outcome.text
-    stages = {**CPU_STAGES, **({"convert_model": 1} if backend == "slime" else {})}
+    stages, split = {"cpu": (CPU_STAGES, "extra_train"), "slime": (SLIME_STAGES, "train")}[backend]
     assert outcome.jobs == {**stages, **SAMPLED, "evaluate_rejection": 1}
     sampling, second, grpo = (
         next(line for line in outcome.text.splitlines() if f"--output {output} " in line)
@@ -111,7 +112,7 @@ def test_rejection_sampling_comes_between_sft_and_grpo(project, backend, start, 
         )
     )
     assert "--checkpoint checkpoints/M_sft_telecom" in sampling
-    assert "--tasks data/telecom_train_tasks.jsonl" in sampling
+    assert f"--tasks data/telecom_{split}_tasks.jsonl" in sampling
     assert began_with in second and "--lr 7e-05" in second
     assert "--traces data/teacher_traces.jsonl data/sampled_traces.jsonl " in second
     assert "--model checkpoints/M_rejection_telecom " in grpo
