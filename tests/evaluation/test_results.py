@@ -314,6 +314,7 @@ def test_table_over_stages_and_splits(tmp_path, capsys):
     assert float(sft["gain"]) == pytest.approx(20 / 39)
     assert float(rl["gain_low"]) > 0
     assert base["gain"] == alone["gain"] == ""
+    assert rl["selection"] == "all" and rl["user_dollars"] == rl["user_prompt_tokens"] == ""
     shown = capsys.readouterr().out
     assert "excluded" in shown and "+0.256 [+0.13, +0.41]" in shown
 

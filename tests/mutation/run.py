@@ -44,7 +44,6 @@ class Mutant(NamedTuple):
     module: str
     state: str
     source: Path
-    seconds: float
 
 
 def main() -> int:
@@ -144,7 +143,7 @@ def mutants(folder: Path) -> Iterator[Mutant]:
         module = ".".join(source.relative_to(folder / "mutants" / "src").with_suffix("").parts)
         for name, status in known["exit_code_by_key"].items():
             state = "killed" if status in TIMEOUTS else STATES.get(status, f"status {status}")
-            yield Mutant(name, module, state, source, known["durations_by_key"].get(name, 0.0))
+            yield Mutant(name, module, state, source)
 
 
 def difference(mutant: Mutant) -> str:
@@ -194,20 +193,18 @@ def report(found: list[Mutant], folder: Path) -> str:
                 state = "survived" if state == "survived" else "no tests"
         counts[mutant.module][state] += 1
         counts["all"][state] += 1
-        counts[mutant.module]["seconds"] += mutant.seconds
-        counts["all"]["seconds"] += mutant.seconds
     counts["all"] = counts.pop("all", Counter())  # last
     columns = ("killed", "survived", "no tests", "excused", "not run")
     lines = [
         "module                                    "
         + "".join(f"{c:>10}" for c in columns)
-        + "     score   seconds"
+        + "     score"
     ]
     for module, count in counts.items():
         tested = count["killed"] + count["survived"] + count["no tests"]
         score = f"{100 * count['killed'] / tested:.1f}" if tested else ""
         row = "".join(f"{count[column]:>10}" for column in columns)
-        lines.append(f"{module:<42}{row}{score:>10}{count['seconds']:>10.0f}")
+        lines.append(f"{module:<42}{row}{score:>10}")
     for pattern in known.keys() - used:
         lines.append(f"excused, but nothing survives by that name: {pattern}")
     for mutant in left:

@@ -363,3 +363,14 @@ def test_every_option_arrives(monkeypatch, random_model, tmp_path, program) -> N
         {option: words for (name, option), words in INSTEAD.items() if name == program},
         {option: words for (name, option), words in BESIDE.items() if name == program},
     )
+
+
+def test_trl_gets_tokens_and_labels_of_each_trace(monkeypatch, random_model, tmp_path) -> None:
+    inputs = make_inputs(tmp_path, random_model, monkeypatch)
+    given = ["--model", str(inputs["model"]), "--traces", str(inputs["traces"])]
+    given += ["--output", str(tmp_path / "out"), *BASE["train_sft_trl"]]
+    rows = Run(monkeypatch, tmp_path, on_trl, given)("train_sft_trl").trainer["train_dataset"]
+    assert set(rows.column_names) == {"input_ids", "labels"} and len(rows) == 3
+    for ids, labels in zip(rows["input_ids"], rows["labels"], strict=True):
+        assert {a for a, b in zip(labels, ids, strict=True) if a != b} == {-100}
+        assert any(a == b for a, b in zip(labels, ids, strict=True))
