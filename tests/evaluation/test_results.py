@@ -233,6 +233,21 @@ def test_summary_counts_what_counts():
     assert len(made.manifest.tasks_sha256) == 64
 
 
+def test_summary_names_failures_and_what_scored():
+    failed = {"failure": "rate_limited", "scored_by": "of an excluded one"}
+    rows = [
+        lost("a").model_copy(update=failed),
+        lost("b").model_copy(update={"failure": "broke_protocol"}),
+        lost("c").model_copy(update=failed),
+        row("d", 1.0, scored_by="digest"),
+    ]
+    made = summary(rows, ["a", "b", "c", "d"])
+    assert made.user_errors == {"rate_limited": 2, "broke_protocol": 1}
+    assert next(iter(made.user_errors)) == "rate_limited"  # most first
+    assert made.scored_by == "digest"
+    assert summary(rows[:3], ["a", "b", "c"]).scored_by == ""
+
+
 def test_summary_survives_its_file(tmp_path):
     made = summary([row("a", 1.0), row("b")], ["a", "b"])
     path = tmp_path / "eval_test.json"
