@@ -38,6 +38,7 @@ from tau2_agent.users.scripted.vocabulary import (
 
 _WRONG = re.compile(r"\b(?:wrong|incorrect|mistaken|error)\b")
 _OURS = re.compile(r"\b(?:your (?:line|account|bill|balance|refuel)|our network)\b")
+_OF_A_THING = re.compile(r"(?:your|the|our|an?) ")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
 
@@ -97,7 +98,10 @@ def words_left(
 def _is_about_the_phone(sentence: str, left: set[str]) -> bool:
     """Whether it tells something of a thing that is known, in words that need not be."""
     names = bool(things_in(sentence)) or bool(_OURS.search(sentence))
-    return names and not left & OPERATORS and not VERB_WORDS.match(sentence)
+    turns_off = left & OPERATORS
+    if _OF_A_THING.match(sentence):
+        turns_off -= {"you", "us", "me", "we"}  # "your network mode limits you to 3G"
+    return names and not turns_off and not VERB_WORDS.match(sentence)
 
 
 def _is_sequel(sentence: str, before: str) -> bool:

@@ -30,7 +30,8 @@ BACKGROUND_PHRASES = tuple(
         r"\bfrom being\b|\b(?:everything|almost there|contacts)\b|\bwill stay\b|\bwhat (?:i|we)"
         r" needed\b"
         r"|\b(?:on|from) my (?:end|side)\b|\bfor you\b",
-        r"\bany (?=photos|files|T_)|\bi promise\b|\b(?:doesn't|does not|don't) always\b",
+        r"\bby mistake\b|\bfor the back and forth\b|\bany (?=photos|files|T_)|\bi promise\b"
+        r"|\b(?:doesn't|does not|don't) always\b",
         r"\bi(?:'d| would) be (?:glad|happy) to(?: help| assist)?(?: you)?\b|\bi'm here to help\b"
         r"|\bi'm (?:so |very |really )?sorry (?:that )?you(?:'re| are|'ve been| have been) "
         r"(?:having"

@@ -285,6 +285,7 @@ def _read_statement(body: str, sentence: Sentence, message: Message) -> None:
     remember_position(body, message)
     if grammar.NOTICE.match(body) or things_in(body):
         message.notice = True
-        remember_topic(body, message, first=True)
+        if not body.startswith("which"):  # it tells more of what was just named
+            remember_topic(body, message, first=True)
     elif not message.agreed:
         message.unclear.append(body)

@@ -165,7 +165,8 @@ _REPORTS = (
     r"(?: (?:you|it|that|this|the|your|there)\b('ve|'re|'s)?(?: (?:are|is|have|has|do|does|can"
     r"|see|get|got|goes|went|works?|worked|done|finished|ready|back|helps?|helped|completed?"
     r"|changes?|show|shows|says|say|read|reads|looks?|on|any|now|new|it|that|this|again|to|of|the"
-    r"|been|restarted|all|as|T_\w+|improves|returns|comes|happens|restarts|questions)\b)*)?",
+    r"|been|restarted|all|as|T_\w+|improves|improve|load|returns|comes?|bars|signal|happens"
+    r"|restarts|questions)\b)*)?",
     r"\b(?:let (?:me|us) know|tell (?:me|us)|show me|report (?:back)?(?: to)?(?: me| us)?"
     r"|share (?:it |that |the results? )?with (?:me|us)|for (?:me|us)(?= *(?:[,.;?!]|$|please"
     r"|and)))\b",

@@ -75,8 +75,8 @@ _QUALITIES = words("""
 """)
 VERBS = _VERBS | _EFFECTS
 _MORE = words("""
-    local paying returns picks solved seeing response responses answer answers delay confusion
-    hassle effort helping solving resolving
+    local applied paying returns picks solved seeing response responses answer answers delay
+    confusion hassle effort helping solving resolving
     successful success suspension outage maintenance background sync syncing download downloads
     upload uploads video videos call calls calling texting region cell radio chip hardware software
     glitch glitches bug bugs hiccup hiccups conflict conflicts mismatch misconfigured corrupted
