@@ -38,7 +38,7 @@ from tau2_agent.users.scripted.vocabulary import (
 
 _WRONG = re.compile(r"\b(?:wrong|incorrect|mistaken|error)\b")
 _OURS = re.compile(r"\b(?:your (?:line|account|bill|balance|refuel)|our network)\b")
-_OF_A_THING = re.compile(r"(?:your|the|our|an?) ")
+_TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
 
@@ -86,7 +86,9 @@ def words_left(
     more: phrases that are known where it stands.
     """
     for then in reversed(list(THEN.finditer(sentence))):
-        if asked_before or _asks(sentence[: then.start()]):
+        ends = not re.search(r"\w", sentence[then.end() :])  # "restart your phone once it is up"
+        before = sentence[: then.start()]
+        if asked_before or (_asks(before) and (not ends or _TELLS.search(before))):
             sentence = f"{sentence[: then.start()]} , {sentence[then.end() :]}"
     text = _with_marks(sentence)
     for phrase in (*more, *PHRASES):
@@ -98,9 +100,7 @@ def words_left(
 def _is_about_the_phone(sentence: str, left: set[str]) -> bool:
     """Whether it tells something of a thing that is known, in words that need not be."""
     names = bool(things_in(sentence)) or bool(_OURS.search(sentence))
-    turns_off = left & OPERATORS
-    if _OF_A_THING.match(sentence):
-        turns_off -= {"you", "us", "me", "we"}  # "your network mode limits you to 3G"
+    turns_off = {word.removesuffix("'s") for word in left} & OPERATORS
     return names and not turns_off and not VERB_WORDS.match(sentence)
 
 

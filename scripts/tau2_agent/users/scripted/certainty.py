@@ -127,7 +127,7 @@ def certain(text: str, verb: re.Match[str]) -> bool:
     """Whether nothing in a request clause is unknown, up to a purpose or a means."""
     if grammar.FOR_AGENT.search(text) or re.search(r"\bour\b", before(text, _TAIL, verb.end())):
         return False
-    if re.match(r"\W*:", text[verb.end() :]):
+    if re.match(r"\W*:", text[verb.end() :]) or re.search(r"\bwith (?:it|that|this)\W*$", text):
         return False  # "restart: 1 of 3"
     if _AS_A_NOUN.match(text, verb.end()) or _TYPED.search(text[: verb.start()]):
         return False
