@@ -14,7 +14,8 @@ FOLDERS = (
     *("checkpoints/gpu-smoke_sft_telecom", "checkpoints/gpu-smoke_rl_telecom"),
 )
 FILES = (
-    *("data/telecom_train_tasks.jsonl", "data/teacher_traces.jsonl"),
+    *("data/telecom_train_tasks.jsonl", "data/telecom_extra_train_tasks.jsonl"),
+    "data/teacher_traces.jsonl",
     *("data/leaks_test.json", "data/leaks_extra_dev.json"),
 )
 HOOKS = "--custom-config-path hooks.yaml --custom-rm-path my_hooks.score"

@@ -37,6 +37,7 @@ def test_each_run_makes_what_it_does_not_share(sweep) -> None:
         *("low_lr_grpo", "low_lr_evaluate", "both_grpo", "both_evaluate"),
     }
     assert jobs.pop("leaks") == 2  # the held-out split and that of validation, once for all runs
+    assert jobs.pop("tasks") == 2  # the teacher's and GRPO's
     assert all(count == 1 for count in jobs.values())
 
 
