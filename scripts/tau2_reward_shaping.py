@@ -112,7 +112,8 @@ def shaped_reward(
 def repeat_penalty(turns: int, each: float) -> float:
     """What an episode loses for its turns that were repeated or cut: each * min(turns, 10).
 
-    The bound keeps a solved episode above one that is not, however long it went astray.
+    With each <= 0.05, which the settings hold, and alpha <= 0.5 a solved episode stays above one
+    that is not, however long it went astray and whatever it passed: 1 - 10 * each >= alpha.
     """
     return each * min(turns, PENALISED_TURNS)
 

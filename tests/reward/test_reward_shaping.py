@@ -163,8 +163,10 @@ def test_shaped_reward():
 def test_a_penalty_never_puts_a_failure_above_a_success():
     most = Settings.model_fields["grpo"].annotation.model_fields["repeat_penalty"].metadata
     each = next(bound.le for bound in most if hasattr(bound, "le"))
-    solved = shaped_reward(1.0, 1.0, penalty=repeat_penalty(10_000, each))
-    assert solved >= shaped_reward(0.0, 1.0) and repeat_penalty(0, each) == 0.0
+    for partial in (0.0, 0.4, 1.0):  # tau2 pays for the end, whichever of the checks it passed
+        solved = shaped_reward(1.0, partial, penalty=repeat_penalty(10_000, each))
+        assert solved >= shaped_reward(0.0, 1.0)
+    assert repeat_penalty(0, each) == 0.0
     assert repeat_penalty(3, 0.02) == pytest.approx(0.06)
 
 

@@ -149,7 +149,7 @@ class GRPO(Section):
     repeat_limit: Annotated[WholeAtLeast0, AfterValidator(no_one)] = Field(
         0, description="an episode ends where the same turns came so many times in a row; 0: never"
     )
-    repeat_penalty: Annotated[AtLeast0, Field(le=0.1)] = Field(
+    repeat_penalty: Annotated[AtLeast0, Field(le=0.05)] = Field(
         0.0, description="taken off the reward for a turn repeated or cut, for 10 of them at most"
     )
     scale_by_group_std: Flag = Field(
