@@ -6,6 +6,7 @@ answer to each request is the next of `behaviours` (the last one repeats).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -51,7 +52,8 @@ class FakeSGLang:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # nobody waits for it any more
+                    self.wfile.write(body)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True

@@ -17,6 +17,7 @@ ORDER = [
     "cli",
     "locks",
     "processes",
+    "syntax",
     "source_code",
     "weights",
     "gpus",

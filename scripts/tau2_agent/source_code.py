@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
 from tau2_agent.files import write_text
+from tau2_agent.syntax import module_tree
 
 SCRIPTS = next(p.parent for p in Path(__file__).resolve().parents if p.name == "tau2_agent")
 INIT = "__init__.py"
@@ -106,7 +107,7 @@ def _source(content: bytes, file: str) -> Source:
     key = hashlib.sha256(_own() + content).hexdigest()
     known = _cache()
     if key not in known:
-        tree = ast.parse(content, filename=file)
+        tree = module_tree(content, file)
         names = tuple(sorted(set(_names(tree))))
         text = ast.unparse(_without_docstrings(tree))
         known[key] = [hashlib.sha256(text.encode()).hexdigest(), names]

@@ -22,6 +22,7 @@ from tau2.domains.telecom.user_data_model import TelecomUserDB
 from tau2.domains.telecom.user_tools import TelecomUserTools
 
 from tau2_agent.benchmark.data_files import DATABASE, MANUAL, POLICY, USER_DATABASE, data_folder
+from tau2_agent.syntax import module_tree
 
 # `break_vpn` of any episode in this process mutates the class attribute: keep it as it was.
 _VPN_DETAILS = TelecomUserTools.default_vpn_details.model_copy(deep=True)
@@ -114,7 +115,7 @@ def _agent_texts() -> dict[str, str]:
     assert spec is not None and spec.submodule_search_locations
     path = Path(next(iter(spec.submodule_search_locations))) / "agent" / "llm_agent.py"
     texts: dict[str, str] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in module_tree(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             for leaf in ast.walk(node.value):
                 if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str):

@@ -365,3 +365,13 @@ def test_every_tool_can_be_asked_for_by_name(tool):
     }.get(tool, "()")
     requests = parse(f"Please use {tool}{arguments}.").requests
     assert [request.tool for request in requests] == [tool]
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["-" * 100_000 + "1", "a" + "+1" * 100_000, "{[]: 1}", "not " * 50_000, "\0"],
+    ids=["minus", "plus", "no key", "not", "null byte"],
+)
+def test_brackets_that_no_parser_can_read_press_nothing(inside):
+    """As a policy writes them that repeats one token to the end of its turn."""
+    assert not parse(f"Please call set_network_mode_preference({inside})").requests

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+from tau2_agent.syntax import module_tree
 from tau2_agent.training.slime.install import Install
 
 FLAG = re.compile(r"--[A-Za-z0-9](?:[\w-]*\w)?")
@@ -224,7 +225,7 @@ def _strings(tree: ast.AST) -> set[str]:
 
 def _tree(path: Path) -> ast.Module:
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        return module_tree(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError):
         return ast.Module(body=[], type_ignores=[])
 

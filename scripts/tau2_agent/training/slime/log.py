@@ -20,6 +20,7 @@ from typing import Any, TextIO
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import write_text
 from tau2_agent.records.progress import Progress
+from tau2_agent.syntax import NO_VALUE, expression_tree
 from tau2_agent.training.resumable import Diverged
 
 _METRICS = re.compile(r"\b(step|rollout|perf|multi_turn|tau2|eval|validation) (\d+): (\{.*\})\s*$")
@@ -189,8 +190,8 @@ def parse_metrics(text: str) -> dict[str, Any] | None:
     """
     plain = _NOT_FINITE.sub("None", _NUMBER.sub(r"\1", text))
     try:
-        values = ast.literal_eval(plain)
-    except (ValueError, SyntaxError):
+        values = ast.literal_eval(expression_tree(plain.strip()))
+    except NO_VALUE:
         return None
     if not isinstance(values, dict):
         return None

@@ -11,6 +11,7 @@ import re
 from itertools import islice
 from typing import Any
 
+from tau2_agent.syntax import NO_VALUE, expression_tree
 from tau2_agent.users.scripted import grammar
 from tau2_agent.users.scripted.certainty import about_nothing_else, certain, certain_call
 from tau2_agent.users.scripted.lexicon import CHECKS, PERMISSIONS, TOGGLES, TOOL_TOPICS, VERB_WORDS
@@ -87,10 +88,11 @@ def _arguments(text: str) -> dict[str, str]:
     if not call:
         return {}
     try:
-        tree = ast.parse(f"f{call.group(1)}", mode="eval").body
+        tree = expression_tree(f"f{call.group(1)}")
+        assert isinstance(tree, ast.Call)
         given: dict[str, Any] = {str(n): ast.literal_eval(arg) for n, arg in enumerate(tree.args)}
         given |= {str(word.arg): ast.literal_eval(word.value) for word in tree.keywords}
-    except (SyntaxError, ValueError):
+    except NO_VALUE:
         return {}  # prose in brackets
     return {name: value for name, value in given.items() if isinstance(value, str)}
 
