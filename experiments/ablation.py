@@ -274,10 +274,10 @@ def compute(work: Path, shared: Path, stage: str) -> dict[str, Any]:
     """
     seconds = {
         path.stem: cpu_seconds(path)
-        for path in sorted((work / "benchmarks").glob("*.tsv"))
+        for path in sorted((work / "timings").glob("*.tsv"))
         if not path.stem.startswith(("evaluate", "leaks", "tasks"))
     }
-    seconds["sft"] = cpu_seconds(shared / "benchmarks/sft.tsv")
+    seconds["sft"] = cpu_seconds(shared / "timings/sft.tsv")
     if stage == "sft":
         return {"episodes": 0, "steps": 0, "cpu_seconds": seconds}
     rows = list(read_jsonl(work / "checkpoints/demo_rl_telecom/rollouts.jsonl"))  # dropped ones too

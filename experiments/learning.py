@@ -39,8 +39,8 @@ def run(seed: int) -> None:
         snakemake(work, [f"results/eval_{split}.json"], config)
         keep(work, out, split, {"base": "base/", "sft": "sft/", "rl": ""})
     # The control: as many epochs as fit into the CPU time of SFT and GRPO together.
-    times = {"sft": cpu_seconds(work / "benchmarks/sft.tsv")}
-    times["rl"] = cpu_seconds(work / "benchmarks/grpo.tsv")
+    times = {"sft": cpu_seconds(work / "timings/sft.tsv")}
+    times["rl"] = cpu_seconds(work / "timings/grpo.tsv")
     stage = work / "checkpoints/demo_sft_telecom/stage.json"
     summary = json.loads(stage.read_text(encoding="utf-8"))
     epochs = summary["fingerprint"]["hyperparameters"]["epochs"]
@@ -50,7 +50,7 @@ def run(seed: int) -> None:
         config = plain | control | {"evaluation": {"num_tasks": count}}
         snakemake(work, [f"results/control/sft/eval_{split}.json"], config)
         keep(work, out, split, {"control": "control/sft/"})
-    times["control"] = cpu_seconds(work / "benchmarks/control/sft.tsv")
+    times["control"] = cpu_seconds(work / "timings/control/sft.tsv")
     rows = times | {"epochs": epochs, "control_epochs": more}
     (out / "cpu_seconds.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
 

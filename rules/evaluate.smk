@@ -31,7 +31,7 @@ for stage in FILES.models:
         log:
             f"logs/{name}_{{split}}.log",
         benchmark:
-            f"benchmarks/{name}_{{split}}.tsv"
+            f"timings/{name}_{{split}}.tsv"
         threads: THREADS
         resources:
             gpu=job_resources.server_gpus(config) + job_resources.user_gpus(config, "evaluation"),

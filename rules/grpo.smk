@@ -18,7 +18,7 @@ rule grpo:
     log:
         "logs/grpo.log",
     benchmark:
-        "benchmarks/grpo.tsv"
+        "timings/grpo.tsv"
     threads: THREADS
     resources:
         **TRAINING_NODES,

@@ -22,7 +22,7 @@ rule rejection_sampling:
     log:
         "logs/rejection_sampling.log",
     benchmark:
-        "benchmarks/rejection_sampling.tsv"
+        "timings/rejection_sampling.tsv"
     threads: THREADS
     resources:
         gpu=job_resources.server_gpus(config)
@@ -63,7 +63,7 @@ rule rejection_sft:
     log:
         "logs/rejection_sft.log",
     benchmark:
-        "benchmarks/rejection_sft.tsv"
+        "timings/rejection_sft.tsv"
     threads: THREADS
     resources:
         **TRAINING_NODES,

@@ -38,5 +38,5 @@ rule report:
         "Report: {output}"
     shell:
         "python scripts/make_report.py --results {input.results} {params.runs} {params.trainings}"
-        " {params.sampled} --traces {input.traces} --benchmarks benchmarks --config {params.configuration}"
+        " {params.sampled} --traces {input.traces} --timings timings --config {params.configuration}"
         " --command {params.again} --output {output} 2>&1 | tee {log}"

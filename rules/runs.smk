@@ -12,6 +12,6 @@ for run in RUNS.values():
         config:
             {"run": run}
         replace_prefix:
-            {"logs/": f"logs/{run.name}/", "benchmarks/": f"benchmarks/{run.name}/"}
+            {"logs/": f"logs/{run.name}/", "timings/": f"timings/{run.name}/"}
 
     use rule * from own as own*

@@ -18,7 +18,7 @@ rule sft:
     log:
         "logs/sft.log",
     benchmark:
-        "benchmarks/sft.tsv"
+        "timings/sft.tsv"
     threads: THREADS
     resources:
         **TRAINING_NODES,

@@ -13,7 +13,7 @@ rule summary:
     log:
         "logs/summary.log",
     benchmark:
-        "benchmarks/summary.tsv"
+        "timings/summary.tsv"
     localrule: True
     params:
         runs=" ".join(

@@ -9,7 +9,7 @@ rule tasks:
     log:
         "logs/tasks_{split}.log",
     benchmark:
-        "benchmarks/tasks_{split}.tsv"
+        "timings/tasks_{split}.tsv"
     localrule: True
     params:
         tau2_data=made_by.tau2_data(),

@@ -55,7 +55,7 @@ rule leaks:
     log:
         "logs/leaks_{split}.log",
     benchmark:
-        "benchmarks/leaks_{split}.tsv"
+        "timings/leaks_{split}.tsv"
     priority: 100
     localrule: True
     params:

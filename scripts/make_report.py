@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         metavar=("RUN", "FILE"),
         help="traces of rejection sampling of a run",
     )
-    parser.add_argument("--benchmarks", type=Path, help="folder of Snakemake's benchmark files")
+    parser.add_argument("--timings", type=Path, help="folder of Snakemake's benchmark files")
     parser.add_argument("--config", default="{}", help="the configuration in force, as JSON")
     parser.add_argument("--command", default="", help="the command that makes the results again")
     parser.add_argument("--output", type=Path, required=True, help="the HTML file")
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         [(run, stage, Path(folder)) for run, stage, folder in args.training],
         traces=args.traces,
         sampled=[Sampled.read(run, Path(file)) for run, file in args.sampled],
-        benchmarks=args.benchmarks,
+        timings=args.timings,
         config=config,
         command=args.command,
     )

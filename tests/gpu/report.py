@@ -93,7 +93,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--peak", type=float, default=989.0)
     args = parser.parse_args()
-    for path in sorted((args.folder / "benchmarks").glob("*.tsv")):
+    for path in sorted((args.folder / "timings").glob("*.tsv")):
         seconds = path.read_text(encoding="utf-8").splitlines()[1].split("\t")[0]
         print(f"{path.stem:28} {float(seconds):7.1f} s")
     for store in sorted((args.folder / "checkpoints" / ".store").glob("*-????????????")):

@@ -44,7 +44,7 @@ class Sources:
     columns: list[Column]
     trainings: list[Training]
     files: list[Path]
-    benchmarks: Path | None = None
+    timings: Path | None = None
     traces: Path | None = None
     sampled: Sequence[Sampled] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -101,9 +101,7 @@ def make_page(sources: Sources) -> str:
         .render(
             splits=splits,
             stages=_stages(sources, chart),
-            jobs=costs.jobs(sources.benchmarks, _gpus(sources.config))
-            if sources.benchmarks
-            else [],
+            jobs=costs.jobs(sources.timings, _gpus(sources.config)) if sources.timings else [],
             usages=costs.usages(
                 sources.evaluations, sources.trainings, sources.traces, sources.sampled
             ),
