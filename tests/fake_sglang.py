@@ -21,9 +21,14 @@ class FakeSGLang:
     """
 
     def __init__(
-        self, behaviours: Iterable, model_path: str = "stand-in", warm_up: int = 0
+        self,
+        behaviours: Iterable,
+        model_path: str = "stand-in",
+        warm_up: int = 0,
+        keep_alive: bool = False,
     ) -> None:
-        """warm_up: how many signs of life are a 503."""
+        """warm_up: how many signs of life are a 503. keep_alive: connections serve many requests,
+        as SGLang's do."""
         self.behaviours = list(behaviours)
         self.warm_up = warm_up
         self.info: dict = {}  # what else it says of itself
@@ -33,6 +38,8 @@ class FakeSGLang:
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if keep_alive else "HTTP/1.0"
+
             def log_message(self, *args) -> None:
                 pass
 

@@ -1,6 +1,7 @@
 """The SGLang policy against a server that misbehaves in every way a server can."""
 
 import asyncio
+import time
 
 import pytest
 from fake_sglang import FakeSGLang
@@ -135,12 +136,40 @@ def test_many_at_once():
 
         async def run():
             policy = SGLangPolicy(fake.url, (7,), attempts=6, timeout_s=10, max_wait_s=0.05)
-            return await asyncio.gather(
-                *(policy.generate([i], Sampling(max_new_tokens=4), str(i)) for i in range(100))
-            )
+            try:
+                return await asyncio.gather(
+                    *(policy.generate([i], Sampling(max_new_tokens=4), str(i)) for i in range(100))
+                )
+            finally:
+                await policy.close()
 
         turns = asyncio.run(run())
     assert all(turn.token_ids == [4, 7] for turn in turns)
+
+
+def cpu_of_a_turn(episodes, turns=3):
+    """Milliseconds of CPU in the client's own thread, with so many episodes at once."""
+
+    async def play(policy, session):
+        for _ in range(turns):
+            await policy.generate([1, 2, 3], SAMPLING, session)
+
+    async def run():
+        policy = SGLangPolicy(fake.url, (7,), max_wait_s=0.05)
+        await policy.generate([1], SAMPLING, "first")  # imports
+        began = time.thread_time()
+        await asyncio.gather(*(play(policy, str(number)) for number in range(episodes)))
+        used = time.thread_time() - began
+        await policy.close()
+        return 1000 * used / (episodes * turns)
+
+    with FakeSGLang([("slow", 0.2)], keep_alive=True) as fake:
+        return asyncio.run(run())
+
+
+def test_a_turn_costs_the_same_with_many_episodes_at_once():
+    """A pool that looks at each connection for each request makes all episodes wait in turn."""
+    assert cpu_of_a_turn(200) < 3 * cpu_of_a_turn(8)
 
 
 def ask_foreign(fake):

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import httpx
+import aiohttp
 
 from tau2_agent.errors import PipelineError
-from tau2_agent.inference.sglang_client import SGLangPolicy
+from tau2_agent.inference.sglang_client import NO_ANSWER, SGLangPolicy
 from tau2_agent.processes import end_with_parent, free_ports
 from tau2_agent.rollout.policy import Policy, Sampling
 from tau2_agent.rollout.trajectory import JobStop, PolicyFailure, Turn
@@ -218,12 +218,9 @@ class SGLangServer:
                 status = None if self._process is None else self._process.returncode
                 raise ServerError(self._explain(f"SGLang ended with status {status} at start"))
             left = self.ready_timeout_s - (time.monotonic() - began)
-            with contextlib.suppress(httpx.HTTPError):
-                async with httpx.AsyncClient(trust_env=False, timeout=max(1.0, left)) as client:
-                    answer = await client.get(f"{self.url}/health_generate")
-                if answer.status_code == 200:
-                    self._serving.set()
-                    return
+            if await self._status("health_generate", max(1.0, left)) == 200:
+                self._serving.set()
+                return
             await asyncio.sleep(self.poll_s)
         raise ServerError(self._explain(f"SGLang was not ready after {self.ready_timeout_s:g} s"))
 
@@ -264,12 +261,22 @@ class SGLangServer:
                 return  # nobody is left
 
     async def _refuse_taken_port(self) -> None:
-        with contextlib.suppress(httpx.HTTPError):
-            async with httpx.AsyncClient(trust_env=False, timeout=2.0) as client:
-                await client.get(f"{self.url}/health")
+        if await self._status("health", 2.0) is not None:
             raise ServerError(
                 f"port {self.port} is taken by another server; give a free one, or 0 to choose one"
             )
+
+    async def _status(self, path: str, timeout_s: float) -> int | None:
+        """The HTTP status that a GET of `path` gets, None for no answer."""
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.get(f"{self.url}/{path}") as answer,
+            ):
+                return answer.status
+        except NO_ANSWER:
+            return None
 
     def _explain(self, what: str) -> str:
         with open(self.log, "rb") as stream:
