@@ -1,7 +1,8 @@
-"""tau2's telecom environment: parsed once, copied for each episode; prompts and tool schemas.
+"""tau2's telecom environment: made once a task, copied for each episode; prompts and tool schemas.
 
-The environment itself is tau2's, unchanged. What is added is speed (0.7 ms instead of 3.4 ms an
-episode) and one repair: a class attribute that tau2 mutates is given to each instance.
+The environment itself is tau2's. What is added is speed (0.15 ms instead of 3.4 ms an episode, and
+calls at a third of the time) and one repair: a class attribute that tau2 mutates is given to each
+instance.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tau2.data_model.message import ToolCall, ToolMessage
 from tau2.data_model.tasks import Task
 from tau2.domains.telecom.data_model import TelecomDB
 from tau2.domains.telecom.environment import TelecomEnvironment
 from tau2.domains.telecom.tools import TelecomTools
 from tau2.domains.telecom.user_data_model import TelecomUserDB
 from tau2.domains.telecom.user_tools import TelecomUserTools
+from tau2.environment.toolkit import ToolKitBase
 
 from tau2_agent.benchmark.data_files import DATABASE, MANUAL, POLICY, USER_DATABASE, data_folder
 from tau2_agent.syntax import module_tree
@@ -33,37 +36,87 @@ SHORT_SYSTEM_PROMPT = (
 )
 
 
+# (data folder, task id) -> the task, its toolkits in the initial state: 11 kB a task
+_INITIAL: dict[tuple[Path, str], tuple[Task, bytes]] = {}
+
+
+class _NamedTools:
+    """Toolkits of tau2's make a dictionary of all tools, twice, for each call of one."""
+
+    def use_tool(self, tool_name: str, **kwargs: Any) -> Any:
+        """See `ToolKitBase.use_tool`."""
+        if tool_name not in _tool_names(type(self)):
+            raise ValueError(f"Tool '{tool_name}' not found.")
+        return getattr(self, tool_name)(**kwargs)
+
+
+class _Tools(_NamedTools, TelecomTools):
+    pass
+
+
+class _UserTools(_NamedTools, TelecomUserTools):
+    pass
+
+
 @lru_cache(maxsize=2)
-def _pickled_databases(folder: Path) -> tuple[bytes, bytes]:
+def _tool_names(toolkit: type[ToolKitBase]) -> frozenset[str]:
+    return frozenset(toolkit.__new__(toolkit)._func_tools)
+
+
+class _Environment(TelecomEnvironment):
+    def get_response(self, message: ToolCall) -> ToolMessage:
+        """tau2's without its debug line, which writes out each result even if nothing is logged."""
+        error = False
+        try:
+            result = self.make_tool_call(
+                message.name, requestor=message.requestor, **message.arguments
+            )
+            self.sync_tools()
+        except Exception as raised:
+            result, error = f"Error: {raised}", True
+        return ToolMessage(
+            id=message.id,
+            content=self.to_json_str(result),
+            requestor=message.requestor,
+            role="tool",
+            error=error,
+        )
+
+
+@lru_cache(maxsize=2)
+def _new_toolkits(folder: Path) -> bytes:
     # Loading a pickle is several times faster than pydantic's deep copy.
-    db = TelecomDB.load(str(folder / DATABASE))
-    user_db = TelecomUserDB.load(str(folder / USER_DATABASE))
-    return pickle.dumps(db), pickle.dumps(user_db)
+    user_tools = _UserTools(TelecomUserDB.load(str(folder / USER_DATABASE)))
+    user_tools.default_vpn_details = _VPN_DETAILS.model_copy(deep=True)
+    return pickle.dumps((_Tools(TelecomDB.load(str(folder / DATABASE))), user_tools))
+
+
+def _with_toolkits(pickled: bytes) -> TelecomEnvironment:
+    tools, user_tools = pickle.loads(pickled)
+    return _Environment("telecom", domain_policy(), tools, user_tools)
 
 
 def new_environment() -> TelecomEnvironment:
     """A fresh environment before any task's initialisation: tau2's `get_environment()`."""
-    db, user_db = (pickle.loads(data) for data in _pickled_databases(data_folder()))
-    user_tools = TelecomUserTools(user_db)
-    user_tools.default_vpn_details = _VPN_DETAILS.model_copy(deep=True)
-    return TelecomEnvironment(
-        domain_name="telecom",
-        policy=domain_policy(),
-        tools=TelecomTools(db),
-        user_tools=user_tools,
-    )
+    return _with_toolkits(_new_toolkits(data_folder()))
 
 
 def make_environment(task: Task) -> TelecomEnvironment:
     """The environment in the task's initial state."""
-    environment = new_environment()
-    initial = task.initial_state
-    environment.set_state(
-        initialization_data=initial.initialization_data if initial else None,
-        initialization_actions=initial.initialization_actions if initial else None,
-        message_history=[],
-    )
-    return environment
+    place = (data_folder(), task.id)
+    known = _INITIAL.get(place)
+    if known is None or known[0] is not task:
+        environment = new_environment()
+        initial = task.initial_state
+        environment.set_state(
+            initialization_data=initial.initialization_data if initial else None,
+            initialization_actions=initial.initialization_actions if initial else None,
+            message_history=[],
+        )
+        # Together: a broken VPN's details are those of the phone and the toolkit's at once.
+        toolkits = pickle.dumps((environment.tools, environment.user_tools))
+        known = _INITIAL[place] = (task, toolkits)
+    return _with_toolkits(known[1])
 
 
 @lru_cache(maxsize=1)

@@ -182,8 +182,11 @@ async def _take_turns(
                 for_user = results
             else:
                 for_agent = results
+            # tau2 does so after every step, but only calls change anything. A call that succeeded
+            # has done it.
+            if any(result.error for result in results):
+                environment.sync_tools()
         trajectory.steps += 1
-        environment.sync_tools()
         # Both limits wait until calls are answered, and both override a stop: so does tau2.
         if receiver != "environment":
             if trajectory.steps >= limits.max_steps:

@@ -57,7 +57,9 @@ class Voice:
 
     def say(self, kind: str, **facts: str) -> str:
         """A sentence of `phrasings`, with its facts."""
-        return self._random(kind).choice(_SETS[self.phrasing][kind]).format(**facts)
+        sentences = _SETS[self.phrasing][kind]
+        chosen = sentences[0] if len(sentences) == 1 else self._random(kind).choice(sentences)
+        return chosen.format(**facts)
 
     def result(self, text: str, did: bool) -> str:
         """The result of a tool, after a look or (`did`) after something was done."""

@@ -1,0 +1,78 @@
+"""Our environment answers every call as tau2's own does, and is left in the same state."""
+
+from __future__ import annotations
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tau2.data_model.message import ToolCall
+from tau2.domains.telecom.environment import get_environment
+from tau2.domains.telecom.user_tools import TelecomUserTools
+
+from tau2_agent.benchmark.environment import assistant_tools, make_environment, user_tools
+from tau2_agent.benchmark.tasks import get_task, load_tasks
+
+TASKS = [task.id for task in load_tasks("small")]
+BROKEN_VPN = "[mobile_data_issue]airplane_mode_on|bad_vpn[PERSONA:None]"
+VPN = [("user", name, {}) for name in ("disconnect_vpn", "connect_vpn", "run_speed_test")]
+NAMES = {
+    "assistant": [tool["function"]["name"] for tool in assistant_tools()],
+    "user": [tool["function"]["name"] for tool in user_tools()],
+}
+IDS = {"customer_id": "C1001", "line_id": "L1002"}
+ARGUMENTS = [
+    {},
+    IDS,
+    {**IDS, "gb_amount": "much"},  # not a number: a bill would get a random id
+    {"phone_number": "555-123-2002"},
+    {"id": "P1002"},
+    {"customer_id": "C1001", "bill_id": "B1234321"},
+    {"app_name": "messaging", "permission": "sms"},
+    {"mode": "4g_5g_preferred"},
+    {"apn_settings": None},
+    {"summary": "s"},
+    *({word: "x"} for word in ("tool_name", "requestor", "self", "kwargs", "message")),
+]
+
+
+@st.composite
+def calls(draw):
+    side = draw(st.sampled_from(["assistant", "user"]))
+    name = draw(
+        st.sampled_from([*NAMES["assistant"], *NAMES["user"], "no_such_tool", "db", "tools"])
+    )
+    return side, name, draw(st.sampled_from(ARGUMENTS))
+
+
+@settings(max_examples=150, deadline=None)
+@given(task=st.sampled_from(TASKS), made=st.lists(calls(), max_size=12))
+@example(task=TASKS[0], made=VPN)
+@example(task=BROKEN_VPN, made=VPN)
+def test_every_call_is_answered_as_tau2_does(task, made):
+    task = get_task(task)
+    official = get_environment()
+    details = TelecomUserTools.default_vpn_details.model_copy(deep=True)
+    official.user_tools.default_vpn_details = details
+    official.set_state(None, task.initial_state.initialization_actions, [])
+    # Twice: the first is made as the task wants it, the second is a copy.
+    for ours in (make_environment(task), make_environment(task)):
+        assert ours.get_db_hash() == official.get_db_hash()
+        assert ours.get_user_db_hash() == official.get_user_db_hash()
+    for number, (side, name, arguments) in enumerate(made):
+        call = ToolCall(id=str(number), name=name, arguments=arguments, requestor=side)
+        expected, answer = official.get_response(call), ours.get_response(call)
+        for one in (expected, answer):
+            one.timestamp = None
+        assert answer.model_dump() == expected.model_dump()
+        assert ours.get_db_hash() == official.get_db_hash()
+        assert ours.get_user_db_hash() == official.get_user_db_hash()
+
+
+def test_no_episode_reaches_into_another():
+    task = get_task(BROKEN_VPN)
+    first, second = make_environment(task), make_environment(task)
+    fresh = second.get_user_db_hash()
+    for side, name, arguments in VPN:
+        first.get_response(ToolCall(name=name, arguments=arguments, requestor=side))
+    first.user_tools.default_vpn_details.protocol = "none"
+    assert second.get_user_db_hash() == make_environment(task).get_user_db_hash() == fresh
+    assert make_environment(task).user_tools.default_vpn_details.protocol == "OpenVPN"
