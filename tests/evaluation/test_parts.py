@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from made_results import lost, row, summary
+from tau2.metrics.agent_metrics import is_successful
 
 from tau2_agent.benchmark.facets import facets
 from tau2_agent.benchmark.selection import draw
@@ -23,6 +24,11 @@ from tau2_agent.evaluation.rates import rate
 from tau2_agent.rollout.trajectory import EndReason
 
 TEST = split_ids("test")
+
+
+@pytest.mark.parametrize("reward", [0.0, 0.5, 1 - 2e-6, 1 - 9e-7, 1.0])
+def test_solved_is_what_tau2_calls_successful(reward):
+    assert row("t", reward).solved is is_successful(reward)
 
 
 # Which tasks

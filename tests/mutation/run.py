@@ -53,6 +53,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="mutants to test again: tau2_agent.reward.*")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
     parser.add_argument("--minutes", type=float, help="stop after so many; run again to go on")
+    parser.add_argument(
+        "--test-seconds", type=float, default=10, help="most that one mutant's tests may take"
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / ".mutation", help="to work in")
     parser.add_argument("--report", action="store_true", help="only say what is known")
     parser.add_argument("--output", type=Path, help="write the report there too")
@@ -60,7 +63,7 @@ def main() -> int:
     status = 0
     if not options.report:
         lay_out(options.folder)
-        status = mutate(options.folder, options.jobs, options.minutes, options.names)
+        status = mutate(options)
     found = list(mutants(options.folder))
     text = report(found, options.folder)
     print(text)
@@ -103,11 +106,13 @@ def copy(source: Path, target: Path) -> bool:
     return True
 
 
-def mutate(folder: Path, jobs: int, minutes: float | None, names: list[str]) -> int:
+def mutate(options: argparse.Namespace) -> int:
     """Run mutmut in the folder. Its exit status; what it prints is in mutmut.log."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
-    code = "from mutmut.__main__ import cli; cli()"
-    command = [sys.executable, "-c", code, "run", "--max-children", str(jobs), *names]
+    folder, minutes = options.folder, options.minutes
+    seconds = {"TEST_SECONDS": str(options.test_seconds)}
+    environment = {**os.environ, **seconds, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
+    command = [sys.executable, str(HERE / "nearest_first.py"), "run"]
+    command += ["--max-children", str(options.jobs), *options.names]
     log = folder / "mutmut.log"
     print(f"mutmut is at work: {log}", flush=True)
     with open(log, "w", encoding="utf-8") as stream:

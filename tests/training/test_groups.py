@@ -72,6 +72,8 @@ def test_without_resampling_all_are_taken() -> None:
         ([(0.0, 0.2), (0.0, 0.2)], "all_failed"),
         ([(0.0, 0.2), (0.0, 0.4)], ""),  # the partial score tells them apart
         ([(1.0, 0.0), (0.0, 2.0)], "equal"),
+        ([(1 - 9e-7, 0.0)] * 2, "all_solved"),  # as near as tau2 asks
+        ([(1 - 2e-6, 0.0)] * 2, "equal"),
         ([(1.0, 0.0), (None, 0.0), (1.0, 0.0)], "all_solved"),  # a lost episode is no reward of 0
         ([(1.0, 0.0), (None, 0.0)], "not_finished"),
         ([(None, 0.0), (None, 0.0)], "not_finished"),

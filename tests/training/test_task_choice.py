@@ -7,13 +7,14 @@ import math
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
 from tau2_agent.benchmark.tasks import faults, split_ids
 from tau2_agent.errors import InputError
 from tau2_agent.training.groups import Episode, Plan, draws, fill, kept
-from tau2_agent.training.task_choice import EXPLORE, Played, TaskChoice, played
+from tau2_agent.training.task_choice import Played, TaskChoice, played
 from tau2_agent.training.task_order import task_order
 
 TRAIN, EXTRA = split_ids("train"), split_ids("extra_train")
@@ -52,15 +53,21 @@ def test_tasks_in_between_come_first() -> None:
     assert min(share[0.0], share[1.0]) > 0
 
 
+def test_a_tasks_chance_is_the_fourth_power_of_its_variance() -> None:
+    tasks, rates, draw = choice(TRAIN[:2], prompts=1), np.array([0.5, 0.2]), random.Random(0)
+    first = [tasks._in_between([0, 1], rates, draw)[0] for _ in range(4000)].count(TRAIN[0])
+    assert first / 4000 == pytest.approx(1 / (1 + (0.2 * 0.8 / 0.25) ** 4), abs=0.02)
+
+
 def test_no_task_is_forgotten() -> None:
-    """One place of EXPLORE goes to the task that has waited longest, however sure its outcome."""
+    """One place of eight goes to the task that has waited longest, however sure its outcome."""
     for waiting in TRAIN[:12]:
         before = [Played(0, waiting, 1.0)] * 50
         before += [
             Played(1, task, reward) for task in TRAIN if task != waiting for reward in (0, 1)
         ]
-        assert waiting in choice(prompts=EXPLORE).first(2, before)
-        twice = [choice(prompts=EXPLORE // 2).first(rollout, before) for rollout in (2, 3)]
+        assert all(waiting in choice(prompts=8).first(rollout, before) for rollout in (2, 5, 8))
+        twice = [choice(prompts=4).first(rollout, before) for rollout in (2, 3)]
         assert waiting in twice[0] + twice[1]
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from tau2_agent.records.episode_row import SOLVED
 from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.training import objective
 from tau2_agent.training.task_choice import ALL_FAILED, ALL_SOLVED, Played, TaskChoice
@@ -67,7 +68,7 @@ class Group:
             return NOT_FINISHED
         if objective.has_spread([episode.shaped for episode in scored]):
             return ""
-        if all(episode.reward >= objective.SOLVED for episode in scored):
+        if all(episode.reward >= SOLVED for episode in scored):
             return ALL_SOLVED
         return ALL_FAILED if all(episode.reward <= 0 for episode in scored) else EQUAL
 
@@ -198,7 +199,7 @@ def notice(flat: objective.FlatRollouts, groups: Sequence[Group]) -> str:
     """What `flat` has to say of the groups that a rollout trains on."""
     taken = kept(groups)
     scored = [episode for group in taken for episode in group.scored()]
-    solved = all(episode.reward >= objective.SOLVED for episode in scored)
+    solved = all(episode.reward >= SOLVED for episode in scored)
     return flat.rollout([[episode.shaped for episode in group.episodes] for group in taken], solved)
 
 

@@ -38,7 +38,6 @@ from tau2_reward_shaping import repeat_penalty, shaped_reward, tau2_reward_post_
 ATTEMPTS = 2
 # A training of which so much in a row had no group with a spread is stopped.
 FLAT_ROLLOUTS, FLAT_GROUPS = 5, 40
-SOLVED = 1 - 1e-6
 _REWARDS = ("reward", "partial", "penalty", "shaped")
 
 
