@@ -22,7 +22,7 @@ from tau2_agent.llm.client import LLMSettings
 from tau2_agent.records.transcripts import read_transcripts
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import STOP, Limits
-from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Turn
+from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Trajectory, Turn
 from tau2_agent.training.groups import Group
 from tau2_agent.training.slime import records, router
 from tau2_agent.training.slime.grpo_rollout import as_episode
@@ -180,6 +180,13 @@ def test_a_loop_ends_the_episode_and_costs_what_is_set(hooks, slime, codec):
     names = ("repeated_calls", "repeated_turns", "longest_loop", "cut_turns")
     assert [rows[0][name] for name in names] == [2, 2, 3, 0]
     assert rows[1]["longest_loop"] >= 4
+
+
+def test_an_episode_that_is_out_of_steps_counts_as_cut(hooks, slime, codec):
+    with FakeSGLang([talk(codec, "Please check the status bar.")]) as fake:
+        sample = play(hooks, fake, new_sample(slime), tau2_max_steps=4)
+    assert sample.metadata["end"] == "max_steps"
+    assert sample.status is slime.Sample.Status.TRUNCATED and not sample.remove_sample
 
 
 def test_the_response_budget_is_slimes(hooks, slime, codec):
@@ -524,3 +531,12 @@ def test_too_many_failures_of_the_user_end_the_rollout(hooks, slime, codec):
 
         with pytest.raises(JobStop, match="20 of 20 episodes"):
             asyncio.run(run())
+
+
+def test_failures_of_the_user_are_counted_over_the_last_200_episodes(hooks):
+    given = arguments(tau2_users=to_settings(Users("scripted", max_failure_share=0.5)))
+    failures = hooks.episode_settings(given, PARAMETERS).users.failures
+    for end in [EndReason.USER_STOP] * 300 + [EndReason.USER_ERROR] * 100:
+        failures.count(Trajectory("t", [], end))
+    with pytest.raises(JobStop, match="101 of 200 episodes"):
+        failures.count(Trajectory("t", [], EndReason.USER_ERROR))
