@@ -18,7 +18,11 @@ from mutmut.state import state
 from mutmut.workers.isolation import ForkServerRunner
 
 BUDGET_S = float(os.environ["TEST_SECONDS"])
-submit, warm_up, execute = ForkServerRunner.submit, PytestRunner.warm_up, PytestRunner.execute_pytest
+submit, warm_up, execute = (
+    ForkServerRunner.submit,
+    PytestRunner.warm_up,
+    PytestRunner.execute_pytest,
+)
 
 
 def nearest_first(self: ForkServerRunner, name: str, tests: list[str], *limits: float) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import train_grpo_slime
 import train_grpo_trl
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.records.progress import Progress
@@ -109,3 +112,14 @@ def test_a_rollout_that_trains_nothing_says_so_and_many_end_the_stage(rollouts, 
     rollouts.worth = {f"30/{number}": 1.0 for number in range(6)}
     play(rollouts, step=30)
     assert "nothing to learn: every episode is solved" in capsys.readouterr().out
+
+
+def test_the_clocks_are_those_of_the_docs() -> None:
+    from tau2_agent.evaluation import model_evaluation
+    from tau2_agent.training import trl_rollouts
+
+    text = (Path(__file__).parents[2] / "docs" / "objective.md").read_text(encoding="utf-8")
+    said = r"clock \((\d+) s on the CPU, (\d+) s with\sslime, (\d+) s in an evaluation\)"
+    players = (trl_rollouts, train_grpo_slime, model_evaluation)
+    clocks = [float(seconds) for seconds in re.search(said, text).groups()]
+    assert clocks == [player.EPISODE_TIMEOUT_S for player in players]
