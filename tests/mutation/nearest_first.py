@@ -3,7 +3,7 @@
 mutmut's fork server runs a mutant's tests in no order: one that the next test would kill waits for
 that of a whole training. Here those of the mutant's own package come first, the quickest of them
 first, and what would take longer than TEST_SECONDS together is left out. A mutant that survives
-this way may be one for a slow test: run it again by its name, with `--test-seconds` of some minutes.
+this way may be one for a slow test: run it again by its name, with more `--test-seconds`.
 """
 
 import gc

@@ -23,7 +23,7 @@ def environment():
 
 
 def counts(environment, name, arguments=None, requestor="user", beside=()) -> bool:
-    """Whether an action counts that was called once, in a task that has the actions `beside` too."""
+    """Whether an action that was called once counts, in a task with the actions `beside` too."""
     arguments = arguments or {}
     action = Action(action_id=name, requestor=requestor, name=name, arguments=arguments)
     others = [Action(action_id=n, requestor=r, name=n, arguments=a) for r, n, a in beside]
@@ -67,13 +67,13 @@ def test_a_line_is_active_and_roams(environment):
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "enough"),
+    ("gigabytes", "right"),
     [(2.0, True), (2 + 5e-7, True), (2.01, False), (1.5, False), (0, False)],
 )
-def test_the_amount_is_the_one_asked_for(environment, gigabytes, enough):
+def test_the_amount_is_the_one_asked_for(environment, gigabytes, right):
     environment.tools._get_line_by_id("L1002").data_refueling_gb = gigabytes
     gold = {**LINE, "gb_amount": 2.0}
-    assert counts(environment, "refuel_data", gold, "assistant") is enough
+    assert counts(environment, "refuel_data", gold, "assistant") is right
 
 
 @pytest.mark.parametrize("status", BillStatus)

@@ -1,0 +1,243 @@
+"""What a training program does around its training: where it goes on, and what it leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from arrivals import Run, make_inputs
+from before_training import BASE, PROGRAMS, Here
+
+from tau2_agent.records import validation as curve
+from tau2_agent.source_code import code_digest
+from tau2_agent.training import trl
+from tau2_agent.training.trained_for import TrainedFor
+
+ROLLOUTS = 12
+PLAYED_WITH = {"max_new_tokens": 1024, "context_length": 32768, "max_steps": 200}
+
+
+class Ends(Here):
+    """A stage that notes what it is finished with."""
+
+    aside = ""
+
+    def set_aside(self, why: str) -> None:
+        self.aside = why
+
+    def finish(self, summary) -> None:
+        self.summary = summary
+
+
+@pytest.fixture
+def ends(monkeypatch, random_model, tmp_path):
+    """Runs a program whose training is over at once. step: of its last checkpoint on the CPU."""
+
+    def run(program: str, *words: str, step: int = 0, stopped: bool = False) -> SimpleNamespace:
+        files, prepare = PROGRAMS[program]
+        given = [w for name in files.split() for w in (f"--{name}", str(inputs[name]))]
+        given += ["--output", str(tmp_path / "out"), *BASE[program]]
+        at_trl = {"loads": [], "cuts": []}
+
+        def patches(patch, module, seen, folder):
+            prepare(patch, module, seen, folder)
+            vars(seen).update(ran=None, finished=None, record=None, **at_trl)
+
+            def stage(target, mark, settings=None):
+                seen.stage = Ends(target)
+                seen.stage.stop_requested = stopped
+                return seen.stage
+
+            def last(folder):
+                return folder / f"checkpoint-{step}" if step else None
+
+            def run(*given):
+                seen.ran = given
+                return SimpleNamespace(training_loss=0.25)
+
+            def finish(*given):
+                seen.finished = given
+
+            def load(folder, number):
+                seen.loads.append((folder, number))
+                return f"weights of {number}"
+
+            def training(*given, **more):
+                seen.given = given, more
+                return SimpleNamespace(run=lambda *_: {"taken": {"rollout": 7}, "rollouts": 9})
+
+            def write_record(folder, record):
+                seen.record = folder, record
+
+            clock = iter([100.0, 112.34])
+            patch.setattr(module, "time", SimpleNamespace(time=lambda: next(clock)), raising=False)
+            patch.setattr(module, "Stage", stage)
+            patch.setattr(module, "Training", training, raising=False)
+            patch.setattr(module, "write_record", write_record, raising=False)
+            patch.setattr("trl.SFTTrainer", lambda **made: SimpleNamespace(**made))
+            patch.setattr(
+                "tau2_agent.training.trl_grpo.ObjectiveTrainer",
+                lambda **made: SimpleNamespace(**made),
+            )
+            for name, put in {
+                "last_checkpoint": last,
+                "run": run,
+                "finish": finish,
+                "load_checkpoint": load,
+                "cut_metrics": lambda *cut: seen.cuts.append(cut),
+            }.items():
+                patch.setattr(trl, name, put)
+
+        return Run(monkeypatch, tmp_path, patches, given)(program, *words)
+
+    inputs = make_inputs(tmp_path, random_model, monkeypatch)
+    run.model, run.folder = random_model, tmp_path / "store"
+    return run
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_sft_with_trl(ends, capsys, step):
+    seen = ends("train_sft_trl", step=step)
+    assert not seen.error
+    checkpoint = ends.folder / "checkpoint-2" if step else None
+    stage, trainer, from_checkpoint, progress = seen.ran
+    assert (stage, from_checkpoint) == (seen.stage, checkpoint)
+    assert seen.cuts == [(ends.folder, step)]
+    steps = trainer.args.max_steps
+    assert steps == 2 * seen.options.epochs  # 3 traces, 2 a step
+    told = (progress.stage, progress.total, progress.done, progress.unit, progress.says)
+    assert told == (f"sft {seen.options.output}", steps, step, "steps", False)
+    where = "resumed at step 2" if step else f"from {ends.model}"
+    assert f"{steps} steps; {where}\n" in capsys.readouterr().out
+    stage, finished, tokenizer, summary, record = seen.finished
+    assert (stage, finished) == (seen.stage, trainer)
+    assert tokenizer is trainer.processing_class
+    assert summary == {
+        "stage": "sft",
+        "steps": steps,
+        "resumed_at": step,
+        "seconds": 12.3,
+        "train_loss": 0.25,
+        "started_from": str(ends.model),
+    }
+    assert record == TrainedFor(
+        stage="sft", prompt=seen.options.prompt, code=code_digest("train_sft_trl")
+    )
+
+
+def record_of_grpo(seen, program: str, checkpoint: str, rollout: int) -> TrainedFor:
+    told = {name: getattr(seen.options, name) for name in PLAYED_WITH}
+    return TrainedFor(
+        stage="grpo",
+        prompt=seen.options.prompt,
+        user=seen.users.fingerprint(),
+        checkpoint=checkpoint,
+        rollout=rollout,
+        code=code_digest(program),
+        **told,
+    )
+
+
+GRPO = ["--rollouts", str(ROLLOUTS), "--validation-every", "0", "--prompts-per-rollout", "2"]
+
+
+@pytest.mark.parametrize("step", [0, 5, ROLLOUTS, ROLLOUTS + 1])
+def test_grpo_with_trl(ends, capsys, monkeypatch, step):
+    monkeypatch.setattr("tau2_agent.users.registry.Users.usage", lambda _, path: {"of": path.name})
+    seen = ends("train_grpo_trl", *GRPO, step=step)
+    assert not seen.error
+    begun = 0 if step > ROLLOUTS else step  # more than was asked for is another run
+    assert (f"it has {step} rollouts" in seen.stage.aside) == (step > ROLLOUTS)
+    assert seen.cuts == [(ends.folder, begun), (ends.folder, begun - 1, "rollouts.jsonl")]
+    where = f"resumed its own run at rollout {begun}" if begun else f"from {ends.model}"
+    said = capsys.readouterr().out
+    assert f"{ROLLOUTS} rollouts of {2 * seen.options.samples_per_prompt} episodes on" in said
+    assert where in said
+    progress = seen.finished[1].rollout_func.progress
+    told = (progress.stage, progress.total, progress.done, progress.unit, progress.says)
+    assert told == (f"grpo {seen.options.output}", ROLLOUTS, begun, "rollouts", False)
+    stage, trainer, tokenizer, summary, record, weights = seen.finished
+    seen.users = trainer.rollout_func.settings.users
+    if begun == ROLLOUTS:
+        assert seen.ran is None and weights == f"weights of {ROLLOUTS}"
+    else:
+        checkpoint = ends.folder / f"checkpoint-{begun}" if begun else None
+        assert seen.ran[:4] == (seen.stage, trainer, checkpoint, progress)
+        assert seen.ran[4].stage is seen.stage and weights is None
+    assert stage is seen.stage and tokenizer is trainer.processing_class
+    assert summary == {
+        "stage": "grpo",
+        "steps": ROLLOUTS,
+        "resumed_at": begun,
+        "seconds": 12.3,
+        "started_from": str(ends.model),
+        "taken": {"checkpoint": "last", "rollout": ROLLOUTS, "of": ROLLOUTS},
+        "user_usage": {"of": "user_calls.jsonl"},
+    }
+    assert record == record_of_grpo(seen, "train_grpo_trl", "last", ROLLOUTS)
+
+
+def test_grpo_leaves_the_best_weights_that_were_asked_for(ends, monkeypatch):
+    for module in (curve, "train_grpo_trl"):
+        place = module if isinstance(module, str) else module.__name__
+        monkeypatch.setattr(f"{place}.chosen_rollout", lambda folder, which, rollouts: 8)
+    seen = ends("train_grpo_trl", *GRPO, "--checkpoint", "best", "--validation-every", "4")
+    *_, summary, record, weights = seen.finished
+    assert summary["taken"]["rollout"] == record.rollout == 8
+    assert weights == "weights of 8" and seen.loads == [(ends.folder, 8)]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_training_that_was_stopped_is_not_finished(ends, program):
+    words = GRPO[:2] if "grpo" in program else []
+    seen = ends(program, *words, stopped=True)
+    assert not seen.error and seen.finished is None and seen.record is None
+    assert not hasattr(seen.stage, "summary")
+
+
+def test_sft_with_slime(ends, tmp_path):
+    seen = ends("train_sft_slime", "--epochs", "4")
+    assert not seen.error
+    assert seen.stage.summary == {"stage": "sft", "taken": {"rollout": 7}, "rollouts": 9}
+    code = code_digest("train_sft_slime")
+    record = TrainedFor(stage="sft", prompt=seen.options.prompt, code=code)
+    assert seen.record == (ends.folder, record)
+    (_, options, arguments), more = seen.given
+    assert options.epochs == 4 and "--rollout-batch-size" in arguments
+    assert more == {
+        "weights": Path(tmp_path / "base"),
+        "rollouts": 8,  # 3 traces, 2 a step, 4 times
+        "prompts": 3,
+        "per_rollout": 2,
+        "done": None,
+    }
+    data = (ends.folder / "tokens.jsonl").read_text(encoding="utf-8")
+    assert len(data.splitlines()) == 3
+
+
+def test_grpo_with_slime(ends, monkeypatch, tmp_path):
+    monkeypatch.setattr("tau2_agent.users.registry.Users.usage", lambda _, path: {"of": path.name})
+    seen = ends("train_grpo_slime", *GRPO[:2], "--checkpoint", "best")
+    assert not seen.error
+    assert seen.stage.summary == {
+        "stage": "grpo",
+        "taken": {"rollout": 7},
+        "rollouts": 9,
+        "user_usage": {"of": "user_calls.jsonl"},
+    }
+    from tau2_agent.users import registry
+
+    seen.users = registry.from_options(seen.options, seen.options.seed)
+    record = record_of_grpo(seen, "train_grpo_slime", "best", 7)
+    assert seen.record == (ends.folder, record)
+    (_, options, _), more = seen.given
+    assert more.pop("validate").validator.folder == ends.folder
+    assert more == {
+        "weights": tmp_path / "base",
+        "rollouts": ROLLOUTS,
+        "updates_per_rollout": options.updates_per_rollout,
+        "done": None,
+        "engines": True,
+        "checkpoint": "best",
+    }
