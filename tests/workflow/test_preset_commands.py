@@ -23,10 +23,10 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "presets"
 BASE, DEMO = "qwen3-4b", "demo"
 # Preset -> the model that its arguments are made for; tests/preflight has the other presets.
 PRESETS = {
+    BASE: "Qwen3-4B-Instruct-2507",  # first: the others' files are written against its
     DEMO: "",
     "gpu-smoke": "Qwen3-4B-Instruct-2507",  # not the demo model, which is no published one
     "qwen3-4b-1gpu": "Qwen3-4B-Instruct-2507",
-    "qwen3-4b": "Qwen3-4B-Instruct-2507",
     "qwen3-4b-4gpu": "Qwen3-4B-Instruct-2507",
     "qwen3-4b-8gpu": "Qwen3-4B-Instruct-2507",
     "qwen3-4b-2x8gpu": "Qwen3-4B-Instruct-2507",
