@@ -29,8 +29,6 @@ config["runs"] = {
         "slime": {"extra_args": f"{slime.get('extra_args', '')} {own}".strip()},
     },
 }
-# several small servers share a GPU
-slime["server_args"] = f"{slime.get('server_args', '')} --mem-fraction-static 0.16".strip()
 config["resources"] = {"gpus": 1, "threads": 4}
 config["evaluation"] = {"num_tasks": 200, "compare_with": []}
 if model:
@@ -41,14 +39,32 @@ python3 overlay.py "$TAU2_CONFIGFILE" "$model" >overlay.yaml || exit 1
 TAU2_CONFIGFILE=overlay.yaml
 preset=(--rerun-incomplete --config preset=smollm2-135m)
 rl=checkpoints/smollm2-135m_rl_telecom sft=checkpoints/smollm2-135m_sft_telecom
-before=(results/base/eval_test.json results/sft/eval_test.json results/sft/eval_extra_unseen.json
-    results/held_out/sft/eval_test.json)
-after=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json
-    results/base/eval_extra_unseen.json)
+of_sft=(results/sft/eval_test.json results/sft/eval_extra_unseen.json results/held_out/sft/eval_test.json)
+of_base=(results/base/eval_test.json results/base/eval_extra_unseen.json)
+of_rl=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json)
 
 # Runs in the background, in a session of its own: in_session LOG GPU COMMAND...
 in_session() {
     CUDA_VISIBLE_DEVICES=$2 setsid bash -c '. tests/gpu/common.sh; "$@"' run "${@:3}" >>"$1" 2>&1 &
+}
+
+# evaluate CHECKPOINT GPU PORT TARGET...: all of them at once, by one server (its start takes as long as
+# an evaluation does, and several that start together on one GPU take each other's memory).
+evaluate() {
+    local checkpoint=$1 gpu=$2 port=$3 arguments server
+    arguments=$(python3 -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["slime"].get("server_args", ""))' overlay.yaml)
+    # shellcheck disable=SC2086
+    CUDA_VISIBLE_DEVICES=$gpu setsid python3 -m sglang.launch_server --model-path "$checkpoint" --port "$port" \
+        --context-length 16384 --mem-fraction-static 0.3 $arguments >"server-$port.log" 2>&1 &
+    server=$!
+    until curl -sf "localhost:$port/health_generate" >/dev/null; do
+        kill -0 $server || return 1
+        sleep 1
+    done
+    say "$checkpoint is served on GPU $gpu"
+    recipe "${@:4}" --resources gpu=9 "${preset[@]}" "evaluation={sglang_port: $port}" >"evaluate-$port.log" 2>&1
+    say "$checkpoint evaluated: status $?"
+    kill -- -$server
 }
 
 whole() { # GRPO's whole checkpoint of rollout $1 or a later one
@@ -68,7 +84,8 @@ beside() { # the other GPU's work, while the first one trains
         [ -e training_ended ] && return
         sleep 1
     done
-    recipe "${before[@]}" --resources gpu=4 "${preset[@]}" >before.log 2>&1
+    evaluate "$sft" 1 31001 "${of_sft[@]}"
+    evaluate models/smollm2-135m 1 31002 "${of_base[@]}"
 }
 
 rm -f training_ended
@@ -108,17 +125,16 @@ if [ ! -e "$rl" ]; then # learning rate and all are constant: fewer rollouts are
     wait $!
 fi
 [ -e "$rl" ] || exit 1
+evaluate "$rl" 0 31003 "${of_rl[@]}"
 if [ "$beside" ]; then
     wait "$beside"
 else
-    recipe "${before[@]}" --resources gpu=4 "${preset[@]}" >before.log 2>&1
+    evaluate "$sft" 0 31001 "${of_sft[@]}"
+    evaluate models/smollm2-135m 0 31002 "${of_base[@]}"
 fi
-[ "$gpus" -gt 1 ] && places=0,1 || places=0
-CUDA_VISIBLE_DEVICES=$places recipe "${after[@]}" --resources gpu=4 "${preset[@]}" >after.log 2>&1
-status=$?
-say "status $status"
-CUDA_VISIBLE_DEVICES=$places recipe results/report.html results/summary.csv "${before[@]}" "${after[@]}" \
+recipe results/report.html results/summary.csv "${of_base[@]}" "${of_sft[@]}" "${of_rl[@]}" \
     --rerun-triggers mtime "${preset[@]}" >page.log 2>&1
+status=$?
 python3 tests/gpu/report.py . >report.txt 2>&1
 tail -60 report.txt
 exit "$status"
