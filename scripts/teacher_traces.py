@@ -31,10 +31,15 @@ from tau2_agent.users import registry as users
 from tau2_agent.users.registry import Users
 
 
-async def trace(task_id: str, teacher: str, users: Users, prompt: str) -> dict[str, Any]:
-    """One episode of a free teacher as a trace line, with its reward and how it ended."""
+async def trace(
+    task_id: str, teacher: str, users: Users, prompt: str, wording: int = 0
+) -> dict[str, Any]:
+    """One episode of a free teacher as a trace line, with its reward and how it ended.
+
+    wording: the number of the user's draw, which decides its words where they vary.
+    """
     task = get_task(task_id)
-    trajectory = await run_episode(task, make_agent(teacher), users.make(task, "0"))
+    trajectory = await run_episode(task, make_agent(teacher), users.make(task, str(wording)))
     reward = 0.0
     if trajectory.end not in INFRASTRUCTURE_ENDS:
         reward = score(trajectory, task).reward
@@ -51,7 +56,11 @@ async def trace(task_id: str, teacher: str, users: Users, prompt: str) -> dict[s
 
 async def free_traces(task_ids: list[str], users: Users, args) -> list[dict[str, Any]]:
     """The traces that a teacher made of code makes with a user made of code."""
-    rows = [await trace(task_id, args.teacher, users, args.prompt) for task_id in task_ids]
+    rows = [
+        await trace(task_id, args.teacher, users, args.prompt, wording)
+        for wording in range(args.wordings)
+        for task_id in task_ids
+    ]
     for row in rows:
         if row["reward"] != 1.0:
             print(f"not solved ({row['end']}), left out: {row['task_id']}")
@@ -63,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument("--output", type=Path, required=True, help="trace file to write")
     parser.add_argument("--teacher", default="scripted", help="who plays the agent; llm: a model")
-    add(parser, "prompt seed", "slime")
+    add(parser, "traces.wordings prompt seed", "slime")
     llm = parser.add_argument_group("a teacher or a user that is a language model")
     add(
         llm,
@@ -83,18 +92,20 @@ def main(argv: list[str] | None = None) -> int:
 
     task_ids = [row.task_id for row in read_task_file(args.tasks)]
     simulators = users.from_options(args, args.seed)
+    played = len(task_ids)
     if args.teacher == "llm" or simulators.needs_llm:
         from tau2_agent.teachers.collection import paid_traces
 
         kept = paid_traces(task_ids, simulators, args)
     else:
+        played *= args.wordings
         kept = asyncio.run(free_traces(task_ids, simulators, args))
     if not kept:
         raise InputError(
             f"{args.tasks}: the teacher {args.teacher!r} solved none of {len(task_ids)} tasks"
         )
     write_jsonl(args.output, kept)
-    print(f"kept {len(kept)} of {len(task_ids)} episodes in {args.output}")
+    print(f"kept {len(kept)} of {played} episodes in {args.output}")
     return 0
 
 

@@ -301,6 +301,18 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
             {"traces": {"model": "gemini/gemini-2.5-flash"}},
             ["traces.model goes with traces.teacher llm, not with scripted"],
         ),
+        (
+            {"traces": {"wordings": 4}},
+            ["as many equal traces of each task", "user.phrasing to train"],
+        ),
+        (
+            {"traces": {"teacher": "llm", "model": "openai/x", "wordings": 4}},
+            ["traces.wordings 4 goes with a scripted teacher"],
+        ),
+        (
+            {"user": {"simulator": "llm", "phrasing": "train"}, "traces": {"wordings": 4}},
+            ["traces.wordings 4 goes with a scripted teacher and a scripted user"],
+        ),
         ({"traces": {"price": {"input": 1}}}, ["traces.price.output has no value; set it"]),
         ({"traces": {"price": {"input": 1, "output": "dear"}}}, ["traces.price.output is 'dear'"]),
         (

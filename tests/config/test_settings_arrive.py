@@ -120,6 +120,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     **{f"traces.{name}": TEACHER for name in ("teacher", "attempts", "concurrency")},
     **{f"traces.{n}": HUB for n in ("source", "revision", "replace_prompt", "max_rejected_share")},
     "traces.max_length": TEACHER,
+    "traces.wordings": {"user": {"phrasing": "train"}},
     "sft.epochs": {"sft": {"steps": None}},
     "sft.steps": {"sft": {"epochs": None}},
     **{f"slime.{name}_parallel": GPUS for name in ("tensor", "pipeline", "context", "expert")},

@@ -2,7 +2,7 @@
 # A pretrained model from base to GRPO. With two GPUs, one trains and the other evaluates meanwhile.
 #   tests/gpu/smollm2.sh FOLDER GPUS [MODEL]
 # Base, SFT and GRPO on the test tasks and on 200 unseen tasks, the last two also with the user's held-out
-# wording; beside SFT, with two GPUs, 20 of its steps with slime's own rollout function.
+# wording; with two GPUs beside it SFT of one wording a task, and 20 steps with slime's own rollout function.
 # MODEL: its folder, where no hub can be reached. TAU2_KILL_AT=N: the training and all its processes are
 # killed with -9 once GRPO has a checkpoint of rollout N, and the same command is given again.
 # TAU2_STOP_AFTER=SECONDS: GRPO is stopped (SIGTERM) then, and what it has is evaluated.
@@ -24,6 +24,7 @@ own = (
 )
 config["runs"] = {
     "held_out": {"evaluation": {"phrasing": "held_out", "compare_with": []}},
+    "one_wording": {"traces": {"wordings": 1}},
     "slimes_own": {
         "sft": {"steps": 20, "save_steps": 20},
         "slime": {"extra_args": f"{slime.get('extra_args', '')} {own}".strip()},
@@ -40,6 +41,7 @@ TAU2_CONFIGFILE=overlay.yaml
 preset=(--rerun-incomplete --config preset=smollm2-135m)
 rl=checkpoints/smollm2-135m_rl_telecom sft=checkpoints/smollm2-135m_sft_telecom
 of_sft=(results/sft/eval_test.json results/sft/eval_extra_unseen.json results/held_out/sft/eval_test.json)
+of_one_wording=(results/one_wording/sft/eval_test.json results/one_wording/sft/eval_extra_unseen.json)
 of_base=(results/base/eval_test.json results/base/eval_extra_unseen.json)
 of_rl=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json)
 
@@ -79,13 +81,15 @@ beside() { # the other GPU's work, while the first one trains
         sleep 1
     done
     sleep 5
-    recipe checkpoints/smollm2-135m+slimes_own_sft_telecom "${preset[@]}" >slimes_own.log 2>&1
+    recipe checkpoints/smollm2-135m+one_wording_sft_telecom "${preset[@]}" >one_wording.log 2>&1
     until [ -e "$sft" ]; do
         [ -e training_ended ] && return
         sleep 1
     done
     evaluate "$sft" 1 31001 "${of_sft[@]}"
+    evaluate checkpoints/smollm2-135m+one_wording_sft_telecom 1 31004 "${of_one_wording[@]}"
     evaluate models/smollm2-135m 1 31002 "${of_base[@]}"
+    recipe checkpoints/smollm2-135m+slimes_own_sft_telecom "${preset[@]}" >slimes_own.log 2>&1
 }
 
 rm -f training_ended

@@ -126,6 +126,19 @@ def _teacher(config: Mapping[str, Any]) -> Iterator[Fault]:
                 f"traces.{key} goes with traces.teacher {' or '.join(teachers)}, not with "
                 f"{teacher}; set it to null, or the teacher to {teachers[0]}",
             )
+    user = config["user"]
+    if traces["wordings"] > 1 and (teacher, user["simulator"]) != ("scripted", "scripted"):
+        yield Fault(
+            "traces.wordings",
+            f"traces.wordings {traces['wordings']} goes with a scripted teacher and a scripted "
+            "user; set it to 1",
+        )
+    elif traces["wordings"] > 1 and user["phrasing"] == "fixed":
+        yield Fault(
+            "traces.wordings",
+            f"traces.wordings {traces['wordings']} would be as many equal traces of each task, "
+            "since the user has fixed words; set it to 1, or user.phrasing to train",
+        )
     if teacher == "file" and traces["source"] and not Path(traces["source"]).exists():
         # Snakemake forgives a missing input whose output is there already: older traces would
         # pass for the ones that are named here.

@@ -105,6 +105,9 @@ class Traces(Section):
     teacher: Teacher = Field(
         "scripted", description="scripted | llm: solve tasks here | file | hub: from elsewhere"
     )
+    wordings: Count = Field(
+        1, description="scripted: traces of a task, each with other words of the user"
+    )
     model: Optional[Text] = Field(
         None, description="llm: litellm's PROVIDER/MODEL, or openai/NAME with an api_base"
     )

@@ -107,6 +107,8 @@ def traces(config: Config, tokenizer: str) -> Flags:
         rest = "api_base timeout_s budget_usd budget_tokens concurrency price"
     elif user.llm:  # code meets another user each time only if that is a language model
         decides, rest = "attempts", "concurrency"
+    elif section["wordings"] > 1:
+        decides = "wordings"
 
     def named(keys: str) -> dict[str, Any]:
         values = {}
