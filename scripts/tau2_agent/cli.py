@@ -5,6 +5,7 @@ and exit status 2; a mistake of ours keeps its traceback.
 
 Importing this quiets what tau2 imports: loguru would write every step to stderr, and litellm would
 fetch its price list over the network. Both read their environment when they are first imported.
+deepdiff, which nobody here calls, is not imported at all.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import os
 import sys
 from collections.abc import Callable
 
+from tau2_agent.deferred import defer
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import DiskFull, disk_full_place, is_disk_full
 
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+defer("deepdiff", "DeepDiff")
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:

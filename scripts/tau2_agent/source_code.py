@@ -67,6 +67,7 @@ def code_digest(*roots: str, scripts: Path = SCRIPTS, without: tuple[str, ...] =
 def closure(*roots: str, scripts: Path = SCRIPTS, without: tuple[str, ...] = ()) -> dict[str, Path]:
     """Module -> file of `roots` and all that they import from `scripts`; nothing neutral."""
     found: dict[str, Path] = {}
+    ours = {path.stem for path in scripts.iterdir()}  # most names are not: no look for their files
     waiting, seen = list(roots), {""}
     for root in roots:
         if _file(root, scripts) is None:
@@ -82,7 +83,9 @@ def closure(*roots: str, scripts: Path = SCRIPTS, without: tuple[str, ...] = ())
         found[name] = file
         package = name if file.name == INIT else name.rpartition(".")[0]
         for other in source(file).names:
-            waiting += _with_packages(_absolute(other, package))
+            absolute = _absolute(other, package)
+            if absolute.partition(".")[0] in ours:
+                waiting += _with_packages(absolute)
     return found
 
 

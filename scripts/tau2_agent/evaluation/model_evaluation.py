@@ -146,23 +146,17 @@ def played(args, tasks: Sequence[Task], doing: str = "evaluate") -> Iterator[Pla
 
     The files lie beside `args.output_path`. doing: a word for the lines that say how far it is.
     """
-    from transformers import AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
-
     from tau2_agent.evaluation.rescoring import made_by, rescore
     from tau2_agent.evaluation.results import COPIES
     from tau2_agent.records.episode_log import EpisodeLog
     from tau2_agent.records.transcripts import TranscriptFile, transcripts_path
-    from tau2_agent.rollout.chat_template import ChatCodec
 
     check(args)
     record = recall(args, args.checkpoint)
-    disable_progress_bar()  # of loading weights
     by_id = {task.id: task for task in tasks}
     settings = make_settings(args)
     manifest = make_manifest(args, settings)
     fingerprint = evaluation_fingerprint(args, manifest)
-    codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
     copies = args.trials > 1 and args.temperature == 0 and settings.users.deterministic
     if copies:
         print(f"--trials {args.trials}: {COPIES}", flush=True)
@@ -177,7 +171,7 @@ def played(args, tasks: Sequence[Task], doing: str = "evaluate") -> Iterator[Pla
     ):
         ledger = args.output_path.with_suffix(".user_calls.jsonl")
         rescore(log, transcripts, by_id, args.weights)
-        play_missing(by_id, codec, settings, args, log, transcripts, (ledger, fingerprint), doing)
+        play_missing(by_id, settings, args, log, transcripts, (ledger, fingerprint), doing)
         usage = settings.users.usage(ledger, fingerprint)
         yield Played(log, said, manifest, usage, copies, record)
 
@@ -213,7 +207,7 @@ def evaluate(args) -> Any:
     return summary
 
 
-def play_missing(by_id, codec, settings, args, log, transcripts, ledger, doing) -> None:
+def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None:
     """Play what has no row yet, with its transcript; the same command continues it."""
     from tau2_agent.records.conversation import make_transcript
     from tau2_agent.records.progress import Progress
@@ -227,6 +221,14 @@ def play_missing(by_id, codec, settings, args, log, transcripts, ledger, doing) 
         print(f"{done} episodes of {len(by_id) * args.trials} are done already", flush=True)
     if not jobs:
         return
+
+    from transformers import AutoTokenizer  # imports PyTorch: not for what is done already
+    from transformers.utils.logging import disable_progress_bar
+
+    from tau2_agent.rollout.chat_template import ChatCodec
+
+    disable_progress_bar()  # of loading weights
+    codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
     settings.users.open(*ledger)
     settings.users.failures.counted(done)
     player = served_model if args.backend == "slime" else local_model

@@ -96,14 +96,14 @@ def server_account(args) -> dict[str, Any]:
 
     Raises PolicyFailure if none answers, InputError if it serves another model.
     """
-    from tau2_agent.inference.server_arguments import account
-    from tau2_agent.inference.sglang_client import SGLangPolicy
-
     if args.backend != "slime":
         return {}
     if not args.sglang_port:
         words = shlex.split(args.server_args)
         return {"tp_size": args.tensor_parallel, "arguments": words}
+
+    from tau2_agent.inference.server_arguments import account
+    from tau2_agent.inference.sglang_client import SGLangPolicy
 
     async def ask() -> dict[str, Any]:
         policy = SGLangPolicy(f"http://127.0.0.1:{args.sglang_port}", ())

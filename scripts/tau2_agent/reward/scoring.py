@@ -19,7 +19,6 @@ from typing import Any
 from tau2.data_model.message import Message, ToolCall
 from tau2.data_model.tasks import Action, EnvAssertion, RewardType, Task
 from tau2.domains.telecom.environment import TelecomEnvironment
-from tau2.evaluator.evaluator_communicate import CommunicateEvaluator
 
 from tau2_agent.benchmark.environment import make_environment
 from tau2_agent.reward.action_checks import ExecutedCall, carried_out, executed_calls
@@ -75,7 +74,7 @@ def score(trajectory: Trajectory, task: Task, weights: PartialWeights = DEFAULT_
     action_checks = _check_actions(
         criteria.actions or [], executed_calls(trajectory.messages), environment
     )
-    communicate = CommunicateEvaluator.calculate_reward(task, trajectory.messages)
+    communicated, communicate_checks = _check_communication(task, trajectory.messages)
 
     breakdown = {}
     if RewardType.ENV_ASSERTION in criteria.reward_basis:
@@ -85,7 +84,7 @@ def score(trajectory: Trajectory, task: Task, weights: PartialWeights = DEFAULT_
             all(check["action_match"] for check in action_checks)
         )
     if RewardType.COMMUNICATE in criteria.reward_basis:
-        breakdown[RewardType.COMMUNICATE.value] = communicate.reward
+        breakdown[RewardType.COMMUNICATE.value] = communicated
     official = trajectory.end in OFFICIAL_ENDS
     reward = float(official and all(breakdown.values()))
     ended = f"Simulation terminated prematurely. Termination reason: {trajectory.end.value}"
@@ -105,8 +104,7 @@ def score(trajectory: Trajectory, task: Task, weights: PartialWeights = DEFAULT_
         ],
         "action_checks": action_checks or None,
         "nl_assertions": None,
-        "communicate_checks": [c.model_dump() for c in communicate.communicate_checks or []]
-        or None,
+        "communicate_checks": communicate_checks or None,
         "reward_basis": [basis.value for basis in criteria.reward_basis] if official else None,
         "reward_breakdown": breakdown if official else None,
         "info": None if official else {"note": ended},
@@ -149,6 +147,16 @@ def _held_at_start(task: Task) -> list[bool]:
         )
         known = _HELD_AT_START[task.id] = (task, held)
     return known[1]
+
+
+def _check_communication(task: Task, messages: list[Message]) -> tuple[float, list[dict[str, Any]]]:
+    """tau2's reward and checks for what an agent had to say: no task of telecom has any."""
+    if not task.evaluation_criteria.communicate_info:
+        return 1.0, []
+    from tau2.evaluator.evaluator_communicate import CommunicateEvaluator  # imports pandas
+
+    found = CommunicateEvaluator.calculate_reward(task, messages)
+    return found.reward, [check.model_dump() for check in found.communicate_checks or []]
 
 
 def _check_actions(

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from tau2_agent.errors import InputError
 
 
@@ -29,6 +27,8 @@ def task_order(task_ids: Sequence[str], *, rollouts: int, prompts: int, seed: in
     pass and fills no rollout is not played in it. More rollouts add to the end. Raises InputError
     as `require_enough` does.
     """
+    import torch  # a second; who only asks for `require_enough` has no need of it
+
     require_enough(len(task_ids), prompts)
     generator = torch.Generator().manual_seed(seed)
     order: list[str] = []
