@@ -50,8 +50,8 @@ def on_trl(monkeypatch, module, seen, tmp_path) -> None:
             seen.users = seen.episode.users
         raise Reached
 
-    def load(folder, **_):
-        seen.model = folder
+    def load(folder, **more):
+        seen.model, seen.loaded = folder, more
 
     monkeypatch.setattr(module, "Stage", stage(seen))
     monkeypatch.setattr(validation, "make_validator", make_validator)

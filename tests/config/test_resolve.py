@@ -27,6 +27,26 @@ def settle(*layers: dict[str, Any], choose=on_cpu) -> Resolved:
     return resolve(list(zip(names, layers, strict=False)), PRESETS, choose)
 
 
+@pytest.mark.parametrize(
+    ("layer", "asked"),
+    [
+        ({}, ("auto", "backend in the configuration")),
+        ({"backend": "slime"}, ("slime", "backend in the configuration")),
+        ({"preset": "demo"}, ("cpu", "preset demo")),
+        ({"preset": "qwen3-4b"}, ("slime", "preset qwen3-4b")),
+    ],
+)
+def test_a_backend_is_chosen_for_who_wants_it(layer, asked):
+    wishes = []
+
+    def choose(*wish):
+        wishes.append(wish)
+        return on_cpu(*wish)
+
+    settle(layer, choose=choose)
+    assert wishes == [asked]
+
+
 def mistakes(*layers: dict[str, Any]) -> str:
     with pytest.raises(ConfigError) as caught:
         settle(*layers)

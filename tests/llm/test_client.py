@@ -6,13 +6,14 @@ import logging
 import os
 import time
 import traceback
+from types import SimpleNamespace
 
 import pytest
 from fake_openai import FakeOpenAI, calls, says
 
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model, quiet_litellm
 from tau2_agent.llm.failures import classify, without_secrets
-from tau2_agent.llm.ledger import Ledger
+from tau2_agent.llm.ledger import Ledger, dollars
 
 litellm = quiet_litellm()
 ASK = [{"role": "user", "content": "Hi."}]
@@ -485,3 +486,62 @@ def test_ids_of_calls_are_text(given):
 def test_log_probs_cannot_be_asked_for():
     with pytest.raises(LLMFailure, match="logprobs cannot be set"):
         check_model(LLMSettings("openai/x", api_base="http://x", options={"logprobs": True}))
+
+
+def test_the_last_words_name_the_budget_that_there_is():
+    with FakeOpenAI() as server:
+        spent = failure(server, budget_tokens=10, max_tokens=400)
+        priced = {"budget_usd": 1e-6, "price": {"input": 1.0, "output": 1.0}, "max_tokens": 400}
+        unpaid = failure(server, **priced)
+    assert "0 tokens are spent; " in spent.detail and "budget of 10 tokens." in spent.detail
+    assert "0 tokens and 0.0000 dollars are spent; " in unpaid.detail
+    assert "budget of 1e-06 dollars." in unpaid.detail
+
+
+def test_lines_of_calls(tmp_path):
+    """What a call cost; the most that it could only where there is a budget, one without answer."""
+    path = tmp_path / "calls.jsonl"
+    with FakeOpenAI() as server:
+        ask(server, Ledger(path))
+        path.write_bytes(path.read_bytes()[:-1])  # a kill took the end of the line
+        ask(server, Ledger(path), budget_tokens=10_000, max_tokens=50)
+    first, begun, second = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {first["model"], begun["model"], second["model"]} == {"openai/stand-in"}
+    assert begun["call"] == second["call"] != first["call"]
+    assert begun["most"]["tokens"] > 50 and "most" not in first and "attempt" not in begun
+    assert (first["attempt"], second["attempt"]) == (1, 1)
+    known = Ledger(path)
+    assert known.calls == 2
+    assert known.tokens == sum(
+        row[f"{kind}_tokens"] for row in (first, second) for kind in ("prompt", "completion")
+    )
+
+
+def test_a_failed_call_that_may_be_charged_names_the_most_only_under_a_budget(tmp_path):
+    for budget in ({}, {"budget_tokens": 10_000}):
+        path = tmp_path / f"{len(budget)}.jsonl"
+        with FakeOpenAI(behaviours=["drop"]) as server:
+            failure(server, ledger=Ledger(path), retries=0, **budget)
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert "failed" in rows[-1] and ("most" in rows[-1]) == bool(budget)
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(None, "unknown price"), (0, "$0.00"), (0.00421, "$0.0042"), (0.01, "$0.01"), (5, "$5.00"),
+     (1234.567, "$1,234.57")],
+)  # fmt: skip
+def test_dollars_have_as_many_digits_as_they_need(amount, text):
+    assert dollars(amount) == text
+
+
+def test_pauses_double(monkeypatch):
+    most = []
+    llm = LLM(LLMSettings("openai/x", api_base="http://127.0.0.1:9", backoff_s=0.5))
+    failed = SimpleNamespace(exception=lambda: SimpleNamespace(wait_s=2.0))
+    monkeypatch.setattr(
+        "tau2_agent.llm.client.random.uniform", lambda low, high: most.append((low, high)) or 0.25
+    )
+    for number in (1, 2, 3, 9):
+        assert llm._pause(SimpleNamespace(outcome=failed, attempt_number=number)) == 2.25
+    assert most == [(0, 1.0), (0, 2.0), (0, 4.0), (0, 30.0)]

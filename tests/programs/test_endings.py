@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+import yaml
 from arrivals import Run, make_inputs
 from before_training import BASE, PROGRAMS, Here
+from model_configs import config as model_config
 
 from tau2_agent.records import validation as curve
 from tau2_agent.source_code import code_digest
@@ -65,7 +69,15 @@ def ends(monkeypatch, random_model, tmp_path):
 
             def training(*given, **more):
                 seen.given = given, more
-                return SimpleNamespace(run=lambda *_: {"taken": {"rollout": 7}, "rollouts": 9})
+                return SimpleNamespace(run=train)
+
+            def train(stage, python):
+                seen.ran = stage, python
+                return {"taken": {"rollout": 7}, "rollouts": 9}
+
+            def config(model):
+                assert model == random_model
+                return model_config("Qwen3-4B-Instruct-2507")
 
             def write_record(folder, record):
                 seen.record = folder, record
@@ -74,6 +86,7 @@ def ends(monkeypatch, random_model, tmp_path):
             patch.setattr(module, "time", SimpleNamespace(time=lambda: next(clock)), raising=False)
             patch.setattr(module, "Stage", stage)
             patch.setattr(module, "Training", training, raising=False)
+            patch.setattr(module, "read_config", config, raising=False)
             patch.setattr(module, "write_record", write_record, raising=False)
             patch.setattr("trl.SFTTrainer", lambda **made: SimpleNamespace(**made))
             patch.setattr(
@@ -99,11 +112,14 @@ def ends(monkeypatch, random_model, tmp_path):
 @pytest.mark.parametrize("step", [0, 2])
 def test_sft_with_trl(ends, capsys, step):
     seen = ends("train_sft_trl", step=step)
-    assert not seen.error
+    assert not seen.error and seen.loaded == {"dtype": torch.float32}
     checkpoint = ends.folder / "checkpoint-2" if step else None
     stage, trainer, from_checkpoint, progress = seen.ran
     assert (stage, from_checkpoint) == (seen.stage, checkpoint)
     assert seen.cuts == [(ends.folder, step)]
+    told = trainer.args
+    assert (told.output_dir, told.max_length, told.packing) == (str(ends.folder), None, False)
+    assert not told.logging_nan_inf_filter and not told.gradient_checkpointing
     steps = trainer.args.max_steps
     assert steps == 2 * seen.options.epochs  # 3 traces, 2 a step
     told = (progress.stage, progress.total, progress.done, progress.unit, progress.says)
@@ -146,7 +162,7 @@ GRPO = ["--rollouts", str(ROLLOUTS), "--validation-every", "0", "--prompts-per-r
 def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     monkeypatch.setattr("tau2_agent.users.registry.Users.usage", lambda _, path: {"of": path.name})
     seen = ends("train_grpo_trl", *GRPO, step=step)
-    assert not seen.error
+    assert not seen.error and seen.loaded == {"dtype": torch.float32}
     begun = 0 if step > ROLLOUTS else step  # more than was asked for is another run
     assert (f"it has {step} rollouts" in seen.stage.aside) == (step > ROLLOUTS)
     assert seen.cuts == [(ends.folder, begun), (ends.folder, begun - 1, "rollouts.jsonl")]
@@ -158,6 +174,9 @@ def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     told = (progress.stage, progress.total, progress.done, progress.unit, progress.says)
     assert told == (f"grpo {seen.options.output}", ROLLOUTS, begun, "rollouts", False)
     stage, trainer, tokenizer, summary, record, weights = seen.finished
+    told = trainer.args
+    assert (told.output_dir, told.shuffle_dataset) == (str(ends.folder), False)
+    assert not told.logging_nan_inf_filter and not told.gradient_checkpointing
     seen.users = trainer.rollout_func.settings.users
     if begun == ROLLOUTS:
         assert seen.ran is None and weights == f"weights of {ROLLOUTS}"
@@ -198,7 +217,7 @@ def test_a_training_that_was_stopped_is_not_finished(ends, program):
 
 def test_sft_with_slime(ends, tmp_path):
     seen = ends("train_sft_slime", "--epochs", "4")
-    assert not seen.error
+    assert not seen.error and seen.ran == (seen.stage, sys.executable)
     assert seen.stage.summary == {"stage": "sft", "taken": {"rollout": 7}, "rollouts": 9}
     code = code_digest("train_sft_slime")
     record = TrainedFor(stage="sft", prompt=seen.options.prompt, code=code)
@@ -219,7 +238,7 @@ def test_sft_with_slime(ends, tmp_path):
 def test_grpo_with_slime(ends, monkeypatch, tmp_path):
     monkeypatch.setattr("tau2_agent.users.registry.Users.usage", lambda _, path: {"of": path.name})
     seen = ends("train_grpo_slime", *GRPO[:2], "--checkpoint", "best")
-    assert not seen.error
+    assert not seen.error and seen.ran == (seen.stage, sys.executable)
     assert seen.stage.summary == {
         "stage": "grpo",
         "taken": {"rollout": 7},
@@ -231,6 +250,8 @@ def test_grpo_with_slime(ends, monkeypatch, tmp_path):
     seen.users = registry.from_options(seen.options, seen.options.seed)
     record = record_of_grpo(seen, "train_grpo_slime", "best", 7)
     assert seen.record == (ends.folder, record)
+    hooks = yaml.safe_load((ends.folder / "tau2.yaml").read_text(encoding="utf-8"))
+    assert hooks["tau2_episode_timeout_s"] == 900.0
     (_, options, _), more = seen.given
     assert more.pop("validate").validator.folder == ends.folder
     assert more == {

@@ -373,6 +373,15 @@ def test_many_episodes_share_the_loop(hooks, slime, codec):
     assert all(s.status is not slime.Sample.Status.ABORTED for s in samples)
 
 
+def test_a_router_has_a_policy_of_its_own(hooks):
+    async def run():
+        ports = [SimpleNamespace(port=port) for port in (1, 2, 1)]
+        one, other, again = (hooks._policy(arguments(port))[0] for port in ports)
+        return one is again and one is not other
+
+    assert asyncio.run(run())
+
+
 def test_settings_reach_the_episode(hooks):
     settings = hooks.episode_settings(
         SimpleNamespace(

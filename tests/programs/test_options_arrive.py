@@ -34,7 +34,10 @@ SLIME: dict[str, Arrival] = {
     "expert_parallel": flag("--expert-model-parallel-size"),
     "max_tokens_per_gpu": flag("--max-tokens-per-gpu"),
     "recompute": lambda seen, value: ("--recompute-granularity" in seen.flags, value == "full"),
-    "optimizer_offload": switch("--optimizer-cpu-offload"),
+    "optimizer_offload": lambda seen, value: (
+        "--optimizer-cpu-offload" in seen.flags and "--use-precision-aware-optimizer" in seen.flags,
+        value,
+    ),
     "attention_backend": flag("--attention-backend"),
     "extra_args": lambda seen, value: (value in seen.flags, True),
     "dynamic_batches": switch("--use-dynamic-batch-size"),

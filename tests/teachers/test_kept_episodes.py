@@ -21,7 +21,7 @@ from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.model_rollout import EpisodeSettings, play
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import EndReason, Turn
-from tau2_agent.teachers.kept_episodes import Choice, choose
+from tau2_agent.teachers.kept_episodes import Choice, _said, choose
 from tau2_agent.training.sft_data import token_records
 from tau2_agent.users.registry import Users
 
@@ -172,6 +172,21 @@ def test_what_was_said_before_is_not_kept_again(choice, three):
     kept = choose(twice, replace(choice, most=3))
     assert [trace["trial"] for trace in kept.traces] == [1, 2]
     assert reasons(kept) == [(7, "duplicate")]
+
+
+def test_another_call_is_something_else_that_is_said(traces):
+    messages = traces[0]["messages"]
+
+    def said(**changes):
+        changed = json.loads(json.dumps(messages))
+        of_agent = [m for m in changed if m["role"] == "assistant" and m.get("tool_calls")]
+        call = of_agent[0]["tool_calls"][0]
+        call["id"] = "another"
+        call["function"] |= changes
+        return _said(changed)
+
+    assert said() == _said(messages)
+    assert len({said(), said(name="another"), said(arguments='{"id": "another"}')}) == 3
 
 
 def test_what_the_teacher_said_takes_a_place_where_its_traces_are_learnt_from(

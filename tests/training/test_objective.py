@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import objective_cases as made
 import pytest
@@ -59,6 +60,38 @@ def assert_equal(found, wanted) -> None:
     assert loss == pytest.approx(expected, abs=1e-5)
     assert direction.norm() > 0.01  # or anything would be equal to it
     assert (gradient - direction).abs().max() < 1e-5
+
+
+def test_a_reward_of_ones_own_sees_what_was_scored(monkeypatch) -> None:
+    """The function that users may edit is given of TRL's episodes what slime gives it."""
+    result = SimpleNamespace(reward_info={"reward": 1.0})
+    rewards = {"reward": 1.0, "partial": 0.5, "penalty": 0.25, "shaped": 0.75, "more": 3}
+    seen = []
+
+    def post_process(args, samples):
+        seen.extend([args, *samples])
+        return None, [0.5, 0.0]
+
+    monkeypatch.setattr(objective, "tau2_reward_post_process", post_process)
+    args = SimpleNamespace(alpha=0.3, weights=(1, 0, 0), scale_by_group_std=False)
+    assert objective.advantages([(rewards, result), ({}, None)], [7, 8], args) == [0.5, 0.0]
+    told, scored, dropped = map(vars, seen)
+    assert told == {
+        "tau2_alpha": 0.3,
+        "tau2_partial_weights": (1, 0, 0),
+        "advantage_estimator": "grpo",
+        "rewards_normalization": True,
+        "grpo_std_normalization": False,
+    }
+    assert scored == {
+        "group_index": 7,
+        "reward": {name: rewards[name] for name in ("reward", "partial", "penalty", "shaped")},
+        "metadata": {"reward_info": {"reward": 1.0}},
+        "remove_sample": False,
+        "status": "completed",
+    }
+    assert (dropped["metadata"], dropped["remove_sample"]) == ({"reward_info": None}, True)
+    assert (dropped["status"], set(dropped["reward"].values())) == ("aborted", {None})
 
 
 def test_the_batch_has_what_may_go_wrong(policy, batch) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM
 
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.trained_for import TrainedFor, read_record
@@ -92,6 +92,14 @@ def test_what_is_logged_is_a_line_each(stage, capsys, monkeypatch) -> None:
     assert capsys.readouterr().out == "step 7/9  loss 0.52  learning_rate 0.001\n"
 
 
+def test_a_line_has_what_people_follow(stage, capsys) -> None:
+    shown = {"loss": 0.5, "kl": 0.25, "grad_norm": 2.0, "rewards/shaped/mean": 0.125}
+    hidden = {"rewards/shaped/std": 1.0, "completions/mean": 9.0, "epoch": 1.0}
+    StageCallback(stage, None).on_log(None, STATE, None, logs={**shown, **hidden})
+    said = "step 7/9  loss 0.5  kl 0.25  grad_norm 2  rewards/shaped/mean 0.125\n"
+    assert capsys.readouterr().out == said
+
+
 @pytest.mark.parametrize("unit", ["steps", "rollouts"])
 def test_progress_is_told_where_it_counts_steps(stage, unit) -> None:
     told = []
@@ -128,7 +136,8 @@ def test_a_finished_training_is_whole(stage, tmp_path, other) -> None:
 
 
 def test_weights_of_a_step_or_an_error_that_says_what_to_do(random_model, tmp_path) -> None:
-    shutil.copytree(random_model, tmp_path / "checkpoint-4")
+    saved = AutoModelForCausalLM.from_pretrained(random_model, dtype=torch.bfloat16)
+    saved.save_pretrained(tmp_path / "checkpoint-4")
     model = load_checkpoint(tmp_path, 4)
     assert next(model.parameters()).dtype == torch.float32
     with pytest.raises(WeightsGone, match="5"):

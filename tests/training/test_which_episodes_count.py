@@ -114,6 +114,17 @@ def test_a_rollout_that_trains_nothing_says_so_and_many_end_the_stage(rollouts, 
     assert "nothing to learn: every episode is solved" in capsys.readouterr().out
 
 
+def test_failures_of_the_user_are_counted_over_four_rollouts(rollouts) -> None:
+    assert rollouts.settings.users.failures.window == 4 * 6
+
+
+def test_progress_is_the_rollouts_that_are_over(rollouts) -> None:
+    rollouts.worth = {"4/0": 1.0}
+    play(rollouts, step=4)
+    assert rollouts.progress.done == 5
+    assert rollouts.progress.values == {"reward": 0.1667}
+
+
 def test_the_clocks_are_those_of_the_docs() -> None:
     from tau2_agent.evaluation import model_evaluation
     from tau2_agent.training import trl_rollouts

@@ -73,7 +73,16 @@ def test_what_decides_the_words_is_apart_from_the_rest():
         "user_max_tokens": None,
         "user_options": None,
     }
-    assert asked.untracked["user_budget_usd"] == 2.0 and asked.untracked["user_price"] == [1.0, 2.0]
+    assert asked.untracked == {
+        "user_api_base": USER["api_base"],
+        "user_concurrency": 4,
+        "user_timeout_s": 9,
+        "user_retries": 1,
+        "user_budget_usd": 2.0,
+        "user_budget_tokens": None,
+        "user_max_failure_share": 0.1,
+        "user_price": [1.0, 2.0],
+    }
     assert (asked.llm, asked.gpus) == (True, 0)
 
 

@@ -54,7 +54,7 @@ def add_flags(parser: argparse.ArgumentParser, backend: str) -> None:
 
 def is_validation_flag(name: str) -> bool:
     """Whether an option is one of these. No weight depends on them: one training serves all."""
-    return name.startswith(PREFIX) or name in ("checkpoint", "server_args")
+    return name.startswith(PREFIX) or name == "checkpoint"
 
 
 def check(options: argparse.Namespace, train_ids: Sequence[str]) -> None:

@@ -1,0 +1,134 @@
+"""An evaluation from its options to its files, with a policy that always says the same."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import evaluate_tau2
+from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.errors import InputError
+from tau2_agent.evaluation import model_evaluation
+from tau2_agent.evaluation.results import EvaluationSummary
+from tau2_agent.inference import transformers_policy
+from tau2_agent.records.episode_log import read_rows
+from tau2_agent.records.transcripts import read_transcripts, transcripts_path
+from tau2_agent.rollout.trajectory import Turn
+
+TASKS = [task.id for task in load_tasks("small")[:2]]
+
+
+@pytest.fixture
+def evaluation(random_model, tmp_path, monkeypatch, capsys):
+    """Runs evaluate_tau2.py on two tasks; returns its summary, the policies made, what it said."""
+    made = []
+
+    class Policy:
+        def __init__(self, model, stop_ids, *, seed, max_batch):
+            self.model, self.seed, self.max_batch, self.asked = model, seed, max_batch, []
+            self.stop_id = stop_ids[0]
+            made.append(self)
+
+        async def generate(self, prompt, sampling, session):
+            self.asked.append((session, sampling))
+            return Turn([5, 6, self.stop_id], [-0.5] * 3, "stop")
+
+    def run(*words, output="out/eval.json"):
+        made.clear()
+        given = ["evaluate_tau2", "--checkpoint", str(random_model), "--backend", "cpu"]
+        given += ["--task-split", "small", "--first", "2", "--max-steps", "6", "--stage", "sft"]
+        given += ["--output-path", str(tmp_path / output), "--prompt", "short"]
+        monkeypatch.setattr("sys.argv", [*given, *words])
+        assert evaluate_tau2.main() == 0
+        text = (tmp_path / output).read_text(encoding="utf-8")
+        summary = EvaluationSummary.model_validate_json(text)
+        return SimpleNamespace(summary=summary, policies=list(made), said=capsys.readouterr().out)
+
+    monkeypatch.setattr(transformers_policy, "LocalPolicy", Policy)
+    run.folder = tmp_path / "out"
+    return run
+
+
+def test_it_plays_each_task_and_keeps_everything(evaluation):
+    words = ["--seed", "3", "--concurrency", "5", "--temperature", "0.25"]
+    found = evaluation(*words, "--domain", "telecom")
+    (policy,) = found.policies
+    weights = next(policy.model.parameters())
+    assert weights.dtype == torch.float32 and not policy.model.training
+    assert (policy.seed, policy.max_batch) == (3, 5)
+    assert {sampling.temperature for _, sampling in policy.asked} == {0.25}
+    summary = found.summary
+    assert [task.task_id for task in summary.tasks] == TASKS
+    assert (summary.split, summary.stage, summary.trials) == ("small", "sft", 1)
+    assert (summary.evaluated, summary.excluded, summary.avg_reward) == (2, 0, 0.0)
+    assert summary.selection == {"rule": "first", "num_tasks": 2}
+    assert summary.manifest.limits["max_steps"] == 6 and summary.manifest.seed == 3
+    assert not summary.copies and summary.user_usage is None
+    rows = read_rows(evaluation.folder / "eval.episodes.jsonl")
+    assert sorted(row.task_id for row in rows) == sorted(TASKS)
+    said = read_transcripts(transcripts_path(evaluation.folder / "eval.json"))
+    assert sorted(one.task_id for one in said) == sorted(TASKS)
+    assert all(one.tokens is not None for one in said)
+    official = json.loads((evaluation.folder / "eval.tau2.json").read_text(encoding="utf-8"))
+    assert len(official["simulations"]) == 2
+    assert "already" not in found.said and "2/2 episodes, 0 solved" in found.said
+
+
+def test_the_same_command_plays_only_what_is_missing(evaluation):
+    evaluation()
+    again = evaluation()
+    assert again.policies == [] and "2 episodes of 2 are done already" in again.said
+    transcripts_path(evaluation.folder / "eval.json").unlink()
+    lost = evaluation()
+    assert "2 episodes have no transcript in" in lost.said and len(lost.policies) == 1
+    assert "are done already" not in lost.said
+    rows = evaluation.folder / "eval.episodes.jsonl"
+    kept = [line for line in rows.read_text().splitlines(keepends=True) if TASKS[1] not in line]
+    rows.write_text("".join(kept))
+    half = evaluation()
+    assert "1 episodes of 2 are done already" in half.said
+    assert "no transcript" not in half.said and len(half.policies) == 1
+    sessions = {session for session, _ in half.policies[0].asked}
+    assert len(sessions) == 1 and half.summary.evaluated == 2
+
+
+def test_trials_that_would_be_copies_are_named(evaluation):
+    copies = evaluation("--trials", "2", "--temperature", "0")
+    assert copies.summary.copies and "--trials 2: at temperature 0" in copies.said
+    assert copies.summary.evaluated == 4
+    for number, words in enumerate((["--temperature", "0.5"], ["--trials", "1"])):
+        other = evaluation("--trials", "2", "--temperature", "0", *words, output=f"{number}.json")
+        assert not other.summary.copies and "copies" not in other.said
+
+
+def test_tokens_are_kept_unless_told_otherwise(evaluation):
+    evaluation("--no-keep-tokens")
+    said = read_transcripts(transcripts_path(evaluation.folder / "eval.json"))
+    assert [one.tokens for one in said] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--sglang-port", "9"], "--sglang-port goes with --backend slime"),
+        (["--num-tasks", "1"], "--first and --num-tasks both"),
+        (["--first", "0"], "first 0: no task is left"),
+        (["--first", "-1"], "first -1: no task is left"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(evaluation, words, said):
+    with pytest.raises(InputError, match=said):
+        evaluation(*words)
+    assert not (evaluation.folder / "eval.json").exists()
+
+
+def test_its_time_limit_reaches_the_episode(random_model):
+    parser = model_evaluation.argparse.ArgumentParser()
+    model_evaluation.add_flags(parser)
+    args = parser.parse_args(["--max-steps", "7"])
+    args.user_phrasing, args.user_one_action = None, None
+    limits = model_evaluation.make_settings(args, simulators=object()).limits
+    assert (limits.max_steps, limits.timeout_s) == (7, model_evaluation.EPISODE_TIMEOUT_S)
