@@ -115,6 +115,7 @@ EXEMPT = {
         "prompt": "the teacher plays with tau2's own; this one is put into the trace",
         "seed": "draws a mixed user, and the words of one that varies them",
         "attempts": "how many",
+        "wordings": "of the scripted teacher, whose traces cost nothing",
         "concurrency": "how many at once",
         **dict.fromkeys(["teacher_api_base"], "which server, not which model"),
         **dict.fromkeys(["teacher_timeout_s", "teacher_price"], PURSE),
