@@ -24,7 +24,15 @@ rule all:
 
 
 include: "rules/tasks.smk"
+
+
+if RUN.owns("user model"):
+
+    include: "rules/user.smk"
+
+
 include: "rules/traces.smk"
+include: "rules/leaks.smk"
 include: "rules/model.smk"
 include: "rules/sft.smk"
 

@@ -17,7 +17,7 @@ rule cards:
         "logs/cards.log",
     localrule: True
     params:
-        flags=stage_flags.cards(config),
+        flags=run_flags.cards(config),
         code=made_by.code("make_cards.py"),
         again=untracked(shlex.quote(STARTED.again())),
     message:

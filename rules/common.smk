@@ -17,7 +17,7 @@ if not ROOT.samefile(Path.cwd()):
     )
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from tau2_agent.config import invocation, job_resources, made_by, stage_flags
+from tau2_agent.config import invocation, job_resources, made_by, run_flags, stage_flags
 from tau2_agent.config.backend import choose, visible_gpus
 from tau2_agent.config.layers import check_command_line, choice
 from tau2_agent.config.settings import SPLITS
@@ -28,16 +28,13 @@ from tau2_agent.config.stage_files import (
     chat_template,
     compared,
     evaluated,
-    gated_splits,
-    learnt_from,
     report_parts,
-    sampled_split,
     stage_files,
-    tasks_file,
 )
 from tau2_agent.config.start import check_start
 from tau2_agent.config.sweeps import PLAIN, Run, resolve_runs
-from tau2_agent.config.user_options import is_folder, simulator_of
+from tau2_agent.config.task_splits import gated_splits, learnt_from, sampled_split, tasks_file
+from tau2_agent.config.user_options import simulator_of
 from tau2_agent.errors import PipelineError
 
 STARTED = invocation.read(workflow)

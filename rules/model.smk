@@ -24,6 +24,9 @@ rule base_model:
 
 
 # Only slime's trainers need it: Megatron reads weights in its own format.
+CONVERSION = stage_flags.conversion(config)
+
+
 rule convert_model:
     input:
         model=FILES.models["base"],
@@ -38,11 +41,12 @@ rule convert_model:
         mem_mb=memory_mb,
         runtime=runtime,
     params:
-        flags=stage_flags.conversion(config),
+        flags=CONVERSION.flags,
+        untracked_flags=untracked(CONVERSION.untracked),
         code=made_by.code("convert_checkpoint.py"),
         packages=PACKAGES,
     message:
         "Conversion: {input.model} -> {output}"
     shell:
         "python scripts/convert_checkpoint.py --to torch_dist --input {input.model}"
-        " --output {output} {params.flags} 2>&1 | tee {log}"
+        " --output {output} {params.flags} {params.untracked_flags} 2>&1 | tee {log}"

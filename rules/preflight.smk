@@ -8,7 +8,7 @@ rule preflight:
         mem_mb=4000,
         runtime=10,
     params:
-        flags=stage_flags.preflight(config, FILES),
+        flags=run_flags.preflight(config, FILES),
     message:
         "Preflight: what would stop a run on this machine?"
     shell:

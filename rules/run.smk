@@ -5,9 +5,19 @@ include: "common.smk"
 container: config["resources"]["container"]
 
 
+if RUN.owns("user model"):
+
+    include: "user.smk"
+
+
 if RUN.owns("traces"):
 
     include: "traces.smk"
+
+
+if RUN.owns("leaks"):
+
+    include: "leaks.smk"
 
 
 if RUN.owns("base"):

@@ -1,10 +1,4 @@
-# What the model is taught: conversations that solved their task, and proof that no evaluated task
-# is among the training data.
-if config["user"]["serve"] and not is_folder(config["user"]["serve"]):
-
-    include: "user.smk"
-
-
+# What the model is taught: conversations that solved their task.
 # Who made the conversations decides the program and its flags; what it writes is the same.
 TEACHER = stage_flags.traces(config, tokenizer=FILES.models["base"])
 FOREIGN = config["traces"]["teacher"] in ("file", "hub")
@@ -42,28 +36,3 @@ rule teacher_traces:
     shell:
         f"{{params.beside}}python scripts/{TEACHER_PROGRAM} --output {{output.traces}}"
         " {params.flags} {params.untracked_flags} 2>&1 | tee {log}"
-
-
-# Goes before everything that could run beside it: a leak is found before hours of training.
-rule leaks:
-    input:
-        known_split,
-        train=learnt_from(config),
-        traces=FILES.traces,
-    output:
-        FILES.leaks,
-    log:
-        "logs/leaks_{split}.log",
-    benchmark:
-        "timings/leaks_{split}.tsv"
-    priority: 100
-    localrule: True
-    params:
-        flags=stage_flags.words({"in_sample_splits": config["tasks"]["in_sample"] or None}),
-        tau2_data=made_by.tau2_data(),
-        code=made_by.code("check_leakage.py"),
-    message:
-        "Leak gate: does the training data share fault combinations with {wildcards.split}?"
-    shell:
-        "python scripts/check_leakage.py --train {input.train} {input.traces}"
-        " --eval-split {wildcards.split} --output {output} {params.flags} 2>&1 | tee {log}"

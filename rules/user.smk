@@ -8,7 +8,7 @@ rule user_model:
     cache: True
     localrule: True
     params:
-        flags=stage_flags.words(stage_flags.only(config["user"], "serve", "source revision")),
+        flags=stage_flags.user_model(config),
         code=made_by.code("base_model.py"),
         packages=PACKAGES,
     message:

@@ -22,8 +22,9 @@ from tau2_agent.config import user_options as user_config
 from tau2_agent.config.backend import choose
 from tau2_agent.config.layers import program_layers
 from tau2_agent.config.program_options import add_configuration
-from tau2_agent.config.stage_files import compared, sampled_split
+from tau2_agent.config.stage_files import compared
 from tau2_agent.config.sweeps import resolve_runs
+from tau2_agent.config.task_splits import sampled_split
 from tau2_agent.files import write_json
 from tau2_agent.llm import ledger as costs
 from tau2_agent.users.mixture import parse_mix

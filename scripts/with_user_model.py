@@ -1,6 +1,6 @@
 """Run a command beside an SGLang server that plays the user.
 
-    python scripts/with_user_model.py --model models/x_user --gpus 1 -- python scripts/….py …
+    python scripts/with_user_model.py --model models/user_model --gpus 1 -- python scripts/….py …
 
 The server gets `--gpus` of the visible GPUs, those first that no other job of this user has, and
 the command the others; it finds the server's address in TAU2_USER_API_BASE. A server that dies is

@@ -11,19 +11,28 @@ import importlib
 import json
 import shlex
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
+from changed_settings import (
+    BESIDE,
+    HUB,
+    PRESETS,
+    TEACHER,
+    VALUES,
+    another,
+    config_of,
+    presets,
+    run_of,
+    value_at,
+    with_value,
+)
 
-from tau2_agent.config import stage_flags
-from tau2_agent.config.backend import Backend
-from tau2_agent.config.fields import choices_of, leaves
+from tau2_agent.config import run_flags, stage_flags
+from tau2_agent.config.fields import leaves
 from tau2_agent.config.settings import Settings
 from tau2_agent.config.stage_files import stage_files
-from tau2_agent.config.sweeps import Run, resolve_runs
 
-PRESETS = Path(__file__).resolve().parents[2] / "presets"
 SFT, GRPO = ("train_sft_trl", "train_sft_slime"), ("train_grpo_trl", "train_grpo_slime")
 PLAYS = (*GRPO, "evaluate_tau2", "rejection_sampling")
 # Section, or key -> the programs that have an option for it.
@@ -74,112 +83,6 @@ OTHERWISE = {
     "rejection_sampling.teacher_traces": "which files: below",
     "rejection_sampling.start_from": FILES,
 }
-# Values that no rule finds, and what a key needs beside it.
-VALUES = {
-    "prompt": "tau2-owners",
-    "model.source": "some/other",
-    "model.revision": "v2",
-    "model.chat_template": "hermes",
-    "user.simulator": "llm",
-    "user.phrasing": "train",
-    "user.model": "openai/other",
-    "user.api_base": "http://127.0.0.1:9/v1",
-    "user.options": {"top_p": 0.5},
-    "traces.model": "openai/other",
-    "traces.api_base": "http://127.0.0.1:9/v1",
-    "traces.options": {"top_p": 0.5},
-    "traces.source": "some/traces",
-    "traces.revision": "v2",
-    "traces.teacher": "llm",
-    "evaluation.user": "llm",
-    "evaluation.phrasing": "train",
-    "slime.extra_args": "--use-tis",
-    "slime.convert_args": "--x 1",
-    "slime.server_args": "--quantization fp8",
-    "tracking.project": "other",
-    "model.hidden_size": 64,
-    "model.heads": 2,
-    "rejection_sampling.min_partial": 0.5,
-    "grpo.micro_batch_size": 4,
-    "grpo.updates_per_rollout": 2,
-    "resources.nodes": 2,
-    **{f"slime.{name}_parallel": 4 for name in ("tensor", "pipeline", "context", "expert")},
-}
-LLM = {"user": {"simulator": "llm"}}
-HUB = {"traces": {"teacher": "hub", "source": "some/traces", "revision": "v1"}}
-TEACHER = {"traces": {"teacher": "llm", "model": "openai/x"}}
-GPUS = {"resources": {"gpus": 8}}
-BESIDE: dict[str, dict[str, Any]] = {
-    "model.source": {"model": {"revision": "v1"}},
-    "model.revision": {"model": {"source": "some/other"}},
-    "model.max_positions": {"model": {"source": "some/other", "revision": "v1"}},
-    **{f"user.{name}": LLM for name in ("model", "api_base", "temperature", "max_tokens")},
-    **{f"user.{name}": LLM for name in ("options", "concurrency", "timeout_s", "retries")},
-    **{f"user.{name}": LLM for name in ("budget_usd", "budget_tokens", "max_failure_share")},
-    **{f"traces.{name}": TEACHER for name in stage_flags.TEACHER.split()},
-    **{f"traces.{name}": TEACHER for name in ("teacher", "attempts", "concurrency")},
-    **{f"traces.{n}": HUB for n in ("source", "revision", "replace_prompt", "max_rejected_share")},
-    "traces.max_length": TEACHER,
-    "traces.wordings": {"user": {"phrasing": "train"}},
-    "sft.epochs": {"sft": {"steps": None}},
-    "sft.steps": {"sft": {"epochs": None}},
-    **{f"slime.{name}_parallel": GPUS for name in ("tensor", "pipeline", "context", "expert")},
-    "resources.nodes": GPUS,
-}
-
-
-# Of one preset's recipe only.
-DEMO = {f"model.{n}" for n in ("layers", "hidden_size", "heads", "vocab_size", "context_length")}
-SLIME = (
-    "slime.",
-    "tracking.",
-    "traces.max_length",
-    "resources.nodes",
-    "evaluation.sglang_port",
-    "sft.steps",
-)
-
-
-def presets(key: str) -> list[str]:
-    if key in DEMO:
-        return ["demo"]
-    return ["qwen3-4b"] if key.startswith(SLIME) else ["demo", "qwen3-4b"]
-
-
-def run_of(preset: str, values: dict[str, Any]) -> Run:
-    backend = "cpu" if preset == "demo" else "slime"
-    layers = [("config.yaml", {"preset": preset, **values})]
-    return resolve_runs(layers, PRESETS, lambda *_: Backend(backend, "test"))[""]
-
-
-def config_of(preset: str, values: dict[str, Any]) -> dict[str, Any]:
-    return run_of(preset, values).settings.config
-
-
-def value_at(config: dict[str, Any], key: str) -> Any:
-    for part in key.split("."):
-        config = config[part]
-    return config
-
-
-def with_value(values: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """`values` with the dotted key set."""
-    first, _, rest = key.partition(".")
-    inner = with_value(values.get(first, {}), rest, value) if rest else value
-    return {**values, first: inner}
-
-
-def another(key: str, field, now: Any) -> Any:
-    """Another value than the one that holds."""
-    if key in VALUES:
-        return VALUES[key]
-    if choices_of(field):
-        return next(choice for choice in choices_of(field) if choice != now)
-    if isinstance(now, bool):
-        return not now
-    if isinstance(now, float):
-        return now / 2 if now else 0.05
-    return (now or 1) + (1 if key.startswith("grpo.samples") else 2)
 
 
 @cache
@@ -218,7 +121,7 @@ def told(config: dict[str, Any]) -> dict[str, argparse.Namespace]:
     if config["model"]["source"] == "demo" or config["model"]["revision"]:
         words["base_model"] = stage_flags.base_model(config, "TRACES")
     if slime:
-        words["convert_checkpoint"] = stage_flags.conversion(config)
+        words["convert_checkpoint"] = " ".join(stage_flags.conversion(config))
     return {name: parser_of(name).parse_args(shlex.split(text)) for name, text in words.items()}
 
 
@@ -288,7 +191,7 @@ ASKED = {
 def test_preflight_is_asked_for_what_will_run() -> None:
     run = run_of("qwen3-4b", ASKED)
     config, files = run.settings.config, stage_files(run)
-    told = parser_of("preflight").parse_args(shlex.split(stage_flags.preflight(config, files)))
+    told = parser_of("preflight").parse_args(shlex.split(run_flags.preflight(config, files)))
     for section, names in {
         "slime": "tensor_parallel pipeline_parallel context_parallel expert_parallel"
         " max_tokens_per_gpu optimizer_offload extra_args convert_args server_args",
@@ -308,18 +211,18 @@ def test_preflight_is_asked_for_what_will_run() -> None:
     found = json.loads(values)
     assert (found["model"], found["max_tokens"]) == (config["user"]["model"], 7)
     both = config_of("qwen3-4b", {**ASKED, **TEACHER})
-    told = parser_of("preflight").parse_args(shlex.split(stage_flags.preflight(both, files)))
+    told = parser_of("preflight").parse_args(shlex.split(run_flags.preflight(both, files)))
     assert [one.partition("=")[0] for one in told.ask] == ["user", "traces"]
     assert json.loads(told.ask[1].partition("=")[2])["model"] == "openai/x"
     long = {"evaluation": {"context_length": 2000}, "sft": {"max_length": 9500}}
     config = config_of("qwen3-4b", {**ASKED, **long})
-    told = parser_of("preflight").parse_args(shlex.split(stage_flags.preflight(config, files)))
+    told = parser_of("preflight").parse_args(shlex.split(run_flags.preflight(config, files)))
     assert (told.context_length, told.sample_length) == (9500, 9500)
 
 
 def test_preflight_of_the_demo_asks_for_no_gpu() -> None:
     run = run_of("demo", {"resources": {"keep_checkpoints": 4}})
-    words = shlex.split(stage_flags.preflight(run.settings.config, stage_files(run)))
+    words = shlex.split(run_flags.preflight(run.settings.config, stage_files(run)))
     told = parser_of("preflight").parse_args(words)
     assert (told.backend, told.source, told.port, told.ask) == ("cpu", None, None, [])
     assert told.keep_checkpoints == 4 and not {"--gpus", "--tensor-parallel"} & set(words)
@@ -345,6 +248,6 @@ def test_preflight_of_the_demo_asks_for_no_gpu() -> None:
 )
 def test_cards_say_who_made_the_traces(values, teacher, user) -> None:
     config = config_of("qwen3-4b", values)
-    told = parser_of("make_cards").parse_args(shlex.split(stage_flags.cards(config)))
+    told = parser_of("make_cards").parse_args(shlex.split(run_flags.cards(config)))
     assert (told.teacher, told.user) == (teacher, user)
     assert (told.base, told.revision) == (config["model"]["source"], config["model"]["revision"])

@@ -73,7 +73,7 @@ def test_a_run_has_files_of_its_own_and_those_that_it_shares() -> None:
 
 def test_folder_of_the_users_model(tmp_path: Path) -> None:
     user = {"simulator": "llm", "serve": SERVED}
-    assert stage_files(runs_of(user=user)[""]).user_model == "models/demo_user"
+    assert stage_files(runs_of(user=user)[""]).user_model == "models/user_model"
     user["serve"] = {"source": str(tmp_path)}
     assert stage_files(runs_of(user=user)[""]).user_model == str(tmp_path)
 

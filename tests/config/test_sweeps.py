@@ -6,12 +6,9 @@ import pytest
 
 from tau2_agent.config.backend import Backend
 from tau2_agent.config.layers import ConfigError
-from tau2_agent.config.settings import Settings
 from tau2_agent.config.sweeps import READS, resolve_runs
 
 ROOT = Path(__file__).resolve().parents[2]
-# Sections that decide where and how a run works, not what comes out.
-MACHINE = {"preset", "resources", "tracking", "runs"}
 
 
 def owners(runs, **values):
@@ -27,7 +24,9 @@ def own_stages(runs, name):
 
 
 BEFORE = ("base", "sft", "rejection")
-ALL = set(READS) - {"rejection", "rejection results"}  # left out unless it is asked for
+# Without what is left out unless it is asked for.
+ALL = set(READS) - {"rejection", "rejection results", "user model"}
+RESULTS = {"base results", "sft results"}
 
 
 @pytest.mark.parametrize(
@@ -35,10 +34,13 @@ ALL = set(READS) - {"rejection", "rejection results"}  # left out unless it is a
     [
         ({"grpo": {"lr": 1e-5}}, {"rl"}),
         ({"sft": {"lr": 1e-5}}, {"sft", "rl", "sft results"}),
-        ({"seed": 1}, ALL - {"traces"}),  # a demo model's weights come from the seed
-        ({"model": {"name": "small", "layers": 1}}, ALL - {"traces", "results"}),
+        ({"seed": 1}, ALL - {"traces", "leaks"}),  # a demo model's weights come from the seed
+        ({"model": {"name": "small", "layers": 1}}, ALL - {"traces", "leaks"}),
         ({"prompt": "tau2"}, ALL),
-        ({"evaluation": {"temperature": 1.0}}, {"results", "base results", "sft results"}),
+        ({"evaluation": {"temperature": 1.0}}, RESULTS),
+        ({"evaluation": {"splits": ["small"]}}, set()),
+        ({"reward": {"alpha": 0.1}}, {"rl"}),
+        ({"tasks": {"grpo": "train"}}, {"leaks", "rl"} | RESULTS),
         ({"resources": {"time_limit_hours": 3}}, set()),
         ({}, set()),
     ],
@@ -81,11 +83,8 @@ def test_rejection_sampling_is_a_stage_of_the_runs_that_ask_for_it(values, own):
     [
         ({"grpo": {"lr": 1e-5}}, {"rl"}),
         ({"grpo": {"max_steps": 50}}, LATER),
-        ({"reward": {"alpha": 0.1}}, {"rl", "results"} | {f"{s} results" for s in BEFORE}),
-        (
-            {"reward": {"weights": {"action": 1.0}}},
-            LATER | {"results", *(f"{s} results" for s in BEFORE)},
-        ),
+        ({"reward": {"alpha": 0.1}}, {"rl"}),
+        ({"reward": {"weights": {"action": 1.0}}}, LATER | {f"{s} results" for s in BEFORE}),
         ({"rejection_sampling": {"start_from": "sft"}}, LATER),
         ({"rejection_sampling": {"samples_per_task": 0}}, {"rl"}),
     ],
@@ -102,11 +101,28 @@ def test_a_downloaded_model_does_not_depend_on_the_seed():
     assert found["seed1"]["sft"] == "seed1"
 
 
-def test_every_section_is_read_by_a_stage_or_is_the_machines():
-    keys = [key for keys in READS.values() for key in keys if not key.startswith("stage ")]
-    read = {key.partition(".")[0] for key in keys}
-    assert read | MACHINE == set(Settings.model_fields)
-    assert not read & MACHINE
+def on_slime(beside, **values):
+    layers = [("config.yaml", {"preset": "qwen3-4b", "runs": {"other": beside}, **values})]
+    found = resolve_runs(layers, ROOT / "presets", lambda *_: Backend("slime", "test"))
+    return {stage for stage in found["other"].owners if found["other"].owns(stage)}
+
+
+def test_arguments_of_the_trainings_make_no_base_model() -> None:
+    trained = {"sft", "rl", "sft results"}
+    assert on_slime({"slime": {"extra_args": "--use-tis"}}) == trained
+    assert on_slime({"slime": {"convert_args": "--x 1"}}) == {"base", "base results"} | trained
+    assert on_slime({"slime": {"server_args": "--x 1"}}) == {"rl"} | RESULTS
+
+
+def test_a_served_user_is_downloaded_once_for_models_of_any_name() -> None:
+    serve = {"source": "a/b", "revision": "c"}
+    other = {"model": {"name": "other", "revision": "d"}}
+    user = {"simulator": "llm", "serve": serve}
+    assert "user model" not in on_slime(other, user=user)
+    assert "user model" in on_slime({"user": {"serve": {**serve, "revision": "d"}}}, user=user)
+    foreign = {"teacher": "hub", "source": "a/b", "revision": "c"}
+    own = on_slime({"user": {"serve": {**serve, "revision": "d"}}}, user=user, traces=foreign)
+    assert own == {"user model", "rl"} | RESULTS
 
 
 @pytest.mark.parametrize(

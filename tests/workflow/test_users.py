@@ -42,7 +42,7 @@ def test_a_model_served_beside_the_policy(project) -> None:
     assert found["user_model"].endswith("--only-served --source a/b --revision abc")
     for name in ("teacher_traces", "grpo", "evaluate_test"):
         assert found[name].startswith(
-            "python scripts/with_user_model.py --model models/demo_user --name a/b@abc --gpus 2 "
+            "python scripts/with_user_model.py --model models/user_model --name a/b@abc --gpus 2 "
         )
         assert f"--log logs/user_model_{name}.log -- python scripts/" in found[name]
         assert "--user-model openai/a/b@abc" in found[name]

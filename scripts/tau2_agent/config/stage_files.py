@@ -17,36 +17,10 @@ from tau2_agent.config.user_options import is_folder
 from tau2_agent.rollout.template_files import template_file
 
 
-def tasks_file(split: str) -> str:
-    """The tasks of a split."""
-    return f"data/telecom_{split}_tasks.jsonl"
-
-
-def gated_splits(config: Mapping[str, Any]) -> list[str]:
-    """The splits with which no data of the whole run may share a fault combination."""
-    validated = ["extra_dev"] if config["grpo"]["validation_every"] else []
-    return list(dict.fromkeys([*config["tasks"]["held_out"], *validated]))
-
-
 def chat_template(config: Mapping[str, Any]) -> str:
     """The file that takes the place of the model's own chat template; "" if none does."""
     wanted = config["model"]["chat_template"]
     return os.path.relpath(template_file(wanted)) if wanted else ""
-
-
-def sampled_split(config: Mapping[str, Any]) -> str:
-    """The split that the SFT model plays for rejection sampling."""
-    return config["tasks"]["rejection_sampling"] or config["tasks"]["grpo"]
-
-
-def learnt_from(config: Mapping[str, Any]) -> list[str]:
-    """The task files of all training. That of rejection sampling counts also while it is left out:
-    runs with and without it share the leak gate."""
-    tasks = config["tasks"]
-    return sorted(
-        {tasks_file(split) for split in (tasks["sft"], tasks["grpo"])}
-        | {tasks_file(sampled_split(config))}
-    )
 
 
 def compared(run: Run) -> list[str]:
@@ -78,7 +52,8 @@ def stage_files(run: Run) -> StageFiles:
     """Return the files of a run, those included that it shares."""
 
     def marked(path: str, stage: str) -> str:
-        return f"{path}+{run.owners[stage]}" if run.owners[stage] else path
+        owner = run.owners.get(stage)
+        return f"{path}+{owner}" if owner else path
 
     def folder(owner: str) -> str:
         return f"results/{owner}/" if owner else "results/"
@@ -91,14 +66,14 @@ def stage_files(run: Run) -> StageFiles:
         sampled=marked("data/sampled_traces", "rejection") + ".jsonl"
         if "rejection" in trained
         else "",
-        leaks=marked("data/leaks_{split}", "traces") + ".json",
+        leaks=marked("data/leaks_{split}", "leaks") + ".json",
         models={"base": base}
         | {stage: marked(f"checkpoints/{name}", stage) + f"_{stage}_telecom" for stage in trained},
         converted=f"{base}_torch_dist",
-        # made anew when the user changes, as the traces are; one's own folder stays where it is
+        # No trained model's name has a "_". One's own folder stays where it is.
         user_model=serve["source"]
         if serve and is_folder(serve)
-        else marked(f"models/{name}_user", "traces"),
+        else marked("models/user_model", "user model"),
         results={
             stage: folder(run.owners[f"{stage} results"]) + f"{stage}/eval_{{split}}.json"
             for stage in ("base", *trained[:-1])

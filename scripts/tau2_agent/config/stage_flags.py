@@ -12,8 +12,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tau2_agent.config.stage_files import StageFiles, learnt_from
-from tau2_agent.config.user_options import language_models, model_name, simulator_of
+from tau2_agent.config.user_options import model_name, simulator_of
 
 Config = Mapping[str, Any]
 
@@ -83,15 +82,17 @@ def conversion_gpus(config: Config) -> int:
     return config["resources"]["gpus"] if config["slime"]["expert_parallel"] > 1 else 1
 
 
-def conversion(config: Config) -> str:
-    """The conversion of the base model to Megatron's format."""
-    source = config["model"]["source"]
-    return words(
-        {
-            "source": None if source == "demo" else source,
-            "gpus": conversion_gpus(config) if conversion_gpus(config) > 1 else None,
-            "extra_args": config["slime"]["convert_args"] or None,
-        }
+def conversion(config: Config) -> Flags:
+    """The conversion of the base model to Megatron's format, which fits any number of GPUs."""
+    source, gpus = config["model"]["source"], conversion_gpus(config)
+    return Flags(
+        words(
+            {
+                "source": None if source == "demo" else source,
+                "extra_args": config["slime"]["convert_args"] or None,
+            }
+        ),
+        words({"gpus": gpus if gpus > 1 else None}),
     )
 
 
@@ -275,6 +276,11 @@ def machine(config: Config) -> dict[str, Any]:
     }
 
 
+def user_model(config: Config) -> str:
+    """The model that plays the user and is downloaded for it."""
+    return words(only(config["user"], "serve", "source revision"))
+
+
 def user_server(config: Config, stage: str, model: str, log: str) -> str:
     """What goes before a command whose user is served beside it, on GPUs of its own; else nothing.
 
@@ -293,53 +299,3 @@ def user_server(config: Config, stage: str, model: str, log: str) -> str:
         }
     )
     return f"python scripts/with_user_model.py {flags} -- "
-
-
-def preflight(config: Config, files: StageFiles) -> str:
-    """What is asked before a run: its files, its models and its machine."""
-    source = config["model"]["source"]
-    trained = max(config["sft"]["max_length"], config["grpo"]["context_length"])
-    asked = language_models(config, files.traces)
-    values = {
-        "backend": config["backend"],
-        "model": files.models["base"],
-        "source": None if source == "demo" else source,
-        "checkpoints": [folder for stage, folder in files.models.items() if stage != "base"],
-        "data": [*learnt_from(config), files.traces],
-        "port": config["evaluation"]["sglang_port"],
-        "ask": [f"{section}={json.dumps(one)}" for section, one in asked.items()] or None,
-        **only(config, "resources", "keep_checkpoints"),
-        "context_length": max(trained, config["evaluation"]["context_length"]),
-    }
-    if config["backend"] == "slime":
-        values |= {
-            **only(config, "resources", "gpus nodes"),
-            "sample_length": trained,
-            **only(config, "slime", f"{PARALLEL} optimizer_offload"),
-            **{
-                key: config["slime"][key] or None
-                for key in ("extra_args", "convert_args", "server_args")
-            },
-        }
-    return words(values)
-
-
-def cards(config: Config) -> str:
-    """The cards of the model and of its traces: where the model comes from, who made the traces."""
-    section = config["traces"]
-    makers = {
-        "scripted": "the scripted teacher",
-        "llm": f"the language model {section['model']}",
-        "file": f"other people ({section['source']})",
-        "hub": f"other people ({section['source']} on the hub)",
-    }
-    user = simulator_of(config, "traces")
-    llm = user.flags.get("user_model")
-    return words(
-        {
-            "base": config["model"]["source"],
-            "revision": config["model"]["revision"],
-            "teacher": makers[section["teacher"]],
-            "user": f"the language model {llm}" if llm else f"the {user.simulator} user",
-        }
-    )

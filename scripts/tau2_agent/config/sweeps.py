@@ -16,10 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tau2_agent.config import stage_flags
 from tau2_agent.config.backend import Backend
 from tau2_agent.config.layers import ConfigError, Layer
 from tau2_agent.config.mistakes import origin
 from tau2_agent.config.resolve import Resolved, resolve
+from tau2_agent.config.settings_machine import Resources, Tracking
+from tau2_agent.config.task_splits import gated_splits, learnt_from, sampled_split
+from tau2_agent.config.user_options import is_folder
+
+Config = Mapping[str, Any]
+Reads = Callable[[Config], Any]
 
 PLAIN = ""  # the name of the run without overrides
 RESERVED = {
@@ -29,24 +36,6 @@ RESERVED = {
     "rl",
     "plain",
 }  # folders of results/, stages, a word in the table
-
-# What each stage reads: sections of the configuration, and stages that come before it. Whole
-# sections, so that a new key counts without a change here; at worst something is made twice. Of
-# another stage's section, the keys alone that are read.
-READS: dict[str, tuple[str, ...]] = {
-    "traces": ("prompt", "tasks", "traces", "user"),
-    "base": ("model", "backend", "slime"),
-    "sft": ("stage base", "stage traces", "sft", "seed"),
-    "rejection": (
-        *("stage sft", "rejection_sampling", "reward.weights"),
-        *("grpo.max_new_tokens", "grpo.context_length", "grpo.max_steps"),
-    ),
-    "rl": ("stage rejection", "grpo", "reward"),
-    "results": ("prompt", "seed", "user", "reward", "evaluation", "stage traces"),
-    "base results": ("stage base", "stage results"),
-    "sft results": ("stage sft", "stage results"),
-    "rejection results": ("stage rejection", "stage results"),
-}
 
 
 @dataclass(frozen=True)
@@ -79,40 +68,124 @@ def resolve_runs(
         layer = (f"{place}: runs.{name}", values or {})
         settings[name] = resolve([*layers, layer], presets, choose_backend)
     runs: dict[str, Run] = {}
+    first: dict[str, str] = {}  # what a stage reads -> the run that makes it
     for name, one in settings.items():
-        owners = dict.fromkeys(_stages(one.config), name)
-        for earlier in reversed(runs.values()):
-            for stage in owners:
-                if _read(stage, one.config) == _read(stage, earlier.settings.config):
-                    owners[stage] = earlier.owners[stage]
+        owners = {}
+        for stage in _stages(one.config):
+            made = f"{stage}: {_read(stage, one.config)}"
+            owners[stage] = first.setdefault(made, name)
         runs[name] = Run(name, one, owners)
     return runs
 
 
-def _stages(config: Mapping[str, Any]) -> list[str]:
-    """The stages of READS that a run has."""
+def _stages(config: Config) -> list[str]:
+    """The stages that a run has, in the order of the data."""
     sampled = config["rejection_sampling"]["samples_per_task"] > 0
-    return [stage for stage in READS if sampled or not stage.startswith("rejection")]
+    serve = config["user"]["serve"]
+    downloaded = bool(serve) and not is_folder(serve)
+    return [
+        stage
+        for stage in READS
+        if (sampled or not stage.startswith("rejection")) and (downloaded or stage != "user model")
+    ]
 
 
-def _read(stage: str, config: Mapping[str, Any]) -> str:
+# --- what each stage reads, as its rule does: programs, options, earlier files --------------------
+
+
+def _read(stage: str, config: Config) -> str:
     """Everything that a stage reads, as text to compare."""
-    if stage == "rejection" and stage not in _stages(config):
-        return _read("sft", config)
-    parts = []
-    for key in READS[stage]:
-        earlier = key.removeprefix("stage ")
-        section, _, inner = key.partition(".")
-        if earlier != key:
-            parts.append(_read(earlier, config))
-        else:
-            parts.append(config[section][inner] if inner else config[section])
-    if stage == "base" and config["model"]["source"] == "demo":
-        # made here: its tokenizer from the traces, its weights from the seed
-        parts += [_read("traces", config), config["seed"]]
-    if stage == "traces" and config["traces"].get("max_length"):
-        parts.append(config["model"])  # whose tokens are counted
-    return json.dumps(parts, sort_keys=True)
+    # Where and how a run works makes no other run.
+    machine = {"resources": Resources().model_dump(), "tracking": Tracking().model_dump()}
+    return json.dumps(READS[stage]({**config, **machine}), sort_keys=True)
+
+
+def _traces(config: Config) -> list[Any]:
+    foreign = config["traces"]["teacher"] in ("file", "hub")
+    counted = config["traces"]["max_length"]  # in tokens of the model, which then is no demo
+    return [
+        stage_flags.traces(config, tokenizer="MODEL"),
+        None if foreign else config["tasks"]["sft"],
+        _served(config, "traces"),
+        _base(config) if counted else None,
+    ]
+
+
+def _leaks(config: Config) -> list[Any]:
+    return [_traces(config), learnt_from(config), config["tasks"]["in_sample"]]
+
+
+def _user_model(config: Config) -> Any:
+    return stage_flags.user_model(config) if config["user"]["serve"] else None
+
+
+def _served(config: Config, stage: str) -> str:
+    return stage_flags.user_server(config, stage, "MODEL", "LOG")
+
+
+def _base(config: Config) -> list[Any]:
+    made_here = config["model"]["source"] == "demo"
+    return [
+        config["model"]["name"],
+        config["backend"],
+        stage_flags.base_model(config, "TRACES"),
+        _traces(config) if made_here else None,
+        stage_flags.conversion(config).flags if config["backend"] == "slime" else None,
+    ]
+
+
+def _sft(config: Config) -> list[Any]:
+    return [stage_flags.sft(config), _base(config), _traces(config), config["tasks"]["held_out"]]
+
+
+def _rejection(config: Config) -> list[Any]:
+    if "rejection" not in _stages(config):
+        return _sft(config)
+    section = config["rejection_sampling"]
+    return [
+        stage_flags.rejection_sampling(config),
+        stage_flags.rejection_sft(config),
+        sampled_split(config),
+        _served(config, "rejection_sampling"),
+        section["teacher_traces"],
+        section["start_from"],
+        _sft(config),
+    ]
+
+
+def _rl(config: Config) -> list[Any]:
+    return [
+        stage_flags.grpo(config),
+        _rejection(config),
+        _leaks(config),
+        config["tasks"]["grpo"],
+        gated_splits(config),
+        _served(config, "grpo"),
+    ]
+
+
+def _results(trained: Reads) -> Reads:
+    """What the evaluation of a model reads. trained: what its training does."""
+    return lambda config: [
+        stage_flags.evaluation(config),
+        trained(config),
+        _leaks(config),
+        _served(config, "evaluation"),
+    ]
+
+
+READS: dict[str, Reads] = {
+    "user model": _user_model,
+    "traces": _traces,
+    "leaks": _leaks,
+    "base": _base,
+    "sft": _sft,
+    "rejection": _rejection,
+    "rl": _rl,
+    "base results": _results(_base),
+    "sft results": _results(_sft),
+    "rejection results": _results(_rejection),
+}
 
 
 def _check_name(name: Any, place: str) -> None:
