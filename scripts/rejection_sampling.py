@@ -18,54 +18,45 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent import cli
-from tau2_agent.config.program_options import add, add_partial_weights, add_user
+from tau2_agent.config.program_options import add, add_user, backend_of
 from tau2_agent.errors import InputError
+from tau2_agent.evaluation.model_evaluation import add_playing
 from tau2_agent.files import content_hash, read_jsonl, write_json, write_jsonl
 from tau2_agent.source_code import code_digest
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = cli.parser(__doc__)
+    backend = backend_of(arguments)
     parser.add_argument("--checkpoint", type=Path, required=True, help="the model that plays")
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
-    parser.add_argument("--output", type=Path, required=True, help="trace file to write")
+    parser.add_argument(
+        "--output", dest="output_path", type=Path, required=True, help="trace file to write"
+    )
     parser.add_argument(
         "--beside", type=Path, nargs="*", default=[], help="trace files that are learnt from, too"
     )
-    add(parser, "prompt seed", "slime")
     add(
-        parser.add_argument_group("what is kept"),
+        parser.add_argument_group("what is played and kept"),
         "rejection_sampling.samples_per_task rejection_sampling.num_tasks"
         " rejection_sampling.keep_per_task rejection_sampling.min_partial sft.max_length",
-        "slime",
+        backend,
+        dest={"rejection_sampling.samples_per_task": "trials"},  # as in an evaluation
     )
-    model = parser.add_argument_group("model")
-    model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
-    add(
-        model,
-        "rejection_sampling.temperature evaluation.sglang_port slime.tensor_parallel"
-        " slime.server_args",
-        "slime",
+    add_playing(
+        parser,
+        "rejection_sampling.temperature grpo.max_new_tokens grpo.context_length grpo.max_steps"
+        " grpo.repeat_limit",
+        backend,
     )
-    episode = parser.add_argument_group("episodes")
-    add(
-        episode,
-        "grpo.max_new_tokens grpo.context_length grpo.max_steps evaluation.concurrency"
-        " evaluation.max_failure_share",
-        "slime",
-    )
-    add_partial_weights(episode)
     add_user(parser)
-    args = parser.parse_args(arguments)
-    # What the evaluation's loop calls them.
-    args.output_path, args.trials, args.domain = args.output, args.samples_per_task, "telecom"
-    args.keep_tokens = True
-    return args
+    parser.set_defaults(domain="telecom", keep_tokens=True)
+    return parser.parse_args(arguments)
 
 
 def main() -> int:
     args = parse()
-    if args.samples_per_task == 0:
+    if args.trials == 0:
         raise InputError("--samples-per-task 0 plays nothing; say how many episodes a task")
 
     from transformers import AutoTokenizer
@@ -93,14 +84,14 @@ def main() -> int:
             ),
         )
     counts = count(episodes, kept)
-    write_jsonl(args.output.with_suffix(".rejected.jsonl"), kept.dropped)
+    write_jsonl(args.output_path.with_suffix(".rejected.jsonl"), kept.dropped)
     write_json(
-        args.output.with_suffix(".source.json"),
+        args.output_path.with_suffix(".source.json"),
         {
             "stage": "rejection_sampling",
             "checkpoint": str(args.checkpoint),
             **counts,
-            "samples_per_task": args.samples_per_task,
+            "samples_per_task": args.trials,
             "keep_per_task": args.keep_per_task,
             "min_partial": args.min_partial,
             "inputs": {
@@ -114,7 +105,7 @@ def main() -> int:
         },
     )
     say(counts, args)
-    write_jsonl(args.output, kept.traces)
+    write_jsonl(args.output_path, kept.traces)
     return 0
 
 
@@ -143,7 +134,7 @@ def count(episodes: list[Any], kept: Any) -> dict[str, Any]:
 def say(counts: dict[str, Any], args: argparse.Namespace) -> None:
     """One line on what was kept. Raises InputError if that is nothing."""
     why = ", ".join(f"{number} {reason}" for reason, number in counts["dropped"].items())
-    where = args.output.with_suffix(".rejected.jsonl")
+    where = args.output_path.with_suffix(".rejected.jsonl")
     if not counts["kept"]:
         raise InputError(
             f"of {counts['episodes']} episodes of {args.checkpoint} none can be learnt from "

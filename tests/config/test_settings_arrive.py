@@ -45,6 +45,10 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "sft": SFT,
     "rejection_sampling": ("rejection_sampling",),
     "grpo": GRPO,
+    **{
+        f"grpo.{limit}": (*GRPO, "rejection_sampling")
+        for limit in ("max_new_tokens", "context_length", "max_steps", "repeat_limit")
+    },
     "reward": PLAYS,
     "evaluation": ("evaluate_tau2",),
     "slime": (*SFT, *GRPO),
@@ -60,6 +64,7 @@ NAMES = {
     "evaluation.user": "user",
     "evaluation.phrasing": "user_phrasing",
     "slime.convert_args": "extra_args",
+    "rejection_sampling.samples_per_task": "trials",
     "tracking.tool": "tracking",
     "tracking.project": "wandb_project",
     "tracking.offline": "wandb_mode",

@@ -97,12 +97,12 @@ EXEMPT = {
     },
     "rejection_sampling": {
         **USER,
-        **dict.fromkeys(["tasks", "num_tasks", "samples_per_task"], "rows name their task"),
+        **dict.fromkeys(["tasks", "num_tasks", "trials"], "rows name their task"),
         **dict.fromkeys(
             ["beside", "keep_per_task", "min_partial", "max_length"],
             "what is kept is chosen anew each time",
         ),
-        "output": WHERE,
+        "output_path": WHERE,
         "concurrency": "how many at once",
         "max_failure_share": "when to give up",
         "weights": "kept conversations are scored anew",

@@ -50,10 +50,11 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
     "rejection_sampling": {
         **PLAYS,
         "tasks": refused("other_tasks"),
-        "output": lambda seen, value: (value.with_suffix(".episodes.jsonl").exists(), True),
+        "output_path": lambda seen, value: (value.with_suffix(".episodes.jsonl").exists(), True),
+        "repeat_limit": at("episode.limits.repeat_limit"),
         "beside": refused("other_beside"),
         "prompt": lambda seen, value: ((seen.episode.prompt, seen.choice.prompt), (value, value)),
-        "samples_per_task": lambda seen, value: (
+        "trials": lambda seen, value: (
             sorted({trial for _, trial in seen.jobs}),
             [*range(value)],
         ),

@@ -19,6 +19,7 @@ from fake_sglang import FakeSGLang
 from model_configs import config
 from program_runs import Program, run_here
 
+import rejection_sampling
 import teacher_traces
 from tau2_agent.benchmark.tasks import split_ids
 from tau2_agent.files import read_jsonl, write_jsonl
@@ -144,6 +145,14 @@ def test_another_choice_or_more_samples_play_nothing_twice(
     words[words.index("--samples-per-task") + 1] = 0
     status, text = run_here(monkeypatch, capfd, "rejection_sampling.py", *words)
     assert status == 2 and "--samples-per-task 0 plays nothing" in text
+
+
+def test_by_hand_it_has_the_limits_of_its_backends_recipe() -> None:
+    files = ["--checkpoint", "sft", "--tasks", "tasks.jsonl", "--output", "out.jsonl"]
+    cpu = rejection_sampling.parse([*files, "--backend", "cpu"])
+    assert (cpu.prompt, cpu.context_length, cpu.max_new_tokens) == ("short", 896, 48)
+    slime = rejection_sampling.parse(files)
+    assert (slime.prompt, slime.context_length, slime.max_new_tokens) == ("tau2", 16384, 1024)
 
 
 async def all_traces():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,16 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", nargs="+", default=[], metavar="KEY=VALUE", help="over both")
 
 
+def backend_of(arguments: Sequence[str] | None) -> str:
+    """The --backend of a command line, slime if there is none: other options' defaults hang on it.
+
+    arguments: None for those of this process.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--backend", default="slime", choices=list(DEFAULT_PRESETS))
+    return parser.parse_known_args(arguments)[0].backend
+
+
 @cache
 def _recipe(backend: str) -> dict[str, Any]:
     return load_preset(DEFAULT_PRESETS[backend], PRESETS)
@@ -47,12 +57,19 @@ def default(key: str, backend: str) -> Any:
     return value
 
 
-def add(parser: argparse._ActionsContainer, keys: str, backend: str, prefix: str = "") -> None:
+def add(
+    parser: argparse._ActionsContainer,
+    keys: str,
+    backend: str,
+    prefix: str = "",
+    dest: Mapping[str, str] | None = None,
+) -> None:
     """Add an option for each of the dotted keys (one text, with blanks between).
 
     grpo.max_steps becomes --max-steps; prefix: before the key's name. backend: whose default preset
-    gives the defaults. A key without any default is a required option. Options of litellm are JSON,
-    a price is two numbers.
+    gives the defaults. dest: key -> its name among the parsed options, where that is another one. A
+    key without any default is a required option. Options of litellm are JSON, a price is two
+    numbers.
     """
     for key in keys.split():
         field = find(Settings, key.split("."))
@@ -61,6 +78,8 @@ def add(parser: argparse._ActionsContainer, keys: str, backend: str, prefix: str
             "default": default(key, backend),
             "help": (field.description or "").replace("%", "%%"),
         }
+        if dest and key in dest:
+            common["dest"] = dest[key]
         if isinstance(common["default"], bool):
             parser.add_argument(name, action=argparse.BooleanOptionalAction, **common)
             continue

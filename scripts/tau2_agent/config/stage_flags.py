@@ -147,29 +147,17 @@ def sft(config: Config, **instead: Any) -> Flags:
 
 
 def rejection_sampling(config: Config) -> Flags:
-    """The SFT model's episodes, and which of them are kept."""
-    user = simulator_of(config, "rejection_sampling")
+    """The SFT model's episodes, which of them are kept. They have GRPO's user and limits."""
     keys = "samples_per_task num_tasks temperature keep_per_task min_partial"
-    return Flags(
-        words(
-            {
-                **only(config, "rejection_sampling", keys),
-                **only(config, "grpo", "max_new_tokens context_length max_steps"),
-                **only(config, "sft", "max_length"),
-                "weights": partial_weights(config),
-                "prompt": config["prompt"],
-                **user.flags,
-                "seed": config["seed"],
-                "backend": config["backend"],
-            }
-        ),
-        words(
-            {
-                **only(config, "evaluation", "concurrency max_failure_share"),
-                **_server(config),
-                **user.untracked,
-            }
-        ),
+    return _playing(
+        config,
+        "rejection_sampling",
+        {
+            **only(config, "rejection_sampling", keys),
+            **only(config, "grpo", "max_new_tokens context_length max_steps repeat_limit"),
+            **only(config, "sft", "max_length"),
+        },
+        {},
     )
 
 
@@ -226,12 +214,24 @@ def validation(config: Config) -> dict[str, Any]:
 
 def evaluation(config: Config) -> Flags:
     """The evaluation of one model."""
-    user = simulator_of(config, "evaluation")
     keys = "num_tasks trials temperature max_new_tokens context_length max_steps"
+    return _playing(
+        config,
+        "evaluation",
+        only(config, "evaluation", keys),
+        only(config, "evaluation", "sglang_port keep_tokens"),
+    )
+
+
+def _playing(
+    config: Config, stage: str, own: Mapping[str, Any], own_untracked: Mapping[str, Any]
+) -> Flags:
+    """What a model is told that plays as in an evaluation, and what a stage has of its own."""
+    user = simulator_of(config, stage)
     return Flags(
         words(
             {
-                **only(config, "evaluation", keys),
+                **own,
                 "weights": partial_weights(config),
                 "prompt": config["prompt"],
                 **user.flags,
@@ -241,8 +241,8 @@ def evaluation(config: Config) -> Flags:
         ),
         words(
             {
-                **only(config, "evaluation", "concurrency sglang_port"),
-                **only(config, "evaluation", "keep_tokens max_failure_share"),
+                **only(config, "evaluation", "concurrency max_failure_share"),
+                **own_untracked,
                 **_server(config),
                 **user.untracked,
             }

@@ -58,7 +58,11 @@ def make_settings(args, simulators: users.Users | None = None) -> Any:
         users=simulators or users.from_options(args, args.seed),
         sampling=Sampling(args.temperature, max_new_tokens=args.max_new_tokens),
         context_length=args.context_length,
-        limits=Limits(max_steps=args.max_steps, timeout_s=EPISODE_TIMEOUT_S),
+        limits=Limits(
+            max_steps=args.max_steps,
+            timeout_s=EPISODE_TIMEOUT_S,
+            repeat_limit=args.repeat_limit,
+        ),
     )
 
 
@@ -248,24 +252,38 @@ def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Add the options on tasks, model, server and episodes."""
+    """Add the options on tasks, model, server and episodes; what an evaluation recalls has no
+    default of its own."""
     which = parser.add_argument_group("tasks")
     which.add_argument("--domain", default="telecom", choices=["telecom"])
     which.add_argument("--task-split", default="test", help="a split of tau2 or of tasks.py")
     add(which, "evaluation.num_tasks evaluation.trials", "slime")
     which.add_argument("--first", type=int, help="the first N instead, as tau2's own --num-tasks")
-    model = parser.add_argument_group("model")
-    model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
-    add(
-        model,
-        "evaluation.sglang_port evaluation.temperature evaluation.max_new_tokens"
-        " evaluation.context_length",
+    add_playing(
+        parser,
+        "evaluation.temperature evaluation.max_new_tokens evaluation.context_length"
+        " evaluation.max_steps",
         "slime",
     )
-    server = parser.add_argument_group("a server of our own")
-    add(server, "slime.tensor_parallel slime.server_args", "slime")
-    episode = parser.add_argument_group("episodes")
-    add(episode, "prompt evaluation.max_steps evaluation.concurrency seed", "slime")
-    add(episode, "evaluation.max_failure_share evaluation.keep_tokens", "slime")
-    add_partial_weights(episode)
+    add(parser, "evaluation.keep_tokens", "slime")
+    parser.set_defaults(repeat_limit=0)  # tau2 lets a loop go on
     leave_out(parser, EPISODE)
+
+
+def add_playing(parser: argparse.ArgumentParser, limits: str, backend: str) -> None:
+    """Add the options on who plays, and how, that `played` reads.
+
+    limits: the keys of an episode's temperature and limits. backend: whose preset gives defaults.
+    """
+    model = parser.add_argument_group("model")
+    model.add_argument("--backend", default="slime", choices=["slime", "cpu"])
+    add(model, "evaluation.sglang_port", backend)
+    add(
+        parser.add_argument_group("a server of our own"),
+        "slime.tensor_parallel slime.server_args",
+        backend,
+    )
+    episode = parser.add_argument_group("episodes")
+    add(episode, f"prompt {limits} evaluation.concurrency seed", backend)
+    add(episode, "evaluation.max_failure_share", backend)
+    add_partial_weights(episode)

@@ -16,7 +16,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -112,9 +112,7 @@ class Validator:
     ) -> None:
         self.args, self.tasks, self.folder = args, list(tasks), folder
         self.every, self.rollouts = args.validation_every, args.rollouts
-        settings = make_settings(args, users)
-        limits = replace(settings.limits, repeat_limit=args.repeat_limit)
-        self.settings = replace(settings, limits=limits)
+        self.settings = make_settings(args, users)
         self.digest = digest or self._digest()
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 # <think>, [THINK], ◁think▷, <seed:think>, <antThinking>, "Thought: …" at the beginning, and what
 # is left of harmony's channels.
@@ -59,8 +59,18 @@ def call_arguments(text: str | None) -> dict[str, Any] | None:
     return arguments if isinstance(arguments, dict) else None
 
 
-def leaked(text: str | None, tools: frozenset[str] = frozenset()) -> str | None:
-    """Name what of a model's own format stands in a text, for people; None if nothing does.
+class Leak(NamedTuple):
+    """what: stands in a text, for people. remedy: of who serves the model; "" if none is known."""
+
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.remedy}" if self.remedy else self.what
+
+
+def leaked(text: str | None, tools: frozenset[str] = frozenset()) -> Leak | None:
+    """Find what of a model's own format stands in a text; None if nothing does.
 
     tools: names of tools; with them a text that is nothing but a call of one is found too: as
     JSON, as Python, or in a fence.
@@ -68,20 +78,20 @@ def leaked(text: str | None, tools: frozenset[str] = frozenset()) -> str | None:
     if not text:
         return None
     if found := _THOUGHT.search(text):
-        return (
-            f"a thought in the text ({found[0]}): start the model's server with its reasoning "
-            "parser, or turn thinking off"
+        return Leak(
+            f"a thought in the text ({found[0]})",
+            "start the model's server with its reasoning parser, or turn thinking off",
         )
     if found := _TAG.search(text):
-        return f"a tool call written as text ({found[0]}): {_REMEDY}"
+        return Leak(f"a tool call written as text ({found[0]})", _TOOL_CALL_PARSER)
     if found := _CONTROL.search(text):
-        return f"a control token in the text ({found[0]})"
+        return Leak(f"a control token in the text ({found[0]})")
     if name := _bare_call(text, tools):
-        return f"a tool call written as text ({name}): {_REMEDY}"
+        return Leak(f"a tool call written as text ({name})", _TOOL_CALL_PARSER)
     return None
 
 
-_REMEDY = "start the model's server with its tool-call parser"
+_TOOL_CALL_PARSER = "start the model's server with its tool-call parser"
 
 
 def _bare_call(text: str, tools: frozenset[str]) -> str | None:

@@ -147,7 +147,9 @@ class Taught:
             from tau2_agent.rollout.chat_template import ChatCodec
 
             codec = ChatCodec(AutoTokenizer.from_pretrained(args.tokenizer))
-        self.rules = TraceRules(args.prompt, codec=codec, max_length=args.max_length)
+        self.rules = TraceRules(
+            args.prompt, codec=codec, max_length=args.max_length, served=args.teacher == "llm"
+        )
         self.faults: dict[tuple[str, int], str | None] = {}
 
     def accept(self, attempt: Attempt) -> bool:

@@ -70,12 +70,14 @@ class TraceRules:
     prompt: name of the system prompt that the trained model will see.
     replace_prompt: put it, its tool schemas and tau2's greeting where the trace has others.
     codec, max_length: the trained model's chat format, and the most tokens; None: not checked.
+    served: a language model of ours wrote it, whose server may be told of markup.
     """
 
     prompt: str
     replace_prompt: bool = False
     codec: ChatCodec | None = None
     max_length: int | None = None
+    served: bool = False
 
 
 def checked(row: Any, rules: TraceRules) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def checked(row: Any, rules: TraceRules) -> dict[str, Any]:
     else:
         _check_prompt(messages, tools, rules.prompt)
     _check_turns(messages)
-    _check_words_and_calls(messages)
+    _check_words_and_calls(messages, rules.served)
     if rules.codec is not None and rules.max_length is not None:
         length = len(rules.codec.trace(messages, tools).ids)
         if length > rules.max_length:
@@ -200,13 +202,14 @@ def _check_turns(messages: list[dict]) -> None:
         raise RejectedTrace("no_assistant_turn", "no turn of the assistant after the greeting")
 
 
-def _check_words_and_calls(messages: list[dict]) -> None:
+def _check_words_and_calls(messages: list[dict], served: bool) -> None:
     """What is taught: words without markup, calls that the environment can carry out."""
     for number, message in enumerate(messages[2:], start=3):
         if message["role"] != "assistant":
             continue
         if fault := leaked(message["content"], _owned() | _of_the_user()):
-            raise RejectedTrace("markup", f"message {number} has {fault}")
+            found = str(fault) if served else fault.what
+            raise RejectedTrace("markup", f"message {number} has {found}")
         for call in message.get("tool_calls", []):
             _check_call(f"message {number}", call["function"])
 

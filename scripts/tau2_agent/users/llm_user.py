@@ -76,7 +76,7 @@ class LLMUser:
         if not calls and not (content and content.strip()):
             raise UserFailure("said_nothing", f"{ATTEMPTS} answers without content")
         if fault := leaked(content, _names(user_tools()) | _names(assistant_tools())):
-            raise UserFailure("broke_protocol", fault)
+            raise UserFailure("broke_protocol", str(fault))
         return UserMessage(
             role="user",
             content=content,
