@@ -160,9 +160,10 @@ def read_reviews(path: Path, fingerprint: str):
     for line in path.read_bytes().splitlines():
         try:
             row = json.loads(line)
-            if row["fingerprint"] == fingerprint:
+            # "run": its name in earlier versions
+            if row.get("fingerprint", row.get("run")) == fingerprint:
                 yield row["key"], Review.model_validate(row["review"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,16 @@ def test_failed_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> None
         files.write_jsonl(path, [{"a": float("nan")}])
     assert list(files.read_jsonl(path)) == [{"a": 1}]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_written_file_has_the_usual_rights_and_no_thread_sees_another_umask(
+    tmp_path: Path, monkeypatch
+) -> None:
+    (tmp_path / "plain").touch()
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("it is every thread's"))
+    files.write_text(tmp_path / "written", "text")
+    modes = [(tmp_path / name).stat().st_mode for name in ("plain", "written")]
+    assert modes[0] == modes[1]
 
 
 def test_rename_that_fails_removes_the_temporary_file(tmp_path: Path) -> None:

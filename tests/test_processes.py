@@ -1,5 +1,6 @@
-"""The instructions that a machine has beyond others' are left out."""
+"""Children end with their parent; no instructions are used that other machines lack."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from tau2_agent.processes import end_with_parent
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 COMPUTE = """
@@ -38,3 +41,16 @@ def test_the_instructions_that_most_machines_have(tmp_path, flags, told, expecte
     assert said == expected
     if "avx2 AVX2" in said and AVX2:
         assert capability == "AVX2"  # read after torch was imported, before it computed
+
+
+SHOW = (
+    "import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)"
+)
+
+
+def test_a_child_ends_with_its_parent_and_nothing_is_loaded_between_fork_and_exec(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", None)  # another thread may hold the loader's lock
+    words = [sys.executable, "-c", SHOW]
+    assert subprocess.check_output(words, preexec_fn=end_with_parent, text=True).split() == ["15"]

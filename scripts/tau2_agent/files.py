@@ -12,7 +12,7 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -55,16 +55,17 @@ def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` at once (temporary file beside it, then rename)."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    # mkstemp would make a private file, and to ask for the umask is to change it for all threads
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(name, 0o666 & ~_umask())  # mkstemp makes private files
         os.replace(name, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        name.unlink(missing_ok=True)
         raise
 
 
@@ -183,9 +184,3 @@ def _update(digest: Any, file: Path) -> None:
         for block in range(BLOCKS):
             stream.seek(block * (size - BLOCK_BYTES) // (BLOCKS - 1))
             digest.update(stream.read(BLOCK_BYTES))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,12 +14,20 @@ LOCAL = "127.0.0.1"
 PR_SET_PDEATHSIG = 1  # prctl(2)
 # From glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+# Looked up here: in a child, between fork and exec, a lock that another thread held is never free.
+try:
+    _prctl = ctypes.CDLL(None).prctl
+except (OSError, AttributeError):
+    _prctl = None
 
 
 def end_with_parent() -> None:
-    """In the child: have the kernel send SIGTERM when this program dies, however it dies."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    """In the child: have the kernel send SIGTERM when this program dies, however it dies.
+
+    Start it in a thread that lives as long as the program: the kernel means the thread.
+    """
+    if _prctl is not None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def end(process: subprocess.Popen[bytes], grace_s: float = 20.0) -> None:

@@ -113,6 +113,16 @@ def test_rows_of_other_weights_or_settings_are_set_aside(tmp_path):
     assert [r.reward for r in read_rows(tmp_path / "rows.jsonl.second")] == [0.0]
 
 
+def test_rows_that_an_earlier_version_wrote_are_set_aside_too(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    line = json.loads(row("a", 1.0).model_dump_json())
+    del line["fingerprint"]
+    path.write_text(json.dumps({**line, "run": "earlier"}) + "\n")
+    with EpisodeLog(path, "now") as log:
+        assert log.missing(["a"]) == [("a", 0)]
+    assert [r.fingerprint for r in read_rows(tmp_path / "rows.jsonl.earlier")] == ["earlier"]
+
+
 def test_who_is_overtaken_while_it_sets_rows_aside_finds_what_the_other_left(tmp_path, monkeypatch):
     """The lock is on the file that goes: the new one may be another's first."""
     path = tmp_path / "rows.jsonl"

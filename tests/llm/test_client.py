@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import random
 import time
 import traceback
 from types import SimpleNamespace
@@ -66,6 +67,14 @@ def test_text_tools_and_counts():
     first, second = server.requests
     assert first["temperature"] == 0.0 and "tools" not in first and "max_tokens" not in first
     assert second["tools"] == [TOOL] and second["max_tokens"] == 99 and second["top_p"] == 0.5
+
+
+def test_pauses_draw_from_no_generator_that_a_training_has_seeded():
+    random.seed(0)
+    before = random.getstate()
+    with FakeOpenAI(behaviours=[500, 500, "Hello."]) as server:
+        assert ask(server).retries == 2
+    assert random.getstate() == before
 
 
 def test_an_empty_answer_is_an_answer():

@@ -175,12 +175,15 @@ def test_reviews_in_any_dress(dress) -> None:
     assert read('{"errors": []}', 4).fault == "none"
 
 
-def test_a_run_goes_on_without_paying_twice(tmp_path) -> None:
+@pytest.mark.parametrize("name", ["fingerprint", "run"])  # the second in earlier versions
+def test_a_run_goes_on_without_paying_twice(tmp_path, name) -> None:
     broken = FakeOpenAI(right, faults=lambda number: 401 if number >= 3 else None)
     with broken as server, pytest.raises(JobStop, match="the reviewer: refused"):
         run(tmp_path, server, "--concurrency", 1)
     with open(tmp_path / "review.reviews.jsonl", "a", encoding="utf-8") as stream:
         stream.write('{"fingerprint": "cut')
+    for file in tmp_path.glob("*.jsonl"):
+        file.write_text(file.read_text().replace('"fingerprint":', f'"{name}":'))
     with FakeOpenAI(right) as server:
         made = run(tmp_path, server)
         assert len(server.requests) == len(LABELLED) - 3

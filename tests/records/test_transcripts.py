@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import gzip
+import json
 import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -254,6 +255,16 @@ def test_lines_of_other_weights_are_set_aside_and_come_back(tmp_path, episode):
         assert file.keys == {(ROAMING, 0)}
     assert [t.detail for t in read_transcripts(path)] == ["one"]
     assert [t.detail for t in read_transcripts(tmp_path / "t.gz.two")] == ["two"]
+
+
+def test_lines_that_an_earlier_version_wrote_are_set_aside_too(tmp_path, episode):
+    path = tmp_path / "t.gz"
+    line = json.loads(episode.model_dump_json()) | {"run": "earlier"}
+    del line["fingerprint"]
+    path.write_bytes(gzip.compress(json.dumps(line).encode() + b"\n"))
+    with TranscriptFile(path, "now") as file:
+        assert not file.keys
+    assert [one.fingerprint for one in read_transcripts(tmp_path / "t.gz.earlier")] == ["earlier"]
 
 
 def test_a_full_disk_is_an_error(tmp_path, episode, monkeypatch):

@@ -19,15 +19,16 @@ import make_report
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.results import read_summary
-from tau2_agent.files import write_json
+from tau2_agent.files import DONE_FILE, write_json
 from tau2_agent.records.transcripts import read_transcripts, transcripts_path
 from tau2_agent.records.validation import Validation, append_validation, choice
-from tau2_agent.report import episodes, figures
+from tau2_agent.report import episodes, figures, provenance
 from tau2_agent.report.charts import _spread
 from tau2_agent.report.costs import jobs, usages
 from tau2_agent.report.figures import Evaluated
 from tau2_agent.report.page import Sources, _json, make_page
 from tau2_agent.report.trainings import VALIDATION, Training, ends, panels
+from tau2_agent.training.resumable import Stage
 
 
 def unpacked(chunk):
@@ -358,3 +359,11 @@ def test_a_configuration_that_is_no_json_is_one_line(tmp_path) -> None:
     words = ["--results", "absent.json", "--config", "{cut", "--output", str(tmp_path / "r.html")]
     with pytest.raises(InputError, match="--config is not valid JSON"):
         make_report.main(words)
+
+
+def test_a_training_is_named_by_the_id_that_its_stage_gave_it(tmp_path) -> None:
+    with Stage(tmp_path / "x_sft", {"lr": 1}) as stage:
+        stage.finish({"steps": 2})
+    done = json.loads((stage.folder / DONE_FILE).read_text())
+    facts = provenance._stage(Training.read("plain", "sft", tmp_path / "x_sft"))["facts"]
+    assert facts["id"] == done["id"] and facts["steps"] == "2"

@@ -139,7 +139,7 @@ def jobs_of(text: str) -> dict[str, dict[str, Job]]:
             continue
         own = re.compile(rf"\+{run}(?!\d)|\b{run}/")
         # a mixture of experts is converted on more GPUs, to the same files
-        command = re.sub(r" --gpus \d+", "", command) if rule == "convert_model" else command
+        command = re.sub(r"--gpus \d+ ", " ", command) if rule == "convert_model" else command
         plain = [own.sub("", words) for words in (outputs, inputs, command)]
         stage, made_before = STAGES[rule], frozenset(filter(None, plain[1].split(", ")))
         output = min(plain[0].split(", "), key=len)

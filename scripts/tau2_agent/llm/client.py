@@ -155,6 +155,9 @@ class LLM:
         self._keyless = credentials.wants_no_key(self._litellm, settings.model, self._provider)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gate = asyncio.Semaphore(settings.concurrency)
+        # Not the module's generator: trainers seed it, so that all jobs would try again together,
+        # and a pause would be a draw of theirs.
+        self._random = random.Random()
 
     async def complete(
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None = None
@@ -309,7 +312,7 @@ class LLM:
     def _pause(self, state: RetryCallState) -> float:
         asked = state.outcome.exception().wait_s
         most = min(MOST_BACKOFF_S, 2 * self.settings.backoff_s * 2 ** (state.attempt_number - 1))
-        return asked + random.uniform(0, most)
+        return asked + self._random.uniform(0, most)
 
 
 def price_of(settings: LLMSettings) -> dict[str, float] | None:

@@ -209,7 +209,8 @@ class Ledger:
         for line in path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
-                if row.get("fingerprint", "") != self.fingerprint:
+                # "run": its name in earlier versions
+                if row.get("fingerprint", row.get("run", "")) != self.fingerprint:
                     continue
                 if "attempt" not in row:
                     begun[row["call"]] = row["most"]

@@ -6,9 +6,9 @@ a score: it is counted as excluded and is in no average.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from tau2.data_model.tasks import Task
 
 from tau2_agent.errors import PipelineError
@@ -22,6 +22,10 @@ SOLVED = 1.0 - 1e-6  # tau2's `is_successful`
 # The user simulator's words that end an episode, in the order in which a message that has several
 # is told. All are tau2's `user_stop`; out of scope is the simulator's choice, often its failure.
 USER_ENDS = {"transfer": TRANSFER, "out_of_scope": OUT_OF_SCOPE, "stop": STOP}
+
+
+# Of checkpoint and settings. Files of earlier versions call it "run".
+Fingerprint = Annotated[str, Field(validation_alias=AliasChoices("fingerprint", "run"))]
 
 
 class ResultsError(PipelineError):
@@ -52,7 +56,7 @@ class EpisodeRow(BaseModel):
     counters: dict[str, int] = {}  # names of counters.COUNTERS, without zeros
     reward_info: dict[str, Any] | None = None
     messages: list[dict[str, Any]] | None = None
-    fingerprint: str = ""  # of checkpoint and settings, set by EpisodeLog
+    fingerprint: Fingerprint = ""  # set by EpisodeLog
     code: str = ""  # digest of the code that played it
     commit: str | None = None  # at which it was played
     clean: bool | None = None  # whether the tree was that commit's

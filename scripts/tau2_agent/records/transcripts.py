@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tau2_agent.records.episode_row import SOLVED, ResultsError, first_problem
+from tau2_agent.records.episode_row import SOLVED, Fingerprint, ResultsError, first_problem
 from tau2_agent.records.replayed import Change, Check
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason
 
@@ -87,7 +87,7 @@ class Transcript(BaseModel):
     trial: int = 0
     rollout: int | None = None  # of a training, from 0
     sample: int | None = None  # place in the rollout's batch
-    fingerprint: str = ""
+    fingerprint: Fingerprint = ""
     started: str = ""
     seconds: float = 0.0
     end: EndReason
@@ -183,7 +183,7 @@ class _Head(BaseModel):
 
     task_id: str
     trial: int = 0
-    fingerprint: str = ""
+    fingerprint: Fingerprint = ""
 
 
 def read_transcripts(path: Path | str, tokens: bool = True) -> list[Transcript]:

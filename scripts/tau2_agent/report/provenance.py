@@ -74,7 +74,7 @@ def _stage(training: Any) -> dict[str, Any]:
     facts = [
         ("store", folder.name),
         ("finished", done.get("finished")),
-        ("run id", done.get("run")),
+        ("id", done.get("id")),
     ]
     facts += _flat("", done.get("summary", {}))
     facts += _flat("decides", record)

@@ -185,7 +185,7 @@ def from_options(options: argparse.Namespace, seed: int) -> Users:
 
 def to_settings(users: Users) -> dict[str, Any]:
     """`users` as plain values, for a file that another process reads. Holds no key."""
-    names = ("simulator", "seed", "max_failure_share", "phrasing", "one_action")
+    names = ("simulator", "seed", "max_failure_share", "phrasing", "one_action", "served")
     return {name: getattr(users, name) for name in names} | {"llm": asdict(users.llm)}
 
 

@@ -128,6 +128,14 @@ def test_a_given_ray_is_neither_started_nor_ended(monkeypatch):
     assert lines == ["auto /store"]
 
 
+def test_a_node_that_is_lost_before_the_program_begins_ends_it():
+    job = Job([sys.executable, "-c", "import time; time.sleep(60)"], {}, "/store")
+    job._end_client()  # what the watch over the other nodes calls
+    began = time.monotonic()
+    assert job._follow(job.command, dict(os.environ), print) < 0
+    assert time.monotonic() - began < 30
+
+
 def test_the_exit_status_and_progress_bars_come_through():
     lines = []
     program = "import sys; print('a\\rb\\nc'); sys.exit(3)"

@@ -78,6 +78,7 @@ class Job:
     ray: RayOptions = field(default_factory=RayOptions)
     lock: int | None = None
     stopped: bool = False
+    _ending: bool = False  # the client is to end, also if it begins only now
     _client: subprocess.Popen[bytes] | None = None
     _submission: str = ""  # of a job given to a dashboard
 
@@ -135,6 +136,7 @@ class Job:
         )
 
     def _end_client(self) -> None:
+        self._ending = True
         if self._client is not None and self._client.poll() is None:
             self._client.terminate()
 
@@ -166,7 +168,7 @@ class Job:
         self._client = process
         assert process.stdout is not None
         try:
-            if self.stopped:
+            if self._ending:
                 process.terminate()
             for line in _lines(process):
                 on_line(line)
