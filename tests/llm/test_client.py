@@ -548,9 +548,7 @@ def test_pauses_double(monkeypatch):
     most = []
     llm = LLM(LLMSettings("openai/x", api_base="http://127.0.0.1:9", backoff_s=0.5))
     failed = SimpleNamespace(exception=lambda: SimpleNamespace(wait_s=2.0))
-    monkeypatch.setattr(
-        "tau2_agent.llm.client.random.uniform", lambda low, high: most.append((low, high)) or 0.25
-    )
+    monkeypatch.setattr(llm._random, "uniform", lambda low, high: most.append((low, high)) or 0.25)
     for number in (1, 2, 3, 9):
         assert llm._pause(SimpleNamespace(outcome=failed, attempt_number=number)) == 2.25
     assert most == [(0, 1.0), (0, 2.0), (0, 4.0), (0, 30.0)]
