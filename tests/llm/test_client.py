@@ -507,6 +507,18 @@ def test_the_last_words_name_the_budget_that_there_is():
     assert "budget of 1e-06 dollars." in unpaid.detail
 
 
+def test_litellm_tells_nobody(monkeypatch):
+    for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
+        monkeypatch.setattr(litellm, name, ["somebody"])
+    for name in ("suppress_debug_info", "drop_params"):
+        monkeypatch.setattr(litellm, name, False)
+    monkeypatch.setattr(litellm, "telemetry", True)
+    quiet = quiet_litellm()
+    assert quiet.success_callback == quiet.failure_callback == []
+    assert quiet.callbacks == quiet.input_callback == []
+    assert quiet.suppress_debug_info and quiet.drop_params and not quiet.telemetry
+
+
 def test_lines_of_calls(tmp_path):
     """What a call cost; the most that it could only where there is a budget, one without answer."""
     path = tmp_path / "calls.jsonl"

@@ -1,9 +1,9 @@
 """mutmut, where each mutant meets those tests first that are likeliest to kill it.
 
 mutmut's fork server runs a mutant's tests in no order: one that the next test would kill waits for
-that of a whole training. Here those of the mutant's own package come first, the quickest of them
-first, and what would take longer than TEST_SECONDS together is left out. A mutant that survives
-this way may be one for a slow test: run it again by its name, with more `--test-seconds`.
+that of a whole training. Here those of the mutant's own package come first, then the others, the
+quickest of them first; what would take longer than TEST_SECONDS is left out, of either. A mutant
+that survives this way may be one for a slow test: run it again by its name, with more of them.
 """
 
 import gc
@@ -18,21 +18,21 @@ from mutmut.state import state
 from mutmut.workers.isolation import ForkServerRunner
 
 BUDGET_S = float(os.environ["TEST_SECONDS"])
-submit, warm_up, execute = (
-    ForkServerRunner.submit,
-    PytestRunner.warm_up,
-    PytestRunner.execute_pytest,
-)
+HOMES = {"tau2_reward_shaping": "reward"}  # where the tests of a program are, if not in programs
+submit = ForkServerRunner.submit
+warm_up, execute = PytestRunner.warm_up, PytestRunner.execute_pytest
 
 
 def nearest_first(self: ForkServerRunner, name: str, tests: list[str], *limits: float) -> None:
     seconds = state().duration_by_test
-    package = name.split(".")[1] if name.startswith("tau2_agent.") else "programs"
-    home = f"tests/{package}/"
-    tests = sorted(tests, key=lambda test: (not test.startswith(home), seconds[test], test))
-    ends = itertools.accumulate(seconds[test] for test in tests)
-    in_time = [test for test, end in zip(tests, ends, strict=True) if end < BUDGET_S]
-    submit(self, name, in_time or tests[:1], *limits)
+    first, second, *_ = name.split(".")
+    home = f"tests/{second if first == 'tau2_agent' else HOMES.get(first, 'programs')}/"
+    chosen = []
+    for near in (True, False):
+        group = sorted((seconds[t], t) for t in tests if t.startswith(home) is near)
+        ends = itertools.accumulate(lasts for lasts, _ in group)
+        chosen += [t for (_, t), end in zip(group, ends, strict=True) if end < BUDGET_S]
+    submit(self, name, chosen or tests, *limits)
 
 
 class Fixtures:

@@ -112,6 +112,13 @@ def test_out_of_scope_is_told_from_a_solved_stop():
     assert kept(task, trajectory).user_end == ""
 
 
+def test_what_the_user_reports_is_in_the_row():
+    task = load_tasks("test")[0]
+    trajectory = play(task, [])
+    trajectory.user_report = {"unknown": 2}
+    assert episode_row(task, trajectory).user_report == {"unknown": 2}
+
+
 # What is counted
 
 
@@ -130,10 +137,15 @@ BOTH_ERRORS = {"tool_errors": 1, "agent_tool_errors": 1}
 LOOK = agent("get_details_by_id", id="L1002")
 TWICE = {"repeated_turns": 1, "longest_loop": 2}
 THRICE = {"repeated_turns": 2, "longest_loop": 3}
+REVERSED = dict(reversed(LINE.items()))
 ASKS = [("user", "check_status_bar", {})]
 CASES: list[tuple[Callable[[], dict[str, int]], dict[str, int]]] = [
     (lambda: counted(LOOK, ASKS), {}),
     (lambda: counted(agent("toggle_data")), {"foreign_tool_calls": 1, **BOTH_ERRORS}),
+    (
+        lambda: counted(agent("toggle_data"), agent("toggle_roaming")),
+        {"foreign_tool_calls": 2, "tool_errors": 2, "agent_tool_errors": 2},
+    ),
     (lambda: counted(agent("fix_it", a=1)), {"unknown_tool_calls": 1, **BOTH_ERRORS}),
     (lambda: counted([("user", "grant_app_permission", {})]), {"tool_errors": 1}),
     (lambda: counted(LOOK, LOOK, LOOK), {"repeated_calls": 2, **THRICE}),
@@ -141,6 +153,10 @@ CASES: list[tuple[Callable[[], dict[str, int]], dict[str, int]]] = [
     (lambda: counted(LOOK, ASKS, LOOK), {}),  # the user did something in between
     (lambda: counted(LOOK, agent("enable_roaming", **LINE), LOOK), {}),  # and here the agent
     (lambda: counted(*[agent("enable_roaming", **LINE)] * 2), {"repeated_calls": 1, **TWICE}),
+    (
+        lambda: counted(agent("enable_roaming", **LINE), agent("enable_roaming", **REVERSED)),
+        {"repeated_calls": 1, **TWICE},
+    ),
     (lambda: counted(says=["Is it on?"] * 3), THRICE),
     (lambda: counted(agent("transfer_to_human_agents", summary="s")), {"transfers": 1}),
     # the same user's other line, and another user's

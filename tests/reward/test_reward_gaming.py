@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 from replays import gold_calls, play
-from tau2.data_model.message import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from tau2.data_model.message import (
+    AssistantMessage,
+    SystemMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.records.counters import count, wasted_turns
@@ -139,6 +145,13 @@ def test_a_result_of_another_call_pays_nothing(change):
     assert check_of(score(trajectory, task), "toggle_data")["verified"]
     trajectory.messages[2] = trajectory.messages[2].model_copy(update=change)
     assert not check_of(score(trajectory, task), "toggle_data")["verified"]
+
+
+def test_what_the_system_says_parts_no_call_from_its_result():
+    task = tasks_with("toggle_data")[0]
+    trajectory = play(task, [[("user", "toggle_data", {})]])
+    trajectory.messages.insert(2, SystemMessage(role="system", content="A note."))
+    assert check_of(score(trajectory, task), "toggle_data")["verified"]
 
 
 def test_one_call_pays_for_one_action_only():

@@ -166,8 +166,8 @@ def test_a_penalty_never_puts_a_failure_above_a_success():
     for partial in (0.0, 0.4, 1.0):  # tau2 pays for the end, whichever of the checks it passed
         solved = shaped_reward(1.0, partial, penalty=repeat_penalty(10_000, each))
         assert solved >= shaped_reward(0.0, 1.0)
-    assert repeat_penalty(0, each) == 0.0
-    assert repeat_penalty(3, 0.02) == pytest.approx(0.06)
+    costs = [repeat_penalty(turns, 0.02) for turns in (0, 3, 10, 11, 10_000)]
+    assert costs == pytest.approx([0.0, 0.06, 0.2, 0.2, 0.2])
 
 
 def rewards_of(*groups: list[float]) -> list[Sample]:
@@ -193,6 +193,11 @@ def test_equal_groups_are_normalised_as_slime_does(std):
     assert raw == [sample.reward["reward"] for sample in samples]
     assert rewards == pytest.approx(slime_rewards(raw, 4, std), abs=1e-5)
     assert rewards[-4:] == [0.0] * 4
+
+
+def test_rewards_of_a_millionth_apart_are_damped():
+    _, rewards = tau2_reward_post_process(SimpleNamespace(), rewards_of([0.0, 2e-6]))
+    assert rewards == pytest.approx([-1 / (math.sqrt(2) + 1), 1 / (math.sqrt(2) + 1)])
 
 
 @given(
@@ -292,6 +297,20 @@ def test_where_the_reward_comes_from():
     assert tau2_reward_post_process(args, samples)[0][:2] == [1.0, 1.0]
     args = SimpleNamespace(tau2_alpha=1.0, tau2_partial_weights=[1, 0, 0])
     assert tau2_reward_post_process(args, samples)[0][:2] == [1.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "first"),
+    [
+        *[(name, math.sqrt(0.5)) for name in ("grpo", "gspo", "cispo")],  # centred and scaled
+        ("reinforce_plus_plus_baseline", 0.5),  # centred
+        *[(name, 1.0) for name in ("reinforce_plus_plus", "ppo")],
+    ],
+)
+def test_what_slimes_estimators_ask_for(estimator, first):
+    args = SimpleNamespace(advantage_estimator=estimator)
+    _, rewards = tau2_reward_post_process(args, rewards_of([1.0, 0.0]))
+    assert rewards[0] == pytest.approx(first, abs=1e-5)
 
 
 def test_options_that_switch_the_baseline_off_are_followed():

@@ -275,6 +275,16 @@ def test_communicate_checks_are_tau2s_when_a_task_has_them():
     assert score(trajectory, task).partial == pytest.approx(0.7 + 0.05 + 0.2)
 
 
+def test_a_task_may_ask_for_all_that_telecom_has():
+    task = load_tasks("test")[0].model_copy(deep=True)
+    task.evaluation_criteria.communicate_info = ["help"]
+    basis = [RewardType.ENV_ASSERTION, RewardType.ACTION, RewardType.COMMUNICATE]
+    task.evaluation_criteria.reward_basis = basis
+    assert_equal_to_tau2(play(task, gold_calls(task)), task)
+    assert score(play(task, gold_calls(task)), task).reward == 1.0
+    assert score(play(task, gold_calls(task)[:-1]), task).reward == 0.0
+
+
 def test_weights_reach_the_partial_score():
     task = next(t for t in load_tasks("test") if len(t.evaluation_criteria.actions) == 2)
     trajectory = play(task, gold_calls(task)[:1])
