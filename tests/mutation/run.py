@@ -164,34 +164,34 @@ def difference(mutant: Mutant) -> str:
     return "\n".join(line for line in changes if not line.startswith("@@"))
 
 
-def excuses() -> dict[str, dict]:
-    """Pattern of a name -> {changes: regular expressions, one of which must be met; reason}."""
+def excuses() -> list[dict]:
+    """Each of excused.toml: a pattern of names, regular expressions one of which is met, why."""
     with open(HERE / "excused.toml", "rb") as stream:
-        return tomllib.load(stream)
+        return tomllib.load(stream)["excused"]
 
 
-def excuse(mutant: Mutant, known: dict[str, dict]) -> str | None:
-    """The pattern that excuses a mutant; None if none does."""
-    for pattern, entry in known.items():
-        if fnmatch.fnmatchcase(mutant.name, pattern) and any(
+def excuse(mutant: Mutant, known: list[dict]) -> int | None:
+    """The place of what excuses a mutant; None if nothing does."""
+    for place, entry in enumerate(known):
+        if fnmatch.fnmatchcase(mutant.name, entry["names"]) and any(
             re.search(change, difference(mutant), re.MULTILINE)
             for change in entry.get("changes", [""])
         ):
-            return pattern
+            return place
     return None
 
 
 def report(found: list[Mutant], folder: Path) -> str:
     """A table of modules, and each survivor that nothing excuses."""
     known = excuses()
-    used: set[str] = set()
+    used: set[int] = set()
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     left = []
     for mutant in found:
         state = mutant.state
         if state not in ("killed", "not run"):
-            if pattern := excuse(mutant, known):
-                used.add(pattern)
+            if (place := excuse(mutant, known)) is not None:
+                used.add(place)
                 state = "excused"
             else:
                 left.append(mutant)
@@ -210,8 +210,9 @@ def report(found: list[Mutant], folder: Path) -> str:
         score = f"{100 * count['killed'] / tested:.1f}" if tested else ""
         row = "".join(f"{count[column]:>10}" for column in columns)
         lines.append(f"{module:<42}{row}{score:>10}")
-    for pattern in known.keys() - used:
-        lines.append(f"excused, but nothing survives by that name: {pattern}")
+    for place, entry in enumerate(known):
+        if place not in used:
+            lines.append(f"excused, but nothing such survives: {entry['names']}: {entry['reason']}")
     for mutant in left:
         lines += ["", f"{mutant.name}: {mutant.state}", difference(mutant)]
     return "\n".join(lines)
