@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tau2.agent.llm_agent import LLMAgent
+from tau2.config import DEFAULT_MAX_ERRORS, DEFAULT_MAX_STEPS
 from tau2.data_model.message import AssistantMessage, MultiToolMessage, ToolCall, UserMessage
 from tau2.domains.telecom.environment import get_environment
-from tau2.orchestrator.orchestrator import Orchestrator
+from tau2.orchestrator.orchestrator import DEFAULT_FIRST_AGENT_MESSAGE, Orchestrator
+from tau2.user import base
 from tau2.user.base import BaseUser
 
 from tau2_agent.benchmark.environment import (
@@ -20,6 +22,7 @@ from tau2_agent.benchmark.environment import (
     user_tools,
 )
 from tau2_agent.benchmark.tasks import get_task, load_tasks
+from tau2_agent.rollout import episode
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.rollout.trajectory import (
     EndReason,
@@ -176,10 +179,18 @@ def test_same_turns_and_ends_as_tau2s_orchestrator(agent, user, task, max_steps,
     assert ours.end.value == theirs.termination_reason.value
     assert ours.steps == orchestrator.step_count
     assert ours.tool_errors == orchestrator.num_errors
+    assert ours.agent_turns == len(ours_agent.heard)
     assert ours_agent.heard == their_agent.heard
     assert ours_user.heard == their_user.heard
     assert ours.environment.get_db_hash() == orchestrator.environment.get_db_hash()
     assert ours.environment.get_user_db_hash() == orchestrator.environment.get_user_db_hash()
+
+
+def test_words_and_limits_are_tau2s():
+    ours = (episode.STOP, episode.TRANSFER, episode.OUT_OF_SCOPE)
+    assert ours == (base.STOP, base.TRANSFER, base.OUT_OF_SCOPE)
+    assert DEFAULT_FIRST_AGENT_MESSAGE.content == episode.GREETING
+    assert Limits() == Limits(DEFAULT_MAX_STEPS, DEFAULT_MAX_ERRORS, None, 0)
 
 
 TASK = "[mobile_data_issue]airplane_mode_on|user_abroad_roaming_enabled_off[PERSONA:None]"

@@ -297,8 +297,8 @@ def test_plain_chatml_is_refused_and_the_way_out_is_named():
 # --- tokenizers
 
 
-def chatml(**options):
-    return byte_tokenizer(["<|im_start|>", "<|im_end|>", "<|endoftext|>"], **options)
+def chatml(*more, **options):
+    return byte_tokenizer(["<|im_start|>", "<|im_end|>", "<|endoftext|>", *more], **options)
 
 
 def test_a_tokenizer_that_changes_text_is_refused_and_no_template_is_offered():
@@ -381,6 +381,12 @@ def test_the_stop_token_is_the_templates(eos):
     vocabulary = codec.tokenizer.get_vocab()
     assert codec.stop_ids == (vocabulary["<|im_end|>"], vocabulary["<|endoftext|>"])
     assert codec.stop_text == "<|im_end|>"
+
+
+def test_what_ends_a_text_or_a_call_in_other_models_ends_a_turn():
+    codec = choose_template(chatml("<|end_of_text|>", "<|eom_id|>", eos=None), "hermes").codec
+    ends = ["<|im_end|>", "<|endoftext|>", "<|end_of_text|>", "<|eom_id|>"]
+    assert codec.tokenizer.convert_ids_to_tokens(codec.stop_ids) == ends
 
 
 def test_a_template_for_other_tokens_is_refused_and_one_that_fits_is_named():
