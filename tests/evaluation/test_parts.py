@@ -31,6 +31,10 @@ def test_solved_is_what_tau2_calls_successful(reward):
     assert row("t", reward).solved is is_successful(reward)
 
 
+def test_a_rate_of_nothing_is_no_number():
+    assert rate([]).model_dump() == {"value": None, "interval": None, "tasks": 0}
+
+
 # Which tasks
 
 

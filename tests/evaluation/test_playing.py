@@ -9,9 +9,10 @@ import pytest
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.evaluation.model_players import play_all
-from tau2_agent.evaluation.playing import ATTEMPTS, play_each
+from tau2_agent.evaluation.playing import ATTEMPTS, PLAYING, SCORING, play_each
 from tau2_agent.rollout import model_rollout
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, JobStop, Trajectory
+from tau2_agent.source_code import closure
 from tau2_agent.users.registry import Users
 from tau2_reward_shaping import PartialWeights
 
@@ -37,6 +38,30 @@ def play(jobs, ends, concurrency=8, **more):
     asyncio.run(play_each(jobs, episode, users, args, lambda row, _: rows.append(row), **more))
     assert most <= concurrency
     return rows, plays
+
+
+@pytest.mark.parametrize(
+    ("roots", "inside", "outside"),
+    [
+        (
+            PLAYING,
+            "rollout.episode rollout.chat_template rollout.model_rollout users.registry"
+            " users.scripted.user users.llm_user inference.sglang_client"
+            " inference.transformers_policy benchmark.environment",
+            "reward.scoring evaluation.results",
+        ),
+        (
+            SCORING,
+            "reward.scoring reward.action_checks records.episode_row records.counters",
+            "users.registry evaluation.results",
+        ),
+    ],
+)
+def test_code_that_plays_and_code_that_scores(roots, inside, outside) -> None:
+    found = closure(*roots).keys()
+    assert found >= {f"tau2_agent.{name}" for name in inside.split()}
+    assert not found & {f"tau2_agent.{name}" for name in outside.split()}
+    assert ("tau2_reward_shaping" in found) == (roots is SCORING)
 
 
 def test_each_trial_has_a_stream_and_a_user_of_its_own() -> None:

@@ -93,3 +93,17 @@ def test_pass_k_formulas(numbers):
     )
     with pytest.raises(ValueError):
         intervals.pass_hat_k(trials, successes, trials + 1)
+
+
+def test_the_draw_is_always_the_same_and_another_with_another_seed():
+    values = [0.0, 0.25, 1.0, 0.5, 0.75, 0.1, 0.9]
+    tasks = {str(number): value for number, value in enumerate(values)}
+    none = dict.fromkeys(tasks, 0.0)
+
+    def drawn(**seed):
+        difference = intervals.paired_difference([none], [tasks], **seed)
+        return intervals.bootstrap_mean(values, **seed), difference.interval
+
+    assert drawn() == drawn() == drawn(seed=0)
+    for one, other in zip(drawn(), drawn(seed=1), strict=True):
+        assert one != other and one.low == pytest.approx(other.low, abs=0.03)

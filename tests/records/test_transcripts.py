@@ -18,10 +18,10 @@ from tau2_agent.benchmark.tasks import get_task, load_tasks
 from tau2_agent.records import transcripts
 from tau2_agent.records.conversation import flat, make_transcript, tau2_messages
 from tau2_agent.records.counters import COUNTERS, count
-from tau2_agent.records.episode_row import ResultsError, episode_row
+from tau2_agent.records.episode_row import EpisodeRow, ResultsError, episode_row
 from tau2_agent.records.transcripts import TranscriptFile, Turn, read_transcripts, transcripts_path
 from tau2_agent.rollout.episode import OUT_OF_SCOPE, run_episode
-from tau2_agent.rollout.trajectory import EndReason, TokenRecord
+from tau2_agent.rollout.trajectory import EndReason, TokenRecord, Trajectory
 from tau2_agent.rollout.trajectory import Turn as Sampled
 from tau2_agent.teachers.baselines import make_agent
 from tau2_agent.users.registry import make_user
@@ -110,6 +110,18 @@ def test_out_of_scope_is_told_from_a_solved_stop():
     assert episode_row(task, trajectory).user_end == "out_of_scope"
     trajectory.end = EndReason.MAX_STEPS
     assert kept(task, trajectory).user_end == ""
+
+
+def test_what_nobody_counted_is_nothing():
+    row = EpisodeRow(task_id="t", end=EndReason.USER_STOP)
+    counted = (row.trial, row.steps, row.agent_turns, row.tool_errors, row.seconds, row.attempts)
+    assert counted == (0, 0, 0, 0, 0.0, 1)
+    empty = Trajectory("t", [], EndReason.USER_STOP)
+    assert (empty.steps, empty.agent_turns, empty.tool_errors, empty.seconds) == (0, 0, 0, 0.0)
+    assert (TokenRecord().prompt_length, TokenRecord().cut_turns) == (0, 0)
+    task = load_tasks("test")[0]
+    plain = episode_row(task, play(task, []))
+    assert (plain.attempts, plain.trial, plain.messages) == (1, 0, None)
 
 
 def test_what_the_user_reports_is_in_the_row():
