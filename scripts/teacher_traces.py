@@ -20,7 +20,7 @@ from typing import Any
 from tau2_agent import cli
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
 from tau2_agent.benchmark.tasks import get_task, read_task_file
-from tau2_agent.config.program_options import add, add_user
+from tau2_agent.config.program_options import add, add_language_model, add_user
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
 from tau2_agent.reward.scoring import score
@@ -74,13 +74,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--teacher", default="scripted", help="who plays the agent; llm: a model")
     add(parser, "traces.wordings prompt seed", "slime")
     llm = parser.add_argument_group("a teacher or a user that is a language model")
-    add(
-        llm,
-        "traces.model traces.api_base traces.temperature traces.max_tokens traces.options"
-        " traces.timeout_s traces.price traces.budget_usd traces.budget_tokens",
-        "slime",
-        prefix="teacher-",
-    )
+    add_language_model(llm, "traces", "teacher-")
     add(llm, "traces.attempts traces.concurrency traces.max_length", "slime")
     llm.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
     add_user(parser)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.config import stage_flags
 from tau2_agent.config.backend import Backend
 from tau2_agent.config.fields import choices_of
+from tau2_agent.config.settings_players import LanguageModel
 from tau2_agent.config.sweeps import Run, resolve_runs
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
@@ -53,7 +53,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     **{f"user.{name}": LLM for name in ("model", "api_base", "temperature", "max_tokens")},
     **{f"user.{name}": LLM for name in ("options", "concurrency", "timeout_s", "retries")},
     **{f"user.{name}": LLM for name in ("budget_usd", "budget_tokens", "max_failure_share")},
-    **{f"traces.{name}": TEACHER for name in stage_flags.TEACHER.split()},
+    **{f"traces.{name}": TEACHER for name in LanguageModel.model_fields},
     **{f"traces.{name}": TEACHER for name in ("teacher", "attempts", "concurrency")},
     **{f"traces.{n}": HUB for n in ("source", "revision", "replace_prompt", "max_rejected_share")},
     "traces.max_length": TEACHER,

@@ -31,6 +31,7 @@ from changed_settings import (
 from tau2_agent.config import run_flags, stage_flags
 from tau2_agent.config.fields import leaves
 from tau2_agent.config.settings import Settings
+from tau2_agent.config.settings_players import LanguageModel
 from tau2_agent.config.stage_files import stage_files
 
 SFT, GRPO = ("train_sft_trl", "train_sft_slime"), ("train_grpo_trl", "train_grpo_slime")
@@ -149,7 +150,7 @@ def test_a_setting_is_an_option_of_its_stages(key) -> None:
     name = NAMES.get(key, key.rpartition(".")[2])
     if key.startswith("user.") and key != "user.simulator":
         name = f"user_{name}"
-    if key.startswith("traces.") and name in stage_flags.TEACHER.split():
+    if key.startswith("traces.") and name in LanguageModel.model_fields:
         name = f"teacher_{name}"
     arrived = []
     for preset in presets(key):
@@ -180,7 +181,7 @@ def test_the_second_sft_has_its_own_length_and_rate() -> None:
 
 
 ASKED = {
-    "user": {"simulator": "llm", "max_tokens": 7},
+    "user": {"simulator": "llm", "max_tokens": 7, "temperature": 0.3},
     "evaluation": {"sglang_port": 31, "context_length": 9000},
     "sft": {"max_length": 4000},
     "grpo": {"context_length": 8000},
@@ -214,7 +215,8 @@ def test_preflight_is_asked_for_what_will_run() -> None:
     section, _, values = asked.partition("=")
     assert section == "user"
     found = json.loads(values)
-    assert (found["model"], found["max_tokens"]) == (config["user"]["model"], 7)
+    assert found == {key: config["user"][key] for key in LanguageModel.model_fields}
+    assert (found["max_tokens"], found["temperature"]) == (7, 0.3)
     both = config_of("qwen3-4b", {**ASKED, **TEACHER})
     told = parser_of("preflight").parse_args(shlex.split(run_flags.preflight(both, files)))
     assert [one.partition("=")[0] for one in told.ask] == ["user", "traces"]

@@ -21,6 +21,7 @@ from tau2_agent.config.layers import load_preset
 from tau2_agent.config.mistakes import reworded
 from tau2_agent.config.resolve import DEFAULT_PRESETS
 from tau2_agent.config.settings import Settings
+from tau2_agent.config.settings_players import LanguageModel
 
 PRESETS = Path(__file__).resolve().parents[3] / "presets"
 
@@ -94,6 +95,12 @@ def add(
         parser.add_argument(name, **common)
 
 
+def add_language_model(parser: argparse._ActionsContainer, section: str, prefix: str) -> None:
+    """Add the options of the language model of a section, `user` or `traces`, as --PREFIX…"""
+    keys = " ".join(f"{section}.{key}" for key in LanguageModel.model_fields)
+    add(parser, keys, "slime", prefix=prefix)
+
+
 def add_user(parser: argparse.ArgumentParser, name: str = "user") -> None:
     """Add the options that `users.registry.from_options` reads, as --NAME and --NAME-…"""
     group = parser.add_argument_group("the user" if name == "user" else f"the user {name}")
@@ -103,11 +110,10 @@ def add_user(parser: argparse.ArgumentParser, name: str = "user") -> None:
         default=find(Settings, ["user", "simulator"]).default,
         help="scripted, llm, or a mixture: scripted=0.5,llm=0.5",
     )
+    add_language_model(group, "user", f"{name}-")
     add(
         group,
-        "user.model user.temperature user.max_tokens user.options user.api_base user.concurrency"
-        " user.timeout_s user.retries user.budget_usd user.budget_tokens user.price"
-        " user.max_failure_share user.phrasing user.one_action",
+        "user.concurrency user.retries user.max_failure_share user.phrasing user.one_action",
         "slime",
         prefix=f"{name}-",
     )

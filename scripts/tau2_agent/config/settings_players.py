@@ -1,6 +1,6 @@
 """Settings of the user simulator and the teacher: a part of settings.py."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -41,24 +41,11 @@ class Served(Section):
     )
 
 
-class User(Section):
-    """Who plays the user, in traces, training and evaluation. scripted: code, free. llm: a language
-    model with tau2's prompt, as in the published recipe: for Gemini, export GEMINI_API_KEY and set
-    the simulator to llm. Keys are read from the environment only. The results say what it cost."""
+class LanguageModel(Section):
+    """A model behind an API, which plays the user or the teacher. SAYS: what decides its words."""
 
-    simulator: Mixture = Field(
-        "scripted", description="scripted | llm | by ratio: {scripted: 0.5, llm: 0.5}"
-    )
-    phrasing: Phrasing = Field(
-        "fixed",
-        description="scripted: one wording, or another each episode; held_out only to evaluate on",
-    )
-    one_action: Flag = Field(
-        False, description="scripted: refuse every message that asks for more than one action"
-    )
-    model: Text = Field(
-        "gemini/gemini-2.5-flash-lite",
-        description="llm: litellm's PROVIDER/MODEL, or openai/NAME with an api_base",
+    model: Optional[Text] = Field(
+        None, description="llm: litellm's PROVIDER/MODEL, or openai/NAME with an api_base"
     )
     api_base: Optional[Text] = Field(
         None, description="llm: http://HOST:PORT/v1 of an OpenAI-compatible server"
@@ -70,13 +57,9 @@ class User(Section):
     options: Options = Field(
         {}, description="llm: further options of litellm, such as {reasoning_effort: low}"
     )
-    concurrency: Count = Field(32, description="llm: calls at a time")
-    timeout_s: Positive = Field(60.0, description="llm: seconds for one call …")
-    retries: WholeAtLeast0 = Field(
-        5, description="llm: … and so many retries, after longer and longer pauses"
-    )
+    timeout_s: Positive = Field(60.0, description="llm: seconds for one call")
     budget_usd: Optional[Positive] = Field(
-        None, description="llm: dollars of each job; it stops before that, a larger one resumes it"
+        None, description="llm: dollars of a job; it stops before that, a larger one resumes it"
     )
     budget_tokens: Optional[Count] = Field(
         None, description="llm: the same in tokens, prompts and answers together"
@@ -85,6 +68,41 @@ class User(Section):
         None,
         description="llm: dollars per million tokens where litellm knows none: "
         "{input: 0.1, output: 0.4}",
+    )
+
+
+SAYS = ("model", "temperature", "max_tokens", "options")
+
+
+def _other_default(key: str, value: Any) -> Any:
+    """The field of a language model with another default."""
+    return Field(value, description=LanguageModel.model_fields[key].description)
+
+
+class _Simulator(Section):
+    """What stands first in a user's section: a base class of its own, since bases come first."""
+
+    simulator: Mixture = Field(
+        "scripted", description="scripted | llm | by ratio: {scripted: 0.5, llm: 0.5}"
+    )
+    phrasing: Phrasing = Field(
+        "fixed",
+        description="scripted: one wording, or another each episode; held_out only to evaluate on",
+    )
+    one_action: Flag = Field(
+        False, description="scripted: refuse every message that asks for more than one action"
+    )
+
+
+class User(LanguageModel, _Simulator):
+    """Who plays the user, in traces, training and evaluation. scripted: code, free. llm: a language
+    model with tau2's prompt, as in the published recipe: for Gemini, export GEMINI_API_KEY and set
+    the simulator to llm. Keys are read from the environment only. The results say what it cost."""
+
+    model: Text = _other_default("model", "gemini/gemini-2.5-flash-lite")
+    concurrency: Count = Field(32, description="llm: calls at a time")
+    retries: WholeAtLeast0 = Field(
+        5, description="llm: further calls when one fails, after longer and longer pauses"
     )
     max_failure_share: Fraction = Field(
         0.1, description="of 20 episodes and more that its failures end; above it a job stops"
@@ -97,10 +115,8 @@ class User(Section):
     )
 
 
-class Traces(Section):
-    """What SFT learns from. A teacher that is a language model reads its key from the environment;
-    what it cost stands in data/teacher_traces.usage.json, and scripts/estimate_cost.py says it
-    before."""
+class _Teacher(Section):
+    """What stands first in the section on traces, as above."""
 
     teacher: Teacher = Field(
         "scripted", description="scripted | llm: solve tasks here | file | hub: from elsewhere"
@@ -108,35 +124,19 @@ class Traces(Section):
     wordings: Count = Field(
         1, description="scripted: traces of a task, each with other words of the user"
     )
-    model: Optional[Text] = Field(
-        None, description="llm: litellm's PROVIDER/MODEL, or openai/NAME with an api_base"
-    )
-    api_base: Optional[Text] = Field(
-        None, description="llm: http://HOST:PORT/v1 of an OpenAI-compatible server"
-    )
-    temperature: AtLeast0 = Field(0.7, description="llm: of sampling; 0 is greedy")
-    max_tokens: Optional[Count] = Field(
-        None, description="llm: tokens of an answer; null: the model's own limit"
-    )
-    options: Options = Field(
-        {}, description="llm: further options of litellm, such as {reasoning_effort: low}"
-    )
-    timeout_s: Positive = Field(120.0, description="llm: seconds for one call")
+
+
+class Traces(LanguageModel, _Teacher):
+    """What SFT learns from. A teacher that is a language model reads its key from the environment;
+    what it cost stands in data/teacher_traces.usage.json, and scripts/estimate_cost.py says it
+    before."""
+
+    temperature: AtLeast0 = _other_default("temperature", 0.7)
+    timeout_s: Positive = _other_default("timeout_s", 120.0)
     attempts: Count = Field(
         4, description="llm, or a user that is one: a task; the first solved one is kept"
     )
     concurrency: Count = Field(16, description="llm, or a user that is one: episodes at a time")
-    budget_usd: Optional[Positive] = Field(
-        None, description="llm: dollars; the job stops before that, a larger one resumes it"
-    )
-    budget_tokens: Optional[Count] = Field(
-        None, description="llm: the same in tokens, prompts and answers together"
-    )
-    price: Optional[Price] = Field(
-        None,
-        description="llm: dollars per million tokens where litellm knows none: "
-        "{input: 0.1, output: 0.4}",
-    )
     source: Optional[Text] = Field(
         None, description="file: JSON lines, or a folder of them | hub: id of a data set"
     )

@@ -7,12 +7,11 @@ Arguments that go on to slime and SGLang are among these, and what of them decid
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tau2_agent.config.user_options import model_name, simulator_of
+from tau2_agent.config.user_options import language_model_options, model_name, simulator_of
 
 Config = Mapping[str, Any]
 
@@ -32,7 +31,6 @@ GRPO = {
     " max_resampled_groups over_sampling_groups group_order curriculum clip_low clip_high kl_coef"
     " updates_per_rollout",
 }
-TEACHER = "model temperature max_tokens options api_base timeout_s budget_usd budget_tokens price"
 
 
 class Flags(NamedTuple):
@@ -100,28 +98,20 @@ def traces(config: Config, tokenizer: str) -> Flags:
     """The teacher's traces. tokenizer: folder of the trained model, whose tokens are counted."""
     section, teacher = config["traces"], config["traces"]["teacher"]
     user = simulator_of(config, "traces")
-    decides, rest = "", ""
+    own: dict[str, Any] = {}
+    own_untracked: dict[str, Any] = {}
     if teacher in ("file", "hub"):
-        decides = "source revision replace_prompt max_rejected_share max_length"
+        keys = "source revision replace_prompt max_rejected_share max_length"
+        own = only(config, "traces", keys)
     elif teacher == "llm":
-        decides = "model temperature max_tokens options attempts max_length"
-        rest = "api_base timeout_s budget_usd budget_tokens concurrency price"
+        own, own_untracked = language_model_options(section, "teacher")
+        own |= only(config, "traces", "attempts max_length")
+        own_untracked |= only(config, "traces", "concurrency")
     elif user.llm:  # code meets another user each time only if that is a language model
-        decides, rest = "attempts", "concurrency"
+        own = only(config, "traces", "attempts")
+        own_untracked = only(config, "traces", "concurrency")
     elif section["wordings"] > 1:
-        decides = "wordings"
-
-    def named(keys: str) -> dict[str, Any]:
-        values = {}
-        for key in keys.split():
-            value = section[key]
-            if key == "options":
-                value = json.dumps(value) if value else None
-            if key == "price":
-                value = value and [value["input"], value["output"]]
-            values[f"teacher_{key}" if key in TEACHER.split() else key] = value
-        return values
-
+        own = only(config, "traces", "wordings")
     return Flags(
         words(
             {
@@ -129,10 +119,10 @@ def traces(config: Config, tokenizer: str) -> Flags:
                 **user.flags,
                 "prompt": config["prompt"],
                 "tokenizer": tokenizer if section["max_length"] else None,
-                **named(decides),
+                **own,
             }
         ),
-        words({**named(rest), **user.untracked}),
+        words({**own_untracked, **user.untracked}),
     )
 
 

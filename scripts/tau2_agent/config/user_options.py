@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tau2_agent.config.settings_players import SAYS, LanguageModel
 from tau2_agent.users.mixture import mix_text, parse_mix
 
 STAGES = ("traces", "rejection_sampling", "grpo", "evaluation")
@@ -58,17 +59,23 @@ def simulator_of(config: Mapping[str, Any], stage: str) -> Simulator:
         }
     if "llm" not in parse_mix(simulator):
         return Simulator(simulator, flags, {})
-    flags |= {
-        "user_model": model_name(user),
-        "user_temperature": user["temperature"],
-        "user_max_tokens": user["max_tokens"],
-        "user_options": json.dumps(user["options"]) if user["options"] else None,
-    }
-    names = "api_base concurrency timeout_s retries budget_usd budget_tokens max_failure_share"
-    untracked = {f"user_{name}": user[name] for name in names.split()}
-    price = user["price"]
-    untracked["user_price"] = price and [price["input"], price["output"]]
-    return Simulator(simulator, flags, untracked, user["serve"])
+    says, untracked = language_model_options({**user, "model": model_name(user)}, "user")
+    for name in ("concurrency", "retries", "max_failure_share"):
+        untracked[f"user_{name}"] = user[name]
+    return Simulator(simulator, flags | says, untracked, user["serve"])
+
+
+def language_model_options(
+    section: Mapping[str, Any], prefix: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A language model's options, as PREFIX_KEY: what decides its words, and the rest."""
+    values = {key: section[key] for key in LanguageModel.model_fields}
+    values["options"] = json.dumps(values["options"]) if values["options"] else None
+    price = values["price"]
+    values["price"] = price and [price["input"], price["output"]]
+    says = {f"{prefix}_{key}": value for key, value in values.items() if key in SAYS}
+    rest = {f"{prefix}_{key}": value for key, value in values.items() if key not in SAYS}
+    return says, rest
 
 
 def model_name(user: Mapping[str, Any]) -> str:
@@ -84,14 +91,14 @@ def language_models(config: Mapping[str, Any], traces: str) -> dict[str, dict[st
 
     traces: their file; once it is there, its teacher is asked no more.
     """
-    asked = {}
-    keys = "model api_base max_tokens budget_usd budget_tokens options price"
+    sections = []
     simulators = [simulator_of(config, stage) for stage in STAGES]
     if any(simulator.llm and not simulator.serve for simulator in simulators):
-        asked["user"] = {key: config["user"][key] for key in keys.split()}
+        sections.append("user")
     if config["traces"]["teacher"] == "llm" and not Path(traces).exists():
-        asked["traces"] = {key: config["traces"][key] for key in keys.split()}
-    return asked
+        sections.append("traces")
+    keys = LanguageModel.model_fields
+    return {section: {key: config[section][key] for key in keys} for section in sections}
 
 
 def is_folder(serve: Mapping[str, Any]) -> bool:
