@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.config import user_options as user_config
-from tau2_agent.config.mistakes import Fault
+from tau2_agent.config.mistakes import Fault, keys_in_complaint
 from tau2_agent.rollout.rendering import TemplateError
 from tau2_agent.rollout.template_files import template_text
 
@@ -21,6 +21,11 @@ WITH_VALIDATION_TASKS = ("extra_dev", "extra", "full")
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield what does not fit in a complete configuration."""
+    for fault in _faults(config):
+        yield fault._replace(others=keys_in_complaint(fault.text))
+
+
+def _faults(config: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _length_of_training(config)
     yield from _token_budgets(config)
     yield from _rejection_sampling(config)

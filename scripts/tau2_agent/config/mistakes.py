@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,6 +27,9 @@ REMOVED = {
     "slime.router_policy": "an episode stays on one engine with either router",
 }
 
+DEFAULT = "default"  # where a value comes from that nobody set
+_NAMED = re.compile(r"\b([a-z_]+)\.([a-z_]+)((?: [×/] [a-z_]+)*)")
+
 # Pydantic's name of a mistake -> what the value must be; {…} stands for the limit.
 MUST_BE = {
     "float_type": "a number, such as 0.1 or 1.0e-6",
@@ -47,17 +51,46 @@ MUST_BE = {
 
 
 class Fault(NamedTuple):
-    """A mistake: the dotted key it is about, and a sentence with the remedy."""
+    """A mistake: the dotted key it is about, a sentence with the remedy, and the other keys that do
+    not fit that one."""
 
     key: str
     text: str
+    others: tuple[str, ...] = ()
 
 
 def report(faults: Iterable[Fault], layers: Sequence[Layer]) -> None:
-    """Raise ConfigError if there are faults: a line each, with the file that set the key."""
-    lines = [f"{origin(key, layers) or 'config.yaml'}: {text}" for key, text in faults]
-    if lines:
+    """Raise ConfigError if there are faults: a line each, with the file that set the key.
+
+    Values that do not fit each other may come from several places: the line begins with the one
+    that wins over the others, and ends with all of them.
+    """
+    if lines := [_line(fault, layers) for fault in faults]:
         raise ConfigError("\n".join(lines))
+
+
+def _line(fault: Fault, layers: Sequence[Layer]) -> str:
+    keys = dict.fromkeys([fault.key, *fault.others])
+    places: dict[str, list[str]] = {}
+    for key in keys:
+        places.setdefault(origin(key, layers, whole=True) or DEFAULT, []).append(key)
+    if len(keys) == 1 or len(places) == 1:
+        return f"{origin(fault.key, layers) or 'config.yaml'}: {fault.text}"
+    said = "; ".join(f"{place}: {', '.join(keys)}" for place, keys in places.items())
+    last = next(name for name, _ in reversed(layers) if name in places)
+    return f"{last}: {fault.text} ({said})"
+
+
+def keys_in_complaint(text: str) -> tuple[str, ...]:
+    """The settings that a sentence names before its remedy, which a semicolon begins.
+
+    "grpo.a × b" names grpo.a and grpo.b.
+    """
+    found = []
+    for section, first, more in _NAMED.findall(text.partition(";")[0]):
+        names = [first, *re.findall(r"\w+", more)]
+        found += [f"{section}.{name}" for name in names if find(Settings, [section, name])]
+    return tuple(found)
 
 
 def origin(key: str, layers: Sequence[Layer], whole: bool = False) -> str | None:

@@ -19,7 +19,7 @@ from tau2_agent.config.backend import Backend, choose
 from tau2_agent.config.checks import cross_checks
 from tau2_agent.config.fields import Section, find, leaves
 from tau2_agent.config.layers import COMMAND_LINE, Layer, choice, merge, preset_layers, texts_read
-from tau2_agent.config.mistakes import Fault, origin, report, reworded
+from tau2_agent.config.mistakes import DEFAULT, Fault, origin, report, reworded
 from tau2_agent.config.settings import Settings
 
 DEFAULT_PRESETS = {"cpu": "demo", "slime": "qwen3-4b"}
@@ -84,7 +84,7 @@ def resolve(
         report(sorted(faults), layers)
         raise
     report(cross_checks(config), layers)
-    origins = {key: origin(key, layers, whole=True) or "default" for key, _ in leaves(Settings)}
+    origins = {key: origin(key, layers, whole=True) or DEFAULT for key, _ in leaves(Settings)}
     return Resolved(config, backend, preset, origins | chosen)
 
 
