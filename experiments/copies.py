@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from tau2_agent import locks  # noqa: E402
 from tau2_agent.errors import PipelineError  # noqa: E402
 
-PROJECT = ("Snakefile", "config.yaml", "presets", "rules", "scripts")
+PROJECT = ("Snakefile", "config.yaml", "presets", "profiles", "rules", "scripts")
 LOG, LOCK = "experiment.log", "experiment.lock"
 GRACE_S = 60.0  # for what saves its state when it is told to stop
 

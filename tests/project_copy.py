@@ -16,7 +16,7 @@ from pathlib import Path
 from program_runs import Program
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("Snakefile", "config.yaml", "rules", "presets", "slurm", "scripts")
+COPIED = ("Snakefile", "config.yaml", "rules", "presets", "profiles", "slurm", "scripts")
 TINY = ROOT / "tests" / "workflow" / "tiny.yaml"
 
 

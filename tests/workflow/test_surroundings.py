@@ -51,6 +51,16 @@ def test_no_slurm_is_said_before_any_job(project) -> None:
     assert project.run("-n", "--profile", "slurm").status == 0  # shown anywhere
 
 
+def test_snakemake_needs_no_home(project, tmp_path) -> None:
+    (tmp_path / "home").write_text("no folder", encoding="utf-8")
+    env = {**os.environ, "HOME": str(tmp_path / "home")}
+    env.pop("XDG_CACHE_HOME", None)
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", TASKS]
+    outcome = subprocess.run(command, cwd=project.folder, env=env, capture_output=True, text=True)
+    assert outcome.returncode == 0, outcome.stderr
+    assert (project.folder / TASKS).exists()
+
+
 @pytest.mark.parametrize("command", ["setup", "demo", "test"])
 def test_a_home_that_cannot_be_written(tmp_path, command) -> None:
     shutil.copy2(ROOT / "run", tmp_path / "run")
