@@ -129,6 +129,24 @@ def test_while_a_target_is_trained_none_of_its_stores_goes(run, checkpoints):
     assert left.folder.name not in there(checkpoints)
 
 
+def test_stores_of_another_user_are_shown_and_stay(run, checkpoints, monkeypatch):
+    real = os.open
+
+    def refuse(path, flags, *mode, **more):
+        if str(path).endswith(".lock") and flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, flags, *mode, **more)
+
+    old = trained(checkpoints, 0.1)
+    trained(checkpoints, 0.2)
+    monkeypatch.setattr(os, "open", refuse)
+    status, text = run()
+    assert status == 0 and old in text
+    status, text = run("--remove", old)
+    assert status == 2 and "belongs to" in text and "Traceback" not in text
+    assert old in there(checkpoints)
+
+
 def test_an_interrupted_one_that_was_given_up_is_old(checkpoints):
     trained(checkpoints, 0.2, days=5)
     given_up = trained(checkpoints, 0.1, done=False, days=3)

@@ -164,7 +164,14 @@ def _links(checkpoints: Path) -> dict[Path, Path]:
 @contextmanager
 def _no_trainer(root: Path, target: str) -> Iterator[bool]:
     """Hold the target's lock, so that no training of it begins; False if one has it."""
-    handle = os.open(root / f"{target}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    path = root / f"{target}.lock"
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        raise InUse(
+            f"{path} belongs to {path.owner()}, and only they can tell whether {target} is being "
+            "trained: let them remove its stores"
+        ) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,7 +191,7 @@ def _no_trainer(root: Path, target: str) -> Iterator[bool]:
 
 
 def _trainer(root: Path, target: str) -> str | None:
-    """Who trains a target at the moment; None if nobody does, or there are no locks to tell."""
+    """Who trains a target at the moment; None if nobody does, or no lock tells us."""
     path = root / f"{target}.lock"
     if not path.exists():
         return None
