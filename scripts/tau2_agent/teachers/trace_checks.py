@@ -16,20 +16,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
-from pydantic import (
-    BaseModel,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import ValidationError
 
 from tau2_agent.benchmark.environment import (
     assistant_tools,
@@ -44,6 +37,7 @@ from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import GREETING, OUT_OF_SCOPE, STOP, TRANSFER
 from tau2_agent.rollout.trajectory import OFFICIAL_ENDS
 from tau2_agent.teachers.trace_forms import ends, rewards
+from tau2_agent.teachers.trace_schema import Trace
 
 # Ends without success, tau2's and others'.
 _FAILED = re.compile(
@@ -83,7 +77,7 @@ class TraceRules:
 def checked(row: Any, rules: TraceRules) -> dict[str, Any]:
     """Return a trace in the form of a trace file. Raises RejectedTrace with the first fault."""
     try:
-        trace = _Trace.model_validate(row)
+        trace = Trace.model_validate(row)
     except ValidationError as error:
         raise RejectedTrace("schema", first_problem(error)) from None
     task_id = _task_id(trace)
@@ -110,7 +104,7 @@ def checked(row: Any, rules: TraceRules) -> dict[str, Any]:
     }
 
 
-def _task_id(trace: _Trace) -> str:
+def _task_id(trace: Trace) -> str:
     task_id = trace.task_id or (trace.metadata or {}).get("task_id")
     if not isinstance(task_id, str):
         raise RejectedTrace(
@@ -243,96 +237,3 @@ def _arguments_of(name: str) -> Draft202012Validator:
     )
     # tau2's schemas do not say so, but a tool that is given more raises.
     return Draft202012Validator({**schema, "additionalProperties": False})
-
-
-# --- The schema ---
-class _Function(BaseModel):
-    name: str = Field(min_length=1)
-    arguments: dict[str, Any]
-
-    @field_validator("arguments", mode="before")
-    @classmethod
-    def _read(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            read = json.loads(value, parse_constant=_no_number)
-            json.dumps(read, ensure_ascii=False).encode()  # \\ud83d is half a character
-            return read
-        except ValueError as error:
-            raise ValueError(f"no JSON: {error}") from None
-        except RecursionError:
-            raise ValueError("no JSON: nested too deeply") from None
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-class _Call(BaseModel):
-    id: str = Field(min_length=1)
-    function: _Function
-
-
-class _System(BaseModel):
-    role: Literal["system"]
-    content: str
-
-    def as_chat(self) -> dict[str, Any]:
-        return {"role": self.role, "content": self.content}
-
-
-class _User(BaseModel):
-    role: Literal["user"]
-    content: str = Field(min_length=1)
-
-    def as_chat(self) -> dict[str, Any]:
-        return {"role": self.role, "content": self.content}
-
-
-class _Assistant(BaseModel):
-    role: Literal["assistant"]
-    content: str | None = None
-    tool_calls: list[_Call] | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not (self.content or "").strip() and not self.tool_calls:
-            raise ValueError("neither text nor a tool call")
-        return self
-
-    def as_chat(self) -> dict[str, Any]:
-        chat: dict[str, Any] = {"role": self.role, "content": self.content or ""}
-        if self.tool_calls:
-            chat["tool_calls"] = [
-                {
-                    "id": call.id,
-                    "type": "function",
-                    "function": {
-                        "name": call.function.name,
-                        "arguments": json.dumps(call.function.arguments, ensure_ascii=False),
-                    },
-                }
-                for call in self.tool_calls
-            ]
-        return chat
-
-
-class _Tool(BaseModel):
-    role: Literal["tool"]
-    content: str
-    tool_call_id: str
-
-    def as_chat(self) -> dict[str, Any]:
-        return {"role": self.role, "content": self.content, "tool_call_id": self.tool_call_id}
-
-
-_Message = Annotated[_System | _User | _Assistant | _Tool, Field(discriminator="role")]
-
-
-class _Trace(BaseModel):
-    messages: list[_Message]
-    tools: list[dict[str, Any]] | None = None
-    task_id: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    steps: int | None = None
