@@ -162,7 +162,7 @@ def groups_of(config: Mapping[str, Any]) -> tuple[int, int]:
 def estimate(job: Job, split: str, folder: Path) -> Estimate:
     """The tokens and dollars of one job."""
     from tau2_agent.evaluation.token_estimates import paid_teacher, paid_user
-    from tau2_agent.llm.client import LLMSettings, price_of
+    from tau2_agent.llm.prices import price_of
 
     if job.side == "teacher":
         lengths = paid_teacher(job.model, folder / "data")
@@ -173,7 +173,7 @@ def estimate(job: Job, split: str, folder: Path) -> Estimate:
     low, high = job.episodes, job.most
     if lengths.attempts is not None:  # of this teacher, a task
         low = high = min(job.most, lengths.attempts * job.episodes)
-    price = None if job.own_server else price_of(LLMSettings(job.model, price=job.price))
+    price = None if job.own_server else price_of(job.model, job.price)
     an_episode = lengths.dollars
     if an_episode is None and price is not None:
         an_episode = (

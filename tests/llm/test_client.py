@@ -12,9 +12,10 @@ from types import SimpleNamespace
 import pytest
 from fake_openai import FakeOpenAI, calls, says
 
-from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model, quiet_litellm
+from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model
 from tau2_agent.llm.failures import classify, without_secrets
 from tau2_agent.llm.ledger import Ledger, dollars
+from tau2_agent.llm.quiet import quiet_litellm
 
 litellm = quiet_litellm()
 ASK = [{"role": "user", "content": "Hi."}]

@@ -18,7 +18,7 @@ from tau2_agent.evaluation.results import Manifest, summarise
 from tau2_agent.evaluation.token_estimates import counted, paid_user
 from tau2_agent.files import write_json, write_jsonl
 from tau2_agent.llm import ledger as costs
-from tau2_agent.llm.client import quiet_litellm
+from tau2_agent.llm.quiet import quiet_litellm
 from tau2_agent.records.episode_row import EpisodeRow
 
 MODEL = "openai/stand-in"

@@ -21,7 +21,7 @@ from tau2.data_model.tasks import Task
 
 from tau2_agent.benchmark.environment import assistant_tools, system_prompt, user_tools
 from tau2_agent.evaluation.results import read_summary
-from tau2_agent.llm.client import quiet_litellm
+from tau2_agent.llm.quiet import quiet_litellm
 from tau2_agent.records.episode_row import ResultsError
 from tau2_agent.rollout.episode import run_episode
 from tau2_agent.rollout.trajectory import agent_view

@@ -10,13 +10,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import logging
-import os
 import random
 import re
 import time
-import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,10 +21,11 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from tau2_agent.llm import credentials
 from tau2_agent.llm.failures import LLMFailure, classify, not_charged
 from tau2_agent.llm.ledger import BudgetSpent, Call, Cost, Ledger
+from tau2_agent.llm.prices import at_price, longest_answer, price_of
+from tau2_agent.llm.quiet import quiet_litellm
 
 __all__ = ["LLM", "Answer", "LLMFailure", "LLMSettings", "Ledger", "check_model"]
 
-LONGEST_ANSWER = 8192  # tokens; only with a budget, for a model of which no limit is known
 MOST_BACKOFF_S = 30.0
 # Further options may change what is sampled, not who pays, where to, or how often.
 RESERVED = {"model", "messages", "tools", "stream", "n", "timeout", "max_retries", "num_retries"}
@@ -76,33 +73,6 @@ class Answer:
     retries: int = 0
 
 
-def quiet_litellm() -> Any:
-    """Import litellm, and keep it from phoning home, printing and logging."""
-    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    import litellm
-    from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
-
-    litellm.suppress_debug_info = True
-    litellm.telemetry = False
-    litellm.set_verbose = False
-    litellm.drop_params = True  # as tau2: a parameter that a model does not know is left out
-    for name in ("success_callback", "failure_callback", "callbacks", "input_callback"):
-        setattr(litellm, name, [])
-    # Its queue of records belongs to one event loop for ever; there is nobody to read them.
-    GLOBAL_LOGGING_WORKER.ensure_initialized_and_enqueue = _discard
-    for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    # It closes its clients once more at exit, in a loop that is closed, and forgets a coroutine
-    # when a call is cancelled at its beginning.
-    for name in ("close_litellm_async_clients", r"\w+\.acompletion"):
-        warnings.filterwarnings("ignore", f"coroutine '{name}' was never awaited")
-    return litellm
-
-
-def _discard(async_coroutine: Any) -> None:
-    async_coroutine.close()
-
-
 def check_model(settings: LLMSettings) -> None:
     """Refuse settings that cannot work, before anything is paid. Raises LLMFailure (fatal)."""
     litellm = quiet_litellm()
@@ -123,7 +93,7 @@ def check_model(settings: LLMSettings) -> None:
         raise LLMFailure(
             "refused", f"{settings.model} needs {names} in the environment; set it", fatal=True
         )
-    if settings.budget_usd is not None and price_of(settings) is None:
+    if settings.budget_usd is not None and price_of(settings.model, settings.price) is None:
         raise LLMFailure(
             "refused",
             f"{settings.model} has no known price, so a budget in dollars cannot be kept; give its "
@@ -144,10 +114,10 @@ class LLM:
         self._litellm = quiet_litellm()
         check_model(settings)
         self._budget = Cost(settings.budget_tokens, settings.budget_usd)
-        self._price = price_of(settings)
+        self._price = price_of(settings.model, settings.price)
         self._max_tokens = settings.max_tokens
         if self._max_tokens is None and self._budget != Cost():
-            self._max_tokens = _longest_answer(settings.model)
+            self._max_tokens = longest_answer(settings.model)
         self._provider = self._litellm.get_llm_provider(settings.model, api_base=settings.api_base)[
             1
         ]
@@ -293,11 +263,11 @@ class LLM:
             return None
         usage = response.usage
         if self.settings.price is not None:
-            return _at_price(self.settings.price, usage.prompt_tokens, usage.completion_tokens)
+            return at_price(self.settings.price, usage.prompt_tokens, usage.completion_tokens)
         try:  # its list knows of cached and of very long prompts
             return self._litellm.completion_cost(response, model=self.settings.model)
         except Exception:
-            return _at_price(self._price, usage.prompt_tokens, usage.completion_tokens)
+            return at_price(self._price, usage.prompt_tokens, usage.completion_tokens)
 
     def _most(self, messages: list, tools: list | None) -> Cost:
         """The most that an answer can cost: no token is shorter than a byte."""
@@ -306,35 +276,10 @@ class LLM:
         prompt = len(json.dumps([messages, tools], ensure_ascii=False).encode())
         dollars = None
         if self._price is not None:
-            dollars = _at_price(self._price, prompt, self._max_tokens)
+            dollars = at_price(self._price, prompt, self._max_tokens)
         return Cost(prompt + self._max_tokens, dollars)
 
     def _pause(self, state: RetryCallState) -> float:
         asked = state.outcome.exception().wait_s
         most = min(MOST_BACKOFF_S, 2 * self.settings.backoff_s * 2 ** (state.attempt_number - 1))
         return asked + self._random.uniform(0, most)
-
-
-def price_of(settings: LLMSettings) -> dict[str, float] | None:
-    """Dollars per million tokens, from the settings or from litellm's list; None: not known."""
-    if settings.price is not None:
-        return settings.price
-    try:
-        info = quiet_litellm().get_model_info(settings.model)
-    except Exception:
-        return None
-    prices = info.get("input_cost_per_token"), info.get("output_cost_per_token")
-    if not all(prices):
-        return None  # a zero in the list is a gap more often than a gift
-    return {"input": prices[0] * 1e6, "output": prices[1] * 1e6}
-
-
-def _longest_answer(model: str) -> int:
-    try:
-        return quiet_litellm().get_model_info(model).get("max_output_tokens") or LONGEST_ANSWER
-    except Exception:
-        return LONGEST_ANSWER
-
-
-def _at_price(price: Mapping[str, float], prompt: int, completion: int) -> float:
-    return (prompt * price["input"] + completion * price["output"]) / 1e6

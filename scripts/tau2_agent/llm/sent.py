@@ -5,7 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from tau2_agent.llm.client import LLMSettings, quiet_litellm
+from tau2_agent.llm.client import LLMSettings
+from tau2_agent.llm.quiet import quiet_litellm
 
 
 def as_sent(settings: LLMSettings) -> dict[str, Any]:
