@@ -231,9 +231,12 @@ def test_failures_are_counted_by_kind_and_left_out(tmp_path, monkeypatch) -> Non
 
 def test_a_checkpoint_and_two_evaluations(tmp_path, random_model) -> None:
     options = ["--checkpoint", random_model, "--backend", "cpu", "--prompt", "short"]
-    options += ["--context-length", 200, "--max-new-tokens", 4, "--num-tasks", 4]
+    options += ["--context-length", 200, "--max-new-tokens", 4]
     with FakeOpenAI(Simulator(load_tasks("extra_dev")[:4])) as server:
-        both = run(tmp_path, *options, *llm_side(server))
+        both = run(tmp_path, *options, "--first", 4, *llm_side(server))
+        # Episodes of other tasks that lie there count no more.
+        assert run(tmp_path, *options, "--first", 2, *llm_side(server))["pairs"] == 2
+        assert run(tmp_path, *options, "--first", 4, *llm_side(server)) == both
     assert both["pairs"] == 4 and both["agreement"] == 1.0
     assert both["same_end"] == 1.0
     # The two sides are evaluations like any other.

@@ -79,11 +79,12 @@ def of_review_episodes(args: Any, tmp_path: Path) -> SimpleNamespace:
 
 def of_compare_users(args: Any, tmp_path: Path) -> SimpleNamespace:
     import compare_users
+    from tau2_agent.evaluation.agent_players import agent_settings
 
     args.output, args.agent = tmp_path / "compared.json", "llm"
     sides = {side: compare_users.of_side(side, args) for side in ("a", "b")}
     return SimpleNamespace(
-        llm=compare_users.agent_settings(sides["a"]),
+        llm=agent_settings(sides["a"]),
         told=sides["b"],
         **{side: users.from_options(told, told.seed) for side, told in sides.items()},
     )
