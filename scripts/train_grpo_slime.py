@@ -37,8 +37,8 @@ from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.slime import arguments as slime_command
 from tau2_agent.training.slime import user_arguments
 from tau2_agent.training.slime.install import Install, find_install
-from tau2_agent.training.slime.job import sweep
 from tau2_agent.training.slime.log import drop_rows_from
+from tau2_agent.training.slime.marked_processes import sweep
 from tau2_agent.training.slime.ray_nodes import require_allocation
 from tau2_agent.training.slime.trainer import Training, last_rollout
 from tau2_agent.training.slime.user_arguments import (

@@ -30,7 +30,7 @@ from tau2_agent.training.megatron.model_args import model_arguments, read_config
 from tau2_agent.training.resumable import Stage, fingerprint
 from tau2_agent.training.slime import arguments as slime_command
 from tau2_agent.training.slime.install import Install, find_install
-from tau2_agent.training.slime.job import sweep
+from tau2_agent.training.slime.marked_processes import sweep
 from tau2_agent.training.slime.ray_nodes import require_allocation
 from tau2_agent.training.slime.sft_rollout import prompt_rows
 from tau2_agent.training.slime.trainer import Training, last_rollout

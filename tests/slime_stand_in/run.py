@@ -10,11 +10,11 @@ sys.path.insert(0, str(SCRIPTS))
 
 from tau2_agent.preflight import host as machine  # noqa: E402
 from tau2_agent.training.slime import install as slime_install  # noqa: E402
-from tau2_agent.training.slime import job as slime_job  # noqa: E402
+from tau2_agent.training.slime import ray_head  # noqa: E402
 
 slime_install.NEEDED_MODULES = ()
-slime_job.RAY[:] = [sys.executable, str(HERE / "ray.py")]
-slime_job.dashboard_installed = lambda: True
+ray_head.RAY[:] = [sys.executable, str(HERE / "ray.py")]
+ray_head.dashboard_installed = lambda: True
 gpus = (machine.Gpu("stand-in", total_gib=140.0, free_gib=139.0),) * 8
 machine.free_bytes = lambda folder: 10**13
 machine.look = lambda: machine.Machine(gpus=gpus, driver="stand-in")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tau2_agent.training.slime.job import marked_processes
+from tau2_agent.training.slime.marked_processes import marked_processes
 
 pytestmark = [
     pytest.mark.slurm,
@@ -51,7 +51,8 @@ PROGRAM = """
 import sys
 sys.path.insert(0, {scripts!r})
 from tau2_agent import cli
-from tau2_agent.training.slime.job import Job, RayOptions
+from tau2_agent.training.slime.job import Job
+from tau2_agent.training.slime.ray_head import RayOptions
 
 def main():
     job = Job(

@@ -11,15 +11,10 @@ from pathlib import Path
 import pytest
 
 from tau2_agent.processes import free_ports
-from tau2_agent.training.slime import job as slime_job
-from tau2_agent.training.slime.job import (
-    MARKER,
-    Job,
-    RayOptions,
-    marked_processes,
-    ray_start_command,
-    sweep,
-)
+from tau2_agent.training.slime import ray_head
+from tau2_agent.training.slime.job import Job
+from tau2_agent.training.slime.marked_processes import MARKER, marked_processes, sweep
+from tau2_agent.training.slime.ray_head import RayOptions, ray_start_command
 
 STAND_IN = Path(__file__).parents[2] / "slime_stand_in"
 
@@ -44,14 +39,14 @@ def test_two_heads_share_no_port_and_no_folder():
 
 def test_ray_is_never_stopped_by_its_own_command():
     # `ray stop` ends every Ray of the user on the machine
-    source = Path(slime_job.__file__).read_text()
+    source = "".join(path.read_text() for path in Path(ray_head.__file__).parent.glob("*.py"))
     assert '*RAY, "stop"' not in source and "pkill" not in source and "killall" not in source
 
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    monkeypatch.setattr(slime_job, "RAY", [sys.executable, str(STAND_IN / "ray.py")])
-    monkeypatch.setattr(slime_job, "dashboard_installed", lambda: True)
+    monkeypatch.setattr(ray_head, "RAY", [sys.executable, str(STAND_IN / "ray.py")])
+    monkeypatch.setattr(ray_head, "dashboard_installed", lambda: True)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
 
 
@@ -120,7 +115,7 @@ def test_a_given_address_makes_the_program_rays_driver(address):
 
 
 def test_a_given_ray_is_neither_started_nor_ended(monkeypatch):
-    monkeypatch.setattr(slime_job, "RAY", ["/nonexistent"])
+    monkeypatch.setattr(ray_head, "RAY", ["/nonexistent"])
     lines = []
     program = "import os; print(os.environ['RAY_ADDRESS'], os.environ['TAU2_JOB'])"
     job = Job([sys.executable, "-c", program], {}, "/store", RayOptions(address="auto"))
@@ -187,10 +182,10 @@ def test_rays_folder_is_short_enough_for_its_sockets(monkeypatch, tmp_path):
     deep = tmp_path / ("x" * 80)
     deep.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(deep))
-    folder = slime_job._new_folder("/store")
+    folder = ray_head._new_folder("/store")
     try:
         assert folder.parent == Path("/tmp")
-        assert slime_job._new_folder("/store") != folder
+        assert ray_head._new_folder("/store") != folder
         assert not folder.exists()  # that of a killed job of the same store
     finally:
         for left in Path("/tmp").glob(folder.name[:18] + "*"):

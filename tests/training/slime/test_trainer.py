@@ -18,12 +18,13 @@ from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.records.validation import WeightsGone
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.resumable import Diverged, Stage
-from tau2_agent.training.slime import job as slime_job
+from tau2_agent.training.slime import ray_head
 from tau2_agent.training.slime import trainer as slime_training
 from tau2_agent.training.slime.arguments import checkpoint_arguments
 from tau2_agent.training.slime.install import Install
-from tau2_agent.training.slime.job import JobError, marked_processes
 from tau2_agent.training.slime.log import WrongStart
+from tau2_agent.training.slime.marked_processes import marked_processes
+from tau2_agent.training.slime.ray_head import JobError
 from tau2_agent.training.slime.trainer import Training, TrainingFailed, last_rollout
 
 pytestmark = pytest.mark.slow
@@ -33,8 +34,8 @@ STAND_IN = Path(__file__).parents[2] / "slime_stand_in"
 
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch):
-    monkeypatch.setattr(slime_job, "RAY", [sys.executable, str(STAND_IN / "ray.py")])
-    monkeypatch.setattr(slime_job, "dashboard_installed", lambda: True)
+    monkeypatch.setattr(ray_head, "RAY", [sys.executable, str(STAND_IN / "ray.py")])
+    monkeypatch.setattr(ray_head, "dashboard_installed", lambda: True)
     monkeypatch.delenv("TAU2_TEST_TROUBLE", raising=False)
 
 
@@ -154,7 +155,7 @@ def test_only_the_last_checkpoints_stay(tmp_path, model, weights):
 
 def test_a_finished_stage_starts_nothing(tmp_path, model, weights, monkeypatch):
     train(tmp_path, model, weights)
-    monkeypatch.setattr(slime_job, "RAY", ["/nonexistent"])
+    monkeypatch.setattr(ray_head, "RAY", ["/nonexistent"])
     assert train(tmp_path, model, weights).summary["rollouts"] == 4
 
 
@@ -275,7 +276,7 @@ def test_the_other_checkpoint_is_taken_without_training(
     tmp_path, model, weights, solved, monkeypatch
 ):
     train(tmp_path, model, weights, rollouts=6, keep=1)
-    monkeypatch.setattr(slime_job, "RAY", ["/nonexistent"])
+    monkeypatch.setattr(ray_head, "RAY", ["/nonexistent"])
     found = []
     for checkpoint in ("best", "last", "best", "last"):
         found.append(lifted(train(tmp_path, model, weights, rollouts=6, checkpoint=checkpoint)))

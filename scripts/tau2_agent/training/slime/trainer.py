@@ -31,8 +31,9 @@ from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.conversion import to_huggingface
 from tau2_agent.training.slime.engine_start import EngineStart
 from tau2_agent.training.slime.install import Install
-from tau2_agent.training.slime.job import Job, RayOptions
+from tau2_agent.training.slime.job import Job
 from tau2_agent.training.slime.log import JobLog, Start
+from tau2_agent.training.slime.ray_head import RayOptions
 from tau2_agent.weights import first_not_finite
 
 METRICS = "metrics.jsonl"
