@@ -1,6 +1,6 @@
 """Run one slime job on a Ray of its own, or on one that is given.
 
-Left out on purpose: which command to run (arguments.py), what its log means (log.py), a Ray of one's
+Left out on purpose: which command to run (arguments.py), what its log means (log.py), a Ray of its
 own (ray_head.py, ray_nodes.py), and what a kill leaves (marked_processes.py).
 """
 

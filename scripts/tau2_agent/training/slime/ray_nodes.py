@@ -5,7 +5,7 @@ that this program runs in. The workers live as long as that srun, and srun as lo
 When it ends early a node, or its Ray, is lost: the job is stopped, for a training cannot go on with
 fewer GPUs. Started again, it resumes from its last checkpoint.
 
-Left out on purpose: the head (job.py), and clusters without SLURM: start Ray there, and give
+Left out on purpose: the head (ray_head.py), and clusters without SLURM: start Ray there, and give
 its address.
 """
 
