@@ -126,3 +126,29 @@ def test_a_reboot_connects_a_resumed_line(environment, network):
 
 def test_an_action_without_a_rule_counts_by_its_call(environment):
     assert counts(environment, "transfer_to_human_agents", {"summary": "s"}, "assistant")
+
+
+def test_the_other_sides_call_counts_for_nobody(environment):
+    gold = Action(action_id="x", requestor="user", name="toggle_data", arguments={})
+    call = ToolCall(id="x", name="toggle_data", arguments={}, requestor="user")
+    sides = [[ExecutedCall(call, side, False)] for side in ("user", "assistant")]
+    assert [carried_out([gold], calls, environment) for calls in sides] == [[True], [False]]
+
+
+@pytest.mark.parametrize(
+    ("gold", "called", "same"),
+    [
+        ({"a": 1}, {"a": 1, "b": 2}, True),
+        ({"a": 1, "b": 1}, {"a": 1, "b": 2}, True),  # b is not compared
+        ({"a": 1}, {"a": 2}, False),
+        ({"a": 1}, {}, False),
+        ({}, {}, True),
+        ({}, {"a": None}, False),
+        ({"a": None}, {}, False),
+    ],
+)
+def test_only_arguments_to_compare_are_compared(environment, gold, called, same):
+    action = Action(action_id="x", name="look", arguments=gold, compare_args=["a"])
+    call = ToolCall(id="x", name="look", arguments=called)
+    made = [ExecutedCall(call, "assistant", False)]
+    assert carried_out([action], made, environment) == [same]
