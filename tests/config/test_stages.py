@@ -117,6 +117,52 @@ def test_a_key_decides_the_stages_that_it_is_for_and_no_others(change, stages) -
     assert {stage for stage in before if before[stage] != after[stage]} == stages
 
 
+def golden_commands(preset: str) -> list[list[str]]:
+    """The commands of a preset, from the file that tests/workflow/test_preset_commands.py holds."""
+    text = (ROOT / "tests" / "golden" / "presets" / f"{preset}.txt").read_text(encoding="utf-8")
+    return [shlex.split(part.replace("\n", " "), comments=False) for part in text.split("\n\n")]
+
+
+def within(words: list[str], flags: str) -> bool:
+    wanted = shlex.split(flags)
+    return any(words[at : at + len(wanted)] == wanted for at in range(len(words)))
+
+
+@pytest.mark.parametrize("preset", ["demo", "qwen3-4b"])
+def test_stages_of_a_preset_are_told_what_its_golden_commands_tell(preset) -> None:
+    config, commands = config_of(preset), golden_commands(preset)
+    backend = "trl" if preset == "demo" else "slime"
+    files = stage_files(runs_of(preset)[""])
+    for program, flags in {
+        "teacher_traces": stage_flags.traces(config, files.models["base"]),
+        f"train_sft_{backend}": stage_flags.sft(config),
+        f"train_grpo_{backend}": stage_flags.grpo(config),
+        "evaluate_tau2": stage_flags.evaluation(config),
+    }.items():
+        mine = [words for words in commands if f"scripts/{program}.py" in words]
+        assert len(mine) == (3 if program == "evaluate_tau2" else 1)
+        for words in mine:
+            assert within(words, f"{flags.flags} {flags.untracked}"), (flags, words)
+    (base,) = [words for words in commands if "scripts/base_model.py" in words]
+    assert within(base, stage_flags.base_model(config, files.traces))
+
+
+def test_an_evaluation_has_its_own_user_and_rejection_sampling_that_of_grpo() -> None:
+    user = {"simulator": "scripted", "phrasing": "train"}
+    config = config_of(user=user, evaluation={"user": "scripted", "phrasing": "held_out"})
+    assert "--user-phrasing held_out" in stage_flags.evaluation(config).flags
+    for flags in (stage_flags.rejection_sampling(config), stage_flags.grpo(config)):
+        assert "--user-phrasing train" in flags.flags
+
+
+def test_a_server_is_told_of_where_there_is_one() -> None:
+    on_gpus = config_of("qwen3-4b", slime={"server_args": "--quantization fp8"})
+    untracked = stage_flags.evaluation(on_gpus).untracked
+    assert "--tensor-parallel 2 '--server-args=--quantization fp8'" in untracked
+    for flags in (stage_flags.evaluation(config_of()), stage_flags.rejection_sampling(config_of())):
+        assert "--tensor-parallel" not in flags.untracked and "server-args" not in flags.untracked
+
+
 def test_untracked_flags_reach_the_programs() -> None:
     config = config_of("qwen3-4b", slime={"extra_args": "--x 1"}, tracking={"offline": True})
     for flags in (stage_flags.sft(config), stage_flags.grpo(config)):

@@ -103,7 +103,8 @@ def test_an_evaluation_of_which_too_much_fails_so_stops(end, monkeypatch) -> Non
     args = SimpleNamespace(seed=4, concurrency=8, weights=PartialWeights(), max_failure_share=0.5)
     settings = SimpleNamespace(users=Users(max_failure_share=0.5))
     rows = []
+    key = f"{'user' if end is EndReason.USER_ERROR else 'evaluation'}.max_failure_share"
     jobs = [(TASKS[0], trial) for trial in range(30)]
-    with pytest.raises(JobStop, match="max_failure_share"):
+    with pytest.raises(JobStop, match=rf"\({key}\)"):
         asyncio.run(play_all(jobs, None, None, settings, args, lambda row, _: rows.append(row)))
     assert len(rows) >= 20  # fewer say nothing

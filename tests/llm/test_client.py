@@ -539,6 +539,17 @@ def test_lines_of_calls(tmp_path):
     )
 
 
+def test_lines_of_another_job_do_not_count(tmp_path):
+    path = tmp_path / "calls.jsonl"
+    with FakeOpenAI() as server:
+        ask(server, Ledger(path, "one"))
+        ask(server, Ledger(path, "two"))
+        ask(server, Ledger(path))
+    marks = [json.loads(line).get("fingerprint") for line in path.read_text().splitlines()]
+    assert marks == ["one", "two", None]
+    assert [Ledger(path, mark).calls for mark in ("one", "two", "", "three")] == [1, 1, 1, 0]
+
+
 def test_a_failed_call_that_may_be_charged_names_the_most_only_under_a_budget(tmp_path):
     for budget in ({}, {"budget_tokens": 10_000}):
         path = tmp_path / f"{len(budget)}.jsonl"

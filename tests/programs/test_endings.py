@@ -15,7 +15,7 @@ from model_configs import config as model_config
 
 from tau2_agent.records import validation as curve
 from tau2_agent.source_code import code_digest
-from tau2_agent.training import trl
+from tau2_agent.training import objective, optimizer, trl
 from tau2_agent.training.trained_for import TrainedFor
 
 ROLLOUTS = 12
@@ -49,7 +49,7 @@ def ends(monkeypatch, random_model, tmp_path):
             vars(seen).update(ran=None, finished=None, record=None, **at_trl)
 
             def stage(target, mark, settings=None):
-                seen.stage = Ends(target)
+                seen.stage, seen.mark = Ends(target), mark
                 seen.stage.stop_requested = stopped
                 return seen.stage
 
@@ -109,6 +109,21 @@ def ends(monkeypatch, random_model, tmp_path):
     return run
 
 
+def optimizer_of(options, schedule: str) -> dict:
+    return optimizer.trl_arguments(
+        lr=options.lr,
+        schedule=schedule,
+        weight_decay=options.weight_decay,
+        beta2=options.adam_beta2,
+    )
+
+
+def as_told(config, options, wanted: dict) -> None:
+    """TRL's configuration has what is `wanted` and the seed."""
+    assert {name: getattr(config, name) for name in wanted} == wanted
+    assert config.seed == options.seed
+
+
 @pytest.mark.parametrize("step", [0, 2])
 def test_sft_with_trl(ends, capsys, step):
     seen = ends("train_sft_trl", step=step)
@@ -118,6 +133,8 @@ def test_sft_with_trl(ends, capsys, step):
     assert (stage, from_checkpoint) == (seen.stage, checkpoint)
     assert seen.cuts == [(ends.folder, step)]
     told = trainer.args
+    as_told(told, seen.options, optimizer_of(seen.options, "cosine"))
+    assert seen.mark["code"] == code_digest("train_sft_trl")
     assert (told.output_dir, told.max_length, told.packing) == (str(ends.folder), None, False)
     assert not told.logging_nan_inf_filter and not told.gradient_checkpointing
     steps = trainer.args.max_steps
@@ -175,6 +192,10 @@ def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     assert told == (f"grpo {seen.options.output}", ROLLOUTS, begun, "rollouts", False)
     stage, trainer, tokenizer, summary, record, weights = seen.finished
     told = trainer.args
+    formula = objective.trl_arguments(seen.options)
+    as_told(told, seen.options, formula | optimizer_of(seen.options, seen.options.lr_schedule))
+    assert (told.reward_weights, trainer.reward_funcs[0].__name__) == ([1.0, 0.0, 0.0], "shaped")
+    assert seen.mark["code"] == code_digest("train_grpo_trl")
     assert (told.output_dir, told.shuffle_dataset) == (str(ends.folder), False)
     assert not told.logging_nan_inf_filter and not told.gradient_checkpointing
     seen.users = trainer.rollout_func.settings.users

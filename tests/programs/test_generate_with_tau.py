@@ -22,6 +22,7 @@ from tau2_agent.llm.client import LLMSettings
 from tau2_agent.records.transcripts import read_transcripts
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import STOP, Limits
+from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Trajectory, Turn
 from tau2_agent.training.groups import Group
 from tau2_agent.training.slime import records, router
@@ -186,6 +187,7 @@ def test_an_episode_that_is_out_of_steps_counts_as_cut(hooks, slime, codec):
     with FakeSGLang([talk(codec, "Please check the status bar.")]) as fake:
         sample = play(hooks, fake, new_sample(slime), tau2_max_steps=4)
     assert sample.metadata["end"] == "max_steps"
+    assert 0 < sample.non_generation_time < 60
     assert sample.status is slime.Sample.Status.TRUNCATED and not sample.remove_sample
 
 
@@ -204,7 +206,7 @@ def test_a_failing_server_aborts_the_sample_only(hooks, slime, codec, trouble):
         sample = play(hooks, fake, new_sample(slime))
     check_alignment(sample)
     assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
-    assert sum(sample.loss_mask) == 0
+    assert sum(sample.loss_mask) == sum(sample.reward.values()) == 0
     assert sample.metadata["end"] == "policy_error" and str(fake.port) in sample.metadata["detail"]
 
 
@@ -403,6 +405,26 @@ def test_settings_reach_the_episode(hooks):
     assert (settings.users.seed, settings.users.failures.most) == (3, 0.2)
     assert settings.sampling.max_new_tokens == 100  # a turn is never longer than the whole
     assert settings.limits == Limits(max_steps=50, timeout_s=7.0, repeat_limit=4)
+
+
+def test_an_episode_that_is_told_nothing_plays_as_tau2_does(hooks):
+    plain = {"temperature": 1, "max_new_tokens": 9000}
+    settings = hooks.episode_settings(SimpleNamespace(), plain)
+    assert (settings.prompt, settings.users.simulator) == ("tau2", "scripted")
+    assert settings.sampling == Sampling(1.0, top_p=1.0, top_k=-1, max_new_tokens=1024, seed=None)
+    assert (settings.context_length, settings.response_length) == (32768, 9000)
+    assert settings.limits == Limits(max_steps=200, timeout_s=900.0, repeat_limit=0)
+    told = hooks.episode_settings(SimpleNamespace(), plain | {"top_p": 0.9, "top_k": 20})
+    assert (told.sampling.top_p, told.sampling.top_k) == (0.9, 20)
+
+
+def test_calls_of_the_user_are_written_where_the_training_says(hooks, monkeypatch, tmp_path):
+    opened = []
+    monkeypatch.setattr(Users, "open", lambda self, *place: opened.append(place))
+    for name in ("a.jsonl", "a.jsonl", "b.jsonl"):
+        hooks.episode_settings(arguments(tau2_user_calls=str(tmp_path / name)), PARAMETERS)
+    hooks.episode_settings(arguments(), PARAMETERS)
+    assert opened == [(tmp_path / "a.jsonl",), (tmp_path / "b.jsonl",), (None,)]
 
 
 def finished(slime, shaped, number=0):

@@ -17,6 +17,7 @@ from tau2_agent.training.trl import (
     Diverged,
     StageCallback,
     WeightsGone,
+    cut_metrics,
     finish,
     load_checkpoint,
 )
@@ -98,6 +99,17 @@ def test_a_line_has_what_people_follow(stage, capsys) -> None:
     StageCallback(stage, None).on_log(None, STATE, None, logs={**shown, **hidden})
     said = "step 7/9  loss 0.5  kl 0.25  grad_norm 2  rewards/shaped/mean 0.125\n"
     assert capsys.readouterr().out == said
+
+
+def test_rows_beyond_a_checkpoint_go(tmp_path) -> None:
+    rows = [{"step": step, "loss": 0.5} for step in (1, 2, 3, 4)]
+    for name, file in (("metrics.jsonl", ()), ("rollouts.jsonl", ("rollouts.jsonl",))):
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 1, "lo')
+        cut_metrics(tmp_path, 2, *file)
+        assert [json.loads(line) for line in path.read_text().splitlines()] == rows[:2]
+    cut_metrics(tmp_path, 2, "none.jsonl")
+    assert not (tmp_path / "none.jsonl").exists()
 
 
 @pytest.mark.parametrize("unit", ["steps", "rollouts"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
@@ -112,6 +113,13 @@ def test_a_rollout_that_trains_nothing_says_so_and_many_end_the_stage(rollouts, 
     rollouts.worth = {f"30/{number}": 1.0 for number in range(6)}
     play(rollouts, step=30)
     assert "nothing to learn: every episode is solved" in capsys.readouterr().out
+
+
+def test_a_lost_episode_has_no_length_and_says_why(rollouts) -> None:
+    rollouts.ends = {f"0/0/{attempt}": EndReason.TIMEOUT for attempt in (0, 1)}
+    lost = asyncio.run(rollouts._play(TASKS[0], "0/0", None))
+    assert (lost.reward, lost.shaped, lost.tokens, lost.turns) == (None, None, 0, 0)
+    assert lost.failure == "timeout: "
 
 
 def test_failures_of_the_user_are_counted_over_four_rollouts(rollouts) -> None:

@@ -44,7 +44,7 @@ CASES = {
                 "--recompute",
                 "none",
             ),
-            *("--context-parallel", "1", "--tracking", "tensorboard", "--save-rollouts", "5"),
+            *("--context-parallel", "1", "--tracking", "wandb", "--save-rollouts", "5"),
             *("--attention-backend", "fused"),
             *("--extra-args", "--sglang-disable-cuda-graph --sglang-attention-backend triton"),
         ],
