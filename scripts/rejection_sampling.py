@@ -68,6 +68,8 @@ def main() -> int:
     from tau2_agent.teachers.kept_episodes import Choice, choose
 
     task_ids = chosen_tasks(args)
+    # Now: a file that is not there must not cost the episodes' hours.
+    beside = [row for path in args.beside for row in read_jsonl(path)]
     with played(args, [get_task(task_id) for task_id in task_ids], "sample") as done:
         told = {(one.task_id, one.trial): one for one in read_transcripts(done.transcripts)}
         # Not as they ended: the order of a trace file must not depend on the machine.
@@ -80,7 +82,7 @@ def main() -> int:
                 args.max_length,
                 args.keep_per_task,
                 args.min_partial,
-                [row for path in args.beside for row in read_jsonl(path)],
+                beside,
             ),
         )
     counts = count(episodes, kept)

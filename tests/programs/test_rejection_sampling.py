@@ -147,6 +147,14 @@ def test_another_choice_or_more_samples_play_nothing_twice(
     assert status == 2 and "--samples-per-task 0 plays nothing" in text
 
 
+def test_a_file_to_learn_from_that_is_not_there_costs_no_episode(
+    words, server, monkeypatch, capfd
+) -> None:
+    missing = ["--beside", "nowhere.jsonl"]
+    status, text = run_here(monkeypatch, capfd, "rejection_sampling.py", *words, *missing)
+    assert status == 2 and "nowhere.jsonl" in text and not server.requests
+
+
 def test_by_hand_it_has_the_limits_of_its_backends_recipe() -> None:
     files = ["--checkpoint", "sft", "--tasks", "tasks.jsonl", "--output", "out.jsonl"]
     cpu = rejection_sampling.parse([*files, "--backend", "cpu"])
