@@ -30,7 +30,7 @@ def test_teacher_that_is_a_language_model(project) -> None:
         "--teacher-model openai/x --teacher-temperature 0.7",
         """--teacher-options '{"reasoning_effort": "low"}' --attempts 4""",
         "--teacher-api-base http://h:1/v1 --teacher-timeout-s 120.0 --teacher-budget-usd 2.0",
-        "--concurrency 16 --teacher-price 0.1 0.4",
+        "--teacher-price 0.1 0.4 --concurrency 16",
     ):
         assert part in text
 
