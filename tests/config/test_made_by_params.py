@@ -35,6 +35,24 @@ def test_data_is_tau2s_or_none(monkeypatch, tmp_path) -> None:
         made_by.tau2_data()
 
 
+def test_training_arguments_are_those_that_decide_with_their_files_content(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("a: 1\n")
+
+    def told(extra: str, backend: str = "slime") -> str | None:
+        config = {"backend": backend, "slime": {"extra_args": extra}}
+        return made_by.training_arguments(config)
+
+    assert told("--lr 1", "cpu") is None
+    assert told("") == told("--use-wandb") == "" and "--lr" in told("--lr 1")
+    for words in (f"--custom-config-path {file}", f"--custom-config-path={file}"):
+        file.write_text("a: 1\n")
+        before = told(words)
+        assert made_by.folder(file) in before
+        file.write_text("a: 2\n")
+        assert told(words) != before
+
+
 def test_packages_that_are_here(monkeypatch) -> None:
     def version(name: str) -> str:
         if name == "tau2":

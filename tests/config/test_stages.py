@@ -198,8 +198,10 @@ def test_teachers() -> None:
 def test_a_served_user_goes_before_the_command() -> None:
     config = config_of("qwen3-4b", user={"simulator": "llm", "serve": SERVED})
     words = shlex.split(stage_flags.user_server(config, "grpo", "models/u", "logs/u.log"))
-    assert words[:2] == ["python", "scripts/with_user_model.py"] and words[-1] == "--"
-    assert words[words.index("--name") + 1] == "a/b@c"
+    assert words == [
+        *("python", "scripts/with_user_model.py", "--model", "models/u", "--name", "a/b@c"),
+        *("--gpus", "2", "--server-args=--tool-call-parser qwen25", "--log", "logs/u.log", "--"),
+    ]
     assert job_resources.user_gpus(config, "grpo") == 2
     assert stage_flags.user_server(config_of(), "grpo", "models/u", "logs/u.log") == ""
 

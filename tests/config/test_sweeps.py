@@ -49,6 +49,16 @@ def test_a_run_makes_what_reads_other_values_and_nothing_else(values, own):
     assert own_stages({"other": values}, "other") == own
 
 
+@pytest.mark.parametrize(("preset", "own"), [("demo", True), ("qwen3-4b", False)])
+def test_a_model_that_is_made_from_the_traces_is_made_anew_with_others(preset, own):
+    layers = [("config.yaml", {"preset": preset, "runs": {"o": {"user": {"phrasing": "train"}}}})]
+    found = resolve_runs(
+        layers, ROOT / "presets", lambda wanted, _: Backend(wanted.replace("auto", "cpu"), "")
+    )
+    assert found["o"].owners["traces"] == "o"
+    assert (found["o"].owners["base"] == "o") is own
+
+
 def test_runs_share_with_each_other_too():
     runs = {
         "seed1": {"seed": 1},

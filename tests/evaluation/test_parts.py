@@ -241,6 +241,54 @@ def test_the_table_has_baselines_kinds_won_and_lost_and_the_notes(made, capsys):
     assert json.dumps(last)
 
 
+def test_a_line_of_the_csv_has_every_number():
+    rows = [row("a", 1.0), row("b", 0.0, partial=0.5), lost("c")]
+    made = summary(rows, ["a", "b", "c"], seed=7).model_copy(
+        update={
+            "user_ends": {"stop": 2},
+            "counters": {"transfers": {"total": 3, "episodes": 1}},
+            "user_errors": {"timed_out": 1},
+            "user_usage": {"prompt_tokens": 5, "completion_tokens": 6, "dollars": 0.25},
+        }
+    )
+    line = summary_csv.csv_rows([table.Row("other", made, None)])[-1]
+    figures = ("pass_at_1", "avg_reward", "avg_partial_score", "avg_steps", "lower_bound", "gain")
+    columns = {f"{name}{end}" for name in figures for end in ("", "_low", "_high")}
+    for name in ("pass_at_1", "avg_reward", "avg_partial_score", "avg_steps"):
+        interval = getattr(made, f"{name}_interval")
+        found = tuple(line[f"{name}{end}"] for end in ("", "_low", "_high"))
+        assert found == (getattr(made, name), interval.low, interval.high), name
+    bound = made.lower_bound
+    assert line["lower_bound"] == bound.value == 1 / 3
+    assert line["lower_bound_low"] == bound.interval.low < line["lower_bound_high"]
+    rest = {name: value for name, value in line.items() if name not in columns}
+    assert rest == {
+        "run": "other",
+        "split": "test",
+        "stage": "sft",
+        "checkpoint": "checkpoints/m",
+        "seed": 7,
+        "n": 2,
+        "total_tasks": 3,
+        "trials": 1,
+        "successes": 1,
+        "excluded": 1,
+        "won": None,
+        "lost": None,
+        "transfers": 3,
+        "user_said_stop": 2,
+        "copies": False,
+        "selection": "all",
+        "backend": "cpu",
+        "prompt": "short",
+        "user_simulator": "scripted",
+        "user_errors": table.counted({"timed_out": 1}),
+        "user_prompt_tokens": 5,
+        "user_completion_tokens": 6,
+        "user_dollars": 0.25,
+    }
+
+
 def test_several_trials_have_a_table_of_their_own(capsys):
     rows = [row(t, float(trial == 0), trial=trial) for t in TEST[:4] for trial in range(2)]
     made = summary(rows, TEST[:4], trials=2)
@@ -249,3 +297,4 @@ def test_several_trials_have_a_table_of_their_own(capsys):
     assert "pass^k pass@k" in shown and "sft 2 0.000 [0.00, 0.49] 1.000 [0.51, 1.00]" in shown
     line = summary_csv.csv_rows([table.Row("plain", made, None)])[0]
     assert (line["pass_hat_2"], line["pass_at_2"], line["pass_at_2_low"] > 0.5) == (0.0, 1.0, True)
+    assert "pass_hat_1" not in line  # it is pass_at_1

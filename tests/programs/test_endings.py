@@ -16,6 +16,7 @@ from model_configs import config as model_config
 from tau2_agent.records import validation as curve
 from tau2_agent.source_code import code_digest
 from tau2_agent.training import objective, optimizer, trl
+from tau2_agent.training.slime.install import Install
 from tau2_agent.training.trained_for import TrainedFor
 
 ROLLOUTS = 12
@@ -42,11 +43,11 @@ def ends(monkeypatch, random_model, tmp_path):
         files, prepare = PROGRAMS[program]
         given = [w for name in files.split() for w in (f"--{name}", str(inputs[name]))]
         given += ["--output", str(tmp_path / "out"), *BASE[program]]
-        at_trl = {"loads": [], "cuts": []}
+        lists = {"loads": [], "cuts": [], "swept": []}
 
         def patches(patch, module, seen, folder):
             prepare(patch, module, seen, folder)
-            vars(seen).update(ran=None, finished=None, record=None, **at_trl)
+            vars(seen).update(ran=None, finished=None, record=None, **lists)
 
             def stage(target, mark, settings=None):
                 seen.stage, seen.mark = Ends(target), mark
@@ -85,6 +86,7 @@ def ends(monkeypatch, random_model, tmp_path):
             clock = iter([100.0, 112.34])
             patch.setattr(module, "time", SimpleNamespace(time=lambda: next(clock)), raising=False)
             patch.setattr(module, "Stage", stage)
+            patch.setattr(module, "sweep", lambda mark: seen.swept.append(mark), raising=False)
             patch.setattr(module, "Training", training, raising=False)
             patch.setattr(module, "read_config", config, raising=False)
             patch.setattr(module, "write_record", write_record, raising=False)
@@ -243,7 +245,8 @@ def test_sft_with_slime(ends, tmp_path):
     code = code_digest("train_sft_slime")
     record = TrainedFor(stage="sft", prompt=seen.options.prompt, code=code)
     assert seen.record == (ends.folder, record)
-    (_, options, arguments), more = seen.given
+    (install, options, arguments), more = seen.given
+    assert isinstance(install, Install) and seen.swept == [str(ends.folder.resolve())]
     assert options.epochs == 4 and "--rollout-batch-size" in arguments
     assert more == {
         "weights": Path(tmp_path / "base"),
@@ -273,7 +276,8 @@ def test_grpo_with_slime(ends, monkeypatch, tmp_path):
     assert seen.record == (ends.folder, record)
     hooks = yaml.safe_load((ends.folder / "tau2.yaml").read_text(encoding="utf-8"))
     assert hooks["tau2_episode_timeout_s"] == 900.0
-    (_, options, _), more = seen.given
+    (install, options, _), more = seen.given
+    assert isinstance(install, Install) and seen.swept == [str(ends.folder.resolve())]
     assert more.pop("validate").validator.folder == ends.folder
     assert more == {
         "weights": tmp_path / "base",

@@ -16,6 +16,7 @@ import pytest
 import torch
 from fake_openai import FakeOpenAI
 from fake_sglang import FakeSGLang
+from transformers import AutoTokenizer
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.llm.client import LLMSettings
@@ -139,7 +140,13 @@ def test_an_episode_becomes_a_sample(hooks, slime, codec):
         sample = play(hooks, fake, new_sample(slime, session_id="session-7"))
     check_alignment(sample)
     assert sample.status is slime.Sample.Status.COMPLETED and not sample.remove_sample
-    assert sample.metadata["end"] == "user_stop"
+    assert set(sample.metadata) == {
+        *("task_id", "end", "steps", "agent_turns", "tool_errors", "seconds", "reward_info"),
+        *("repeated_calls", "repeated_turns", "longest_loop", "cut_turns"),
+    }
+    assert (sample.metadata["end"], sample.metadata["agent_turns"]) == ("user_stop", 3)
+    assert sample.metadata["steps"] > 4 and sample.metadata["tool_errors"] == 0
+    assert 0 < sample.metadata["seconds"] == round(sample.metadata["seconds"], 3)
     assert sample.metadata["reward_info"]["reward"] == sample.reward["reward"]
     expected = sample.reward["reward"] + 0.5 * sample.reward["partial"]
     assert sample.reward["shaped"] == pytest.approx(expected)
@@ -382,6 +389,17 @@ def test_a_router_has_a_policy_of_its_own(hooks):
         return one is again and one is not other
 
     assert asyncio.run(run())
+
+
+def test_a_tokenizer_has_a_codec_of_its_own(hooks, slime, monkeypatch, random_model):
+    async def codec():
+        return hooks._policy(arguments())[1]
+
+    first = asyncio.run(codec())
+    assert asyncio.run(codec()) is first
+    other = AutoTokenizer.from_pretrained(random_model)
+    monkeypatch.setattr(slime.GenerateState, "tokenizer", other)
+    assert asyncio.run(codec()).tokenizer is other is not first.tokenizer
 
 
 def test_settings_reach_the_episode(hooks):

@@ -122,6 +122,12 @@ def test_what_nobody_counted_is_nothing():
     task = load_tasks("test")[0]
     plain = episode_row(task, play(task, []))
     assert (plain.attempts, plain.trial, plain.messages) == (1, 0, None)
+    trajectory = play(task, gold_calls(task))
+    trajectory.seconds = 1.23456
+    told = episode_row(task, trajectory, trial=2, attempts=3, keep_messages=True)
+    assert (told.attempts, told.trial, told.seconds) == (3, 2, 1.235)
+    assert len(told.messages) == len(trajectory.messages)
+    assert all(None not in message.values() for message in told.messages)
 
 
 def test_what_the_user_reports_is_in_the_row():
@@ -178,6 +184,10 @@ CASES: list[tuple[Callable[[], dict[str, int]], dict[str, int]]] = [
             agent("enable_roaming", customer_id="C1002", line_id="L1004"),
         ),
         {"outside_writes": 2},
+    ),
+    (
+        lambda: counted(agent("send_payment_request", customer_id="C1002", bill_id="B1005")),
+        {"outside_writes": 1},
     ),
     (
         lambda: counted(agent("suspend_line", customer_id="C1001", line_id="L9", reason="r")),

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from replays import Plays
-from tau2.data_model.message import UserMessage
+from tau2.data_model.message import AssistantMessage, ToolCall, ToolMessage, UserMessage
 
 from tau2_agent.benchmark.tasks import get_task, load_tasks
 from tau2_agent.rollout.episode import Limits, run_episode
@@ -100,6 +100,19 @@ HONEST = {
     "a call put right": [("get_data_usage", {}), ("get_data_usage", {"customer_id": "C1"})],
     "other questions, one answer": ["Is the issue urgent?", "Could it wait a day?", BAR],
 }
+
+
+def test_the_same_question_is_another_while_the_phone_answers_otherwise():
+    def talk(*shown):
+        for number, bars in enumerate(shown):
+            call = ToolCall(id=f"{number}", name="check_status_bar", arguments={}, requestor="user")
+            answer = ToolMessage(id=f"{number}", role="tool", content=bars, requestor="user")
+            yield AssistantMessage(role="assistant", content=BAR)
+            yield from (UserMessage(role="user", tool_calls=[call]), answer)
+            yield UserMessage(role="user", content="Here it is.")
+
+    assert Repeats([*talk("none", "none", "none", "none")]).longest == 3
+    assert Repeats([*talk("none", "weak", "good", "full")]).longest == 1
 
 
 @pytest.mark.parametrize("turns", HONEST.values(), ids=HONEST)

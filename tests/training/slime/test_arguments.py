@@ -4,6 +4,7 @@ Write them anew with TAU2_WRITE_GOLDEN=1 and read the difference.
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import train_sft_slime
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.validation_slime import slime_arguments as validation_arguments
 from tau2_agent.source_code import code_digest
+from tau2_agent.training.slime import user_arguments
 from tau2_agent.training.slime.arguments import job_environment
 from tau2_agent.training.slime.install import SCRIPTS, Install
 from tau2_agent.training.slime.user_arguments import fingerprint_fields
@@ -283,3 +285,13 @@ def test_tensorboard_writes_beside_the_logs():
     options = train_sft_slime.parse([*SFT_FILES, "--tracking", "tensorboard"])
     variables = job_environment(Install(Path("/slime"), Path("/megatron")), options)
     assert variables["TENSORBOARD_DIR"] == str(Path("logs/tensorboard/sft").resolve())
+
+
+@pytest.mark.parametrize("flag", user_arguments.REPLACED)
+def test_a_flag_of_slimes_own_rollout_is_refused_unless_it_is_used(flag):
+    instead = re.escape(user_arguments.REPLACED[flag])
+    for words in ([flag, "x"], [f"{flag}=x"]):
+        with pytest.raises(InputError, match=f"{flag} is of slime's own .* set {instead} instead"):
+            user_arguments.refuse_replaced(["--lr", "1", *words])
+        user_arguments.refuse_replaced([*words, "--rollout-function-path", "slime.rollout.x"])
+        user_arguments.refuse_replaced([*words, "--rollout-function-path=slime.rollout.x"])

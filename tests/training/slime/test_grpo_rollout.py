@@ -126,6 +126,14 @@ async def scripted(args, sample, sampling_params, evaluation=False):
     return sample
 
 
+def test_samples_of_a_group_are_numbered_and_name_their_task(play):
+    samples = grpo_rollout.new_samples(play.args, 3, "a task")
+    told = [(one.group_index, one.index, one.prompt, one.metadata) for one in samples]
+    assert told == [
+        (3, 3 * SIZE + number, "a task", {"task_id": "a task"}) for number in range(SIZE)
+    ]
+
+
 def rows(play):
     return [
         json.loads(line) for line in Path(play.args.tau2_rollouts_path).read_text().splitlines()
