@@ -8,12 +8,14 @@ import pytest
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.evaluation import rescoring
+from tau2_agent.evaluation.playing import PLAYING, SCORING
 from tau2_agent.evaluation.results import played_at
 from tau2_agent.records.conversation import make_transcript
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
 from tau2_agent.records.episode_row import EpisodeRow, episode_row
 from tau2_agent.records.transcripts import TranscriptFile, read_transcripts
 from tau2_agent.rollout.episode import Limits, run_episode
+from tau2_agent.source_code import code_digest
 from tau2_agent.teachers.baselines import make_agent
 from tau2_agent.users.registry import make_user
 from tau2_reward_shaping import PartialWeights
@@ -43,6 +45,13 @@ def opened(folder, weights, commit="first"):
     made_by = rescoring.made_by(weights) | {"commit": commit}
     log = EpisodeLog(folder / "e.jsonl", "run", made_by=made_by)
     return log, TranscriptFile(folder / "t.gz", "run")
+
+
+def test_a_row_says_what_played_and_what_scored_it() -> None:
+    made = rescoring.made_by(FIRST)
+    scored = f"{code_digest(*SCORING)} 0.7,0.1,0.2"
+    assert (made["code"], made["scored_by"]) == (code_digest(*PLAYING), scored)
+    assert set(made) == {"code", "scored_by", "commit", "clean"} <= set(EpisodeRow.model_fields)
 
 
 def test_other_weights_score_the_same_episodes(kept, capsys) -> None:

@@ -15,6 +15,7 @@ from fake_openai import FakeOpenAI, calls, says
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model
 from tau2_agent.llm.failures import classify, without_secrets
 from tau2_agent.llm.ledger import Ledger, dollars
+from tau2_agent.llm.prices import price_of
 from tau2_agent.llm.quiet import quiet_litellm
 
 litellm = quiet_litellm()
@@ -513,11 +514,46 @@ def test_litellm_tells_nobody(monkeypatch):
         monkeypatch.setattr(litellm, name, ["somebody"])
     for name in ("suppress_debug_info", "drop_params"):
         monkeypatch.setattr(litellm, name, False)
-    monkeypatch.setattr(litellm, "telemetry", True)
+    for name in ("telemetry", "set_verbose"):
+        monkeypatch.setattr(litellm, name, True)
+    monkeypatch.delenv("LITELLM_LOCAL_MODEL_COST_MAP", raising=False)
+    talkers = [
+        logging.getLogger(name)
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "httpx", "openai")
+    ]
+    for logger in talkers:
+        logger.setLevel(logging.DEBUG)
     quiet = quiet_litellm()
+    assert os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
+    assert {logger.level for logger in talkers} == {logging.CRITICAL} and not quiet.set_verbose
     assert quiet.success_callback == quiet.failure_callback == []
     assert quiet.callbacks == quiet.input_callback == []
     assert quiet.suppress_debug_info and quiet.drop_params and not quiet.telemetry
+
+
+def test_cached_tokens_and_prices_of_a_list():
+    with FakeOpenAI() as server:
+        llm = LLM(settings(server, price={"input": 1.0, "output": 2.0}))
+    usage = litellm.Usage(
+        prompt_tokens=100,
+        completion_tokens=10,
+        prompt_tokens_details={"cached_tokens": 40},
+    )
+    said = {"role": "assistant", "content": "Hi."}
+    response = litellm.ModelResponse(choices=[{"message": said, "finish_reason": "stop"}])
+    response.usage = usage
+    answer = llm._read(response, ASK, None, 1.5, 2)
+    counts = (answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
+    assert counts == (100, 10, 40) and (answer.seconds, answer.retries) == (1.5, 2)
+    assert answer.dollars == pytest.approx(120e-6)
+    listed = litellm.get_model_info("gpt-4o-mini")
+    price = price_of("gpt-4o-mini")
+    for side in ("input", "output"):
+        per_token = listed[f"{side}_cost_per_token"]
+        assert price[side] == pytest.approx(per_token * 1e6, rel=1e-9) and per_token < 1e-5
+    assert price_of("nobody/knows") is None and price_of("gpt-4o-mini", {"input": 1}) == {
+        "input": 1
+    }
 
 
 def test_lines_of_calls(tmp_path):

@@ -115,6 +115,22 @@ def test_the_same_question_is_another_while_the_phone_answers_otherwise():
     assert Repeats([*talk("none", "weak", "good", "full")]).longest == 1
 
 
+def test_refusals_that_differ_in_what_they_repeat_are_one():
+    """The longest is taken out first: an argument may be a word of another."""
+
+    def refused(*values):
+        for number, value in enumerate(values):
+            arguments = {"plan": value, "word": value.split()[-1]}
+            call = ToolCall(id=f"{number}", name="find", arguments=arguments, requestor="assistant")
+            yield AssistantMessage(role="assistant", tool_calls=[call])
+            said = f"Error: there is no plan {value}."
+            yield ToolMessage(
+                id=f"{number}", role="tool", content=said, requestor="assistant", error=True
+            )
+
+    assert Repeats([*refused("basic x", "extra y", "great z", "small v")]).longest == 3
+
+
 @pytest.mark.parametrize("turns", HONEST.values(), ids=HONEST)
 def test_honest_repetition_is_no_loop(turns):
     trajectory = play(turns, rest="Is there anything else?")

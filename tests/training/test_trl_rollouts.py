@@ -128,6 +128,7 @@ def test_kept_conversations_have_the_rewards_that_are_trained_on(played) -> None
     assert [(one.rollout, one.sample) for one in played.kept] == [(5, n) for n in range(8)]
     assert [one.shaped for one in played.kept] == played.got["shaped"]
     assert [one.reward for one in played.kept] == played.got["official"]
+    assert all(one.tokens.ids for one in played.kept if one.shaped is not None)
 
 
 def test_episodes_of_a_rollout_have_streams_of_their_own_from_the_seed(played) -> None:
