@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
-from program_runs import run_here
+from fake_hub import COMMIT, FakeHub
+from program_runs import SCRIPTS, run_here
 from transformers import AutoTokenizer
 
 from tau2_agent.rollout.chat_template import ChatCodec
@@ -195,3 +198,34 @@ def test_positions_are_widened_and_said_so(source, fetch):
 def test_positions_that_cannot_be_widened(source, fetch, values, positions, reason):
     config_of(source, **values)
     refused(fetch("--max-positions", positions), reason, "model.max_positions")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("revision", [COMMIT, "v1"])
+def test_a_model_of_the_hub_at_its_revision(source, tmp_path, revision):
+    files = {path.name: path.read_bytes() for path in source.iterdir()}
+    output = tmp_path / "output"
+    with FakeHub("someone/model", {**files, "weights.gguf": b"x"}, "models") as hub:
+        done = from_hub(hub, tmp_path, "--source", "someone/model", "--revision", revision)
+    assert done.returncode == 0, done.stderr
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == files
+    assert not any("gguf" in path.split("/")[-1] for path in hub.paths)
+
+
+@pytest.mark.slow
+def test_a_model_of_the_hub_without_a_revision_or_with_a_wrong_one(tmp_path):
+    with FakeHub("someone/model", {}, "models") as hub:
+        done = from_hub(hub, tmp_path, "--source", "someone/model")
+        assert done.returncode == 2 and hub.paths == []
+        assert "someone/model has no revision; pin one (model.revision" in done.stderr
+        done = from_hub(hub, tmp_path, "--source", "someone/model", "--revision", "v2")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "someone/model@v2 could not be downloaded" in done.stderr
+    assert not (tmp_path / "output").exists()
+
+
+def from_hub(hub, tmp_path, *words):
+    command = [sys.executable, str(SCRIPTS / "base_model.py"), *words]
+    command += ["--output", str(tmp_path / "output")]
+    environment = hub.environment(tmp_path / "hf")
+    return subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -259,9 +259,9 @@ TESTED: dict[str, dict[str, str]] = {
     "preflight": {"preflight/test_checks.py": "checkpoints ask"},
     "convert_checkpoint": {"programs/test_convert_checkpoint.py": "to model"},
     "base_model": {
-        "programs/test_base_model.py": "output source only_served chat_template max_positions",
+        "programs/test_base_model.py": "output source revision only_served chat_template"
+        " max_positions",
         "programs/test_trl_programs.py": "traces",
-        "programs/test_import_traces.py": "revision",
     },
     "check_leakage": {"programs/test_check_leakage.py": "train eval_split output in_sample_splits"},
     "estimate_cost": {
@@ -269,8 +269,9 @@ TESTED: dict[str, dict[str, str]] = {
         "config/test_layers.py": "configfile",
     },
     "import_traces": {
-        "programs/test_import_traces.py": "source teacher revision output prompt replace_prompt"
-        " max_length max_rejected_share tokenizer"
+        "programs/test_import_traces.py": "source prompt replace_prompt max_length"
+        " max_rejected_share tokenizer",
+        "programs/test_import_from_elsewhere.py": "teacher revision output",
     },
     "show_config": {
         "config/test_layers.py": "configfile config",
