@@ -249,7 +249,7 @@ ARRIVES: dict[str, tuple[Made, dict[str, Any]]] = {
 # Program -> test file -> what it tests. The file must hold the names of the options.
 TESTED: dict[str, dict[str, str]] = {
     "teacher_traces": {
-        "teachers/test_llm_teacher.py": "tasks output teacher tokenizer",
+        "teachers/test_paid_traces.py": "tasks output teacher tokenizer",
         "programs/test_teacher_traces.py": "wordings",
     },
     "review_episodes": {"programs/test_review_episodes.py": "conversations all output"},
