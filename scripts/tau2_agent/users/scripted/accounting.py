@@ -1,43 +1,40 @@
 """Whether every word of a message is accounted for, before anything is pressed for it.
 
-A look does no harm; a press does. So a request to press counts only when each word of the whole
-message is one whose meaning is known: a word that changes nothing (`vocabulary.py`), or part of a
-phrase that is known as a whole (`known_phrases.py`). A word like "not", "if", "until", "you" or
-"later" may turn a request off, so it is never safe by itself: some phrase has to hold it. Whatever
-nobody thought of, another person, another time, a joke, has a word that is not there, and the user
-asks what to do.
+A look does no harm; a press does. The clause that asks for a press is read strictly: each of its
+words is one that changes nothing (`vocabulary.py`), or part of a phrase that is known as a whole
+(`known_phrases.py`). A word like "not", "if", "until", "you" or "later" may turn a request off, so
+it is never safe by itself. What stands beside it need only be of a harmless shape (`harmless.py`).
+Where neither holds, the user asks what to do.
 """
 
 from __future__ import annotations
 
 import re
 
-from tau2_agent.users.scripted import certainty, grammar
-from tau2_agent.users.scripted.background_phrases import AFTER_PHRASES, BACKGROUND_PHRASES
+from tau2_agent.users.scripted import certainty, grammar, shapes
+from tau2_agent.users.scripted.harmless import (
+    beside,
+    harmless,
+    is_look,
+    tells,
+    without_asides,
+    without_reason,
+)
 from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
-from tau2_agent.users.scripted.message import Message
-from tau2_agent.users.scripted.shapes import (
-    LABEL,
-    OPENS_LIST,
-    POLITE_QUESTION,
-    QUOTED,
-    SEQUEL,
-    SETTLED,
-    THEN,
-    UNDER_WAY,
-)
-from tau2_agent.users.scripted.things import things_in
-from tau2_agent.users.scripted.vocabulary import (
-    BACKGROUND,
-    OPERATORS,
-    QUESTION_WORDS,
-    SAFE,
-    VALUES,
-)
+from tau2_agent.users.scripted.message import Message, Part, Said
+from tau2_agent.users.scripted.things import marked, things_in
+from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES
 
 _WRONG = re.compile(r"\b(?:wrong|incorrect|mistaken|error)\b")
-_OURS = re.compile(r"\b(?:your (?:line|account|bill|balance|refuel)|our network)\b")
+_ENDS_A_STATEMENT = re.compile(r"(?:after|before|until|when|once|as soon as|because|so that)\b")
+_TIME = re.compile(r"(?:(?:and|but|then) )*(?:when|once|after|as soon as)\b(?! (?:i|we)\b)")
+_NEEDS = re.compile(r"\b(?:needs?|works?|stays?)\b")
+_THEN_LAST = re.compile(r"\bthen\W*$")
+_DONE_BY_THE_USER = re.compile(
+    r"\b(?:did|have|had) you\b(?! (?:see|notice|get|received?|now))|\bwhat you (?:did|do)\b"
+    r"|\bwas that\b"
+)
 _TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
@@ -45,79 +42,140 @@ _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 def unaccounted(message: Message) -> list[str]:
     """Sentences of a message because of which nothing may be pressed for it."""
     pressed = {request.topic for request in message.requests if not request.reads}
-    strange, asked_before, pressed_before, before = [], False, False, ""
+    strange, asked, after, before = [], False, False, ""
     for said in message.sentences:
-        is_question = said.text.endswith("?")
-        understood = POLITE_QUESTION.search(said.text) if said.presses else said.asks
-        understood = understood or OPENS_LIST.match(said.text)
-        is_background = not (pressed_before or said.presses or said.text.endswith(":"))
-        known, more = SAFE, () if said.presses else AFTER_PHRASES
-        if is_background:
-            known, more = BACKGROUND, BACKGROUND_PHRASES
-        if is_question and not said.presses:
-            known = QUESTION_WORDS
-        left = set(words_left(said.text, asked_before, more))
+        fits = _leaves_it(said, asked, after)
         if (
-            (is_question and not understood)
-            or QUOTED.search(said.text)
-            or _labelled(said.text)
+            _is_a_riddle(said, after, fits)
+            or (said.presses and not asked and _is_sequel(said.text, before))
+            or (after and _takes_back(said, pressed, fits))
             or pressed & denied_in(said.text)
-            or (pressed_before and not said.asks and pressed & topics_in(said.text))
-            or (pressed_before and not said.asks and SETTLED.search(said.text))
-            or (said.presses and not asked_before and _is_sequel(said.text, before))
-            or said.riddle
             or ("payment" in pressed and _WRONG.search(said.text))
-            or certainty.OTHER_PHONE.search(said.text)
-            or not (left <= known or (is_background and _is_about_the_phone(said.text, left)))
+            or not (fits or _is_known(said, asked))
         ):
             strange.append(said.text)
         before = said.text
-        asked_before = asked_before or said.requests
-        pressed_before = pressed_before or said.presses
+        asked = asked or said.requests
+        after = after or said.presses
     return strange
 
 
-def words_left(
-    sentence: str, asked_before: bool = False, more: tuple[re.Pattern[str], ...] = ()
-) -> list[str]:
+def _is_known(said: Said, asked: bool) -> bool:
+    """Whether each word of a sentence is known, beside or in a request."""
+    known = QUESTION_WORDS if said.text.endswith("?") and not said.presses else SAFE
+    return set(words_left(said.text, asked)) <= known
+
+
+def _is_a_riddle(said: Said, after: bool, fits: bool) -> bool:
+    """Whether it asks, quotes, names another phone, or wants what the phone does not have."""
+    understood = shapes.POLITE_QUESTION.search(said.text) if said.presses else said.asks
+    understood = understood or shapes.OPENS_LIST.match(said.text) or (after and fits)
+    return bool(
+        (said.text.endswith("?") and not understood)
+        or shapes.QUOTED.search(said.text)
+        or _labelled(said.text)
+        or not all(_is_nothing_new(riddle) for riddle in said.riddles)
+        or (said.presses and _THEN_LAST.search(said.text))
+        or certainty.OTHER_PHONE.search(said.text)
+    )
+
+
+def _takes_back(said: Said, pressed: set[str], fits: bool) -> bool:
+    """Whether a sentence after a request to press something may take it back."""
+    text = said.text
+    speaks_of_it = not said.asks and pressed & topics_in(text)
+    return bool(
+        (speaks_of_it and (not fits or _NEEDS.search(text)))
+        or (not (said.asks or fits) and shapes.SETTLED.search(text))
+        or shapes.DENIES.search(text)
+        or (text.endswith("?") and _DONE_BY_THE_USER.search(text))
+    )
+
+
+def words_left(sentence: str, asked_before: bool = False) -> list[str]:
     """Words of a plain lower-case sentence that no thing, value or known phrase holds.
 
     asked_before: something was asked for before it, which "once that is done" may mean.
-    more: phrases that are known where it stands.
     """
-    for then in reversed(list(THEN.finditer(sentence))):
+    for then in reversed(list(shapes.THEN.finditer(sentence))):
         ends = not re.search(r"\w", sentence[then.end() :])  # "restart your phone once it is up"
         before = sentence[: then.start()]
         if asked_before or (_asks(before) and (not ends or _TELLS.search(before))):
             sentence = f"{sentence[: then.start()]} , {sentence[then.end() :]}"
-    text = _with_marks(sentence)
-    for phrase in (*more, *PHRASES):
+    text = marked(sentence)
+    for phrase in PHRASES:
         text = phrase.sub(" _ ", text)
     text = VALUES.sub(" ", re.sub(r"T_\w+", " ", text))
     return [word.strip("'") for word in _WORD.findall(text.replace("n't", " not"))]
 
 
-def _is_about_the_phone(sentence: str, left: set[str]) -> bool:
-    """Whether it tells something of a thing that is known, in words that need not be."""
-    names = bool(things_in(sentence)) or bool(_OURS.search(sentence))
-    turns_off = {word.removesuffix("'s") for word in left} & OPERATORS
-    return names and not turns_off and not VERB_WORDS.match(sentence)
+def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
+    """Whether what a sentence says beside a request leaves the request as it is.
+
+    asked: something was asked for before it. after: something was to be pressed.
+    """
+    if said.text.endswith(":"):  # the head of a list says what the list is
+        return all(tells(marked(part.text)) for part in said.parts)
+    if not said.presses:
+        return _is_beside(said, after)
+    rest, case = "", False
+    parts = _with_their_times(said.parts)
+    for place, (joint, text, presses) in enumerate(parts):
+        after = after or presses
+        follows = [part.text for part in parts[place + 1 : place + 2]]
+        if after and _TIME.match(text) and follows and is_look(marked(follows[0])):
+            continue  # "and when it is back on, tell me ..."
+        polite = not grammar.FILLERS.sub("", text)
+        goes_on = case and text.startswith(("and ", "or "))
+        case = goes_on or bool(grammar.CONDITION.match(text) and not polite)
+        if presses:
+            text = without_reason(without_asides(text))
+        elif not case and beside(marked(text), after):
+            continue
+        rest += joint + text
+    return set(words_left(rest, asked)) <= SAFE
+
+
+def _is_beside(said: Said, after: bool) -> bool:
+    question, several = said.text.endswith("?"), len(said.parts) > 1
+    return harmless(marked(said.text), question, after) or all(
+        harmless(marked(part.text), question, after, several)
+        or (not question and beside(marked(part.text), after))
+        for part in said.parts
+    )
+
+
+def _with_their_times(parts: tuple[Part, ...]) -> list[Part]:
+    """The parts with a time joined to the statement that it ends: "it takes effect after ..."."""
+    joined: list[Part] = []
+    for part in parts:
+        ends = part.joint == " " and _ENDS_A_STATEMENT.match(part.text) and not part.presses
+        if ends and joined and not joined[-1].presses:
+            start = joined.pop()
+            part = Part(start.joint, f"{start.text} {part.text}", False)
+        joined.append(part)
+    return joined
+
+
+def _is_nothing_new(riddle: str) -> bool:
+    """Whether a clause that asks for an unknown thing only says how, or what they do together."""
+    return any(beside(marked(riddle), after) for after in (False, True))
 
 
 def _is_sequel(sentence: str, before: str) -> bool:
     """Whether it waits for something that the sentence before says is still under way."""
-    sequel = SEQUEL.match(sentence)
-    return bool(sequel and ((sequel["then"] and before) or UNDER_WAY.search(before)))
+    sequel = shapes.SEQUEL.match(sentence)
+    return bool(sequel and ((sequel["then"] and before) or shapes.UNDER_WAY.search(before)))
 
 
 def _labelled(sentence: str) -> bool:
     """Whether a request stands behind a colon after something that is no invitation to do it."""
-    found = LABEL.match(sentence)
+    found = shapes.LABEL.match(sentence)
     if not found or not VERB_WORDS.match(sentence, found.end()):
         return False
     label = grammar.FILLERS.sub("", found["label"])
     asks = grammar.ASKS.match(label) or grammar.STEPS.search(label)
-    return bool(label) and not asks and not grammar.TOOL.search(label)
+    return bool(label) and not (asks or grammar.TOOL.search(label) or tells(marked(found["label"])))
 
 
 def topics_in(sentence: str) -> set[str]:
@@ -127,16 +185,8 @@ def topics_in(sentence: str) -> set[str]:
 
 def denied_in(sentence: str) -> set[str]:
     """Topics of things that a sentence says to leave alone."""
-    return {found["topic"] for found in DENIED.finditer(_with_marks(sentence))}
+    return {found["topic"] for found in DENIED.finditer(marked(sentence))}
 
 
 def _asks(text: str) -> bool:
     return any(verb.lastgroup != "nav" for verb in VERB_WORDS.finditer(text))
-
-
-def _with_marks(text: str) -> str:
-    """The text with "T_vpn" for a VPN, and "T_call" for a call of a tool."""
-    text = grammar.TOOL.sub("T_call", re.sub(r"(?<=\w)\([^()]*\)", "", text))
-    for thing in reversed(things_in(text)):
-        text = f"{text[: thing.start]}T_{thing.topic}{text[thing.end :]}"
-    return re.sub(r"(?<=T_phone)'s\b", "", text)

@@ -14,6 +14,7 @@ from typing import Any
 from tau2_agent.syntax import NO_VALUE, expression_tree
 from tau2_agent.users.scripted import grammar
 from tau2_agent.users.scripted.certainty import about_nothing_else, certain, certain_call
+from tau2_agent.users.scripted.harmless import without_asides
 from tau2_agent.users.scripted.lexicon import CHECKS, PERMISSIONS, TOGGLES, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import (
@@ -25,6 +26,7 @@ from tau2_agent.users.scripted.things import (
     state,
     things_in,
 )
+from tau2_agent.users.scripted.word_classes import letters
 
 MOST_TOOLS = 16  # of one clause; more than any user does at once
 _APP_LOOKS = ("check_app_status", "check_app_permissions")
@@ -35,6 +37,7 @@ def asked_for(text: str, context: str) -> list[Request] | None:
 
     `context` is the topic that "it" means.
     """
+    text = without_asides(text)
     if tools := tool_requests(text):
         presses = any(not request.reads for request in tools)
         topics = {request.topic for request in tools}
@@ -217,7 +220,12 @@ def _disconnect(text: str, verb: re.Match[str], context: str) -> list[Request] |
 def _set(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     if wanted := _mode_request(text, verb, context):
         return wanted
-    return _switches(before(text, grammar.TAIL, verb.end()), context) or None
+    if found := _switches(before(text, grammar.TAIL, verb.end()), context):
+        return found
+    menu = grammar.CHOOSES.match(verb.group()) and not set("XINW") & set(
+        letters(text[verb.end() :])
+    )
+    return [] if menu and grammar.A_SCREEN.fullmatch(text, verb.end()) else None
 
 
 def _mode_request(text: str, verb: re.Match[str], context: str) -> list[Request]:

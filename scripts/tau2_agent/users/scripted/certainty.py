@@ -17,7 +17,11 @@ from tau2_agent.users.scripted.vocabulary import OBJECT, OBJECT_VALUES, VERBS
 
 OTHER_PHONE = re.compile(
     r"\b(?:old|other|previous|second|spare|former|backup|another|new|friend's|work)"
-    r" (?:\w+ )?(?:phones?|devices?|handsets?|smartphones?|sims?)\b"
+    r" (?:\w+ )?(?:phones?|devices?|handsets?|smartphones?|sims?|lines?|mobiles?(?! (?:data"
+    r"|network|plan)))\b"
+    r"|\b(?:for|during|on|before|after) (?:the|your|a|this) (?:flight|trip|landing|night|weekend"
+    r"|meeting|movie)\b"
+    r"(?! mode)"
 )
 
 
@@ -52,15 +56,23 @@ def known_words(text: str, kind: str = "", menus: bool = False) -> bool:
 
 def _fits(text: str, verb: re.Match[str], kind: str) -> bool:
     """Whether a verb in the object of another is of its kind, no verb, or the next one."""
-    if verb.lastgroup == kind or verb.group() in ("switch", "toggle", "set", "see", "check"):
+    if verb.lastgroup == kind or verb.group() in (
+        "switch",
+        "toggle",
+        "set",
+        "setting",
+        "see",
+        "check",
+    ):
         return True
     return bool(
         re.search(r"(?:^|[,;(>-] ?|\b(?:and|then|to|or|by|please))\s*$", text[: verb.start()])
     )
 
 
-_AS_A_NOUN = re.compile(  # "restart required", "reset pending"
-    r" (?:is |was |has |been |not |no longer |still )*(?:required|needed|necessary|pending"
+_AS_A_NOUN = re.compile(  # "restart required", "reset pending", "turn off is the default"
+    r" (?:is|was|means) (?!on\b|off\b)|  (?:is |was |has |been |not |no longer "
+    r"|still )*(?:required|needed|necessary|pending"
     r"|completed?|done"
     r"|finished|optional|recommended|scheduled|successful|failed|possible|advised|in progress)\b"
 )
@@ -125,7 +137,9 @@ def about_nothing_else(rest: str, topics: set[str]) -> bool:
 
 def certain(text: str, verb: re.Match[str]) -> bool:
     """Whether nothing in a request clause is unknown, up to a purpose or a means."""
-    if grammar.FOR_AGENT.search(text) or re.search(r"\bour\b", before(text, _TAIL, verb.end())):
+    if grammar.FOR_AGENT.search(before(text, grammar.REASON, verb.end())) or re.search(
+        r"\bour\b", before(text, _TAIL, verb.end())
+    ):
         return False
     if re.match(r"\W*:", text[verb.end() :]) or re.search(r"\bwith (?:it|that|this)\W*$", text):
         return False  # "restart: 1 of 3"

@@ -16,6 +16,7 @@ from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import (
     Clause,
     Message,
+    Part,
     Said,
     Sentence,
     aimed,
@@ -28,6 +29,7 @@ from tau2_agent.users.scripted.message import (
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import things_in
 
+_RECENT = 3  # sentences back that "it" may mean
 _LOOKS = ("nav", "check", "ensure")  # verbs that press nothing
 
 
@@ -35,17 +37,26 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     """Read a sentence into the message; returns its state, which a list under it inherits."""
     before, asked, headings = len(message.requests), len(message.questions), len(message.headings)
     sentence.previous = message.last
-    clauses = clauses_of(text)
+    topics = dict.fromkeys(thing.topic for thing in things_in(grammar.NOT_THAT.sub("", text)))
+    clauses, parts = clauses_of(text), []
     for clause in clauses:
         sentence.is_question = text.endswith("?") and clause.last
         sentence.added.append([])
+        told = len(message.headings)
         _read_clause(clause, sentence, message)
         sentence.alone = sentence.alone and not grammar.FILLERS.sub("", clause.text)
         _keep(clause, text, sentence, message)
+        is_press = any(not request.reads for request in sentence.added[-1])
+        parts.append(Part(clause.joint, clause.text, is_press or len(message.headings) > told))
+    if message.named and grammar.LAST_NAMED.search(text):
+        message.topic = message.named[0][-1]
+    message.named[:0] = [tuple(topics)] if topics else []
     found = [request for added in sentence.added for request in added]
     presses = any(not request.reads for request in found) or len(message.headings) > headings
     asks = bool(found) or len(message.questions) > asked
-    message.sentences.append(Said(text, presses, bool(found), asks, sentence.riddle))
+    message.sentences.append(
+        Said(text, presses, bool(found), asks, tuple(sentence.riddles), tuple(parts))
+    )
     if not any(sentence.added):
         return sentence
     asked = message.requests[before:]
@@ -104,7 +115,7 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
         remember_topic(body, message, first=True)
     elif asks := grammar.ASKS.match(body):
         _read_request(body, asks.end(), sentence, message)
-    elif grammar.HEADING.match(body):
+    elif grammar.HEADING.match(body) and not grammar.IS_A_DEFINITION.search(body):
         _read_heading(body, message)
     elif _starts_with_base_verb(body):
         if (joined and before in ("negated", "told")) or before == "asked":
@@ -180,6 +191,13 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
         if not again:
             break
         marker, rest = marker + rest[: again.end()], rest[again.end() :]
+    rest = rest.replace("the latter", "it") if message.named else rest
+    if grammar.GIVES_TIME.match(rest):
+        message.notice, sentence.mood = True, "request"
+        return
+    if message.requests and grammar.DO_IT.match(rest):
+        message.notice = True
+        return
     for_agent = grammar.FOR_AGENT.search(rest) and re.search(r"\b(?:we|i|let)\b", marker)
     if for_agent or grammar.TOLD.match(rest):
         message.notice = True  # "we can enable roaming for you", "please note that ..."
@@ -201,7 +219,11 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
     found = asked_for(rest, message.topic)
     if found is None and message.permissions and re.match(r"grant|allow|enabl|add|giv", rest):
         names = " and ".join(message.permissions)
-        found = asked_for(grammar.PRONOUN.sub(f"the {names} permission", rest, count=1), "")
+        rest = re.sub(r"^add(?:ing)?\b", "grant", rest)
+        plain = grammar.PERMISSIONS_NAMED_BEFORE.sub(f"the {names} permission", rest, count=1)
+        found = asked_for(plain, "")
+    if found is None and grammar.PRONOUN.search(rest):
+        found = _about_what_was_named(rest, message)
     if grammar.RESTARTS_IT.search(rest) and not message.phone_named:
         found = None  # "open the messaging app and restart it"
     remember_topic(rest, message)
@@ -212,12 +234,21 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
             if any(verb.lastgroup != "nav" for verb in VERB_WORDS.finditer(rest)):
                 sentence.mood = "riddle"
             if any(verb.lastgroup not in _LOOKS for verb in VERB_WORDS.finditer(rest)):
-                sentence.riddle = True
+                sentence.riddles.append(body)
             message.unclear.append(body)
             return
     message.notice = True
     message.questions += questions
     _add(found or [], sentence, message)
+
+
+def _about_what_was_named(rest: str, message: Message) -> list[Request] | None:
+    """What "it" can be done with: the one thing of the last sentences that fits the verb."""
+    for topics in message.named[:_RECENT]:
+        fitting = [found for topic in topics if (found := asked_for(rest, topic))]
+        if fitting:
+            return fitting[0] if len(fitting) == 1 else None
+    return None
 
 
 def _is_pair(requests: list[Request]) -> bool:
@@ -277,7 +308,7 @@ def _read_statement(body: str, sentence: Sentence, message: Message) -> None:
         if needs := grammar.NEEDS.search(body):
             done = needed(body[: needs.start()], needs["state"], message.topic)
             done = done if grammar.NEEDED_HERE.fullmatch(body, needs.end()) else []
-            remember_topic(body, message)
+            remember_topic(body, message, first=True)
             message.notice = True
             _add(done, sentence, message)
             return

@@ -53,6 +53,14 @@ POLITE = re.compile(r"\b(?:please|kindly|(?:start|begin) (?:by|with))\b")
 
 # --- What makes a clause a request ---
 _ASK = either(
+    r"would it be (?:okay|ok|alright|possible|all right)(?: for you)? (?:if you|to)",
+    r"(?:the )?(?:first|next|only|other|last) thing (?:that )?(?:i'd|i would|we could|we should|to)"
+    r" (?:try|do|check)(?: now| next| first)? is(?: to)?",
+    r"(?:i was wondering|i wonder) if you (?:could|can|would)|if you (?:could|would)(?: please|"
+    r" just)?(?= \w+)"
+    r"(?! (?:please )?(?:like|want|prefer|mind|rather|need|be)\b)",
+    r"(?:can|could|may|might) i get you to|mind(?= \w+ing\b)",
+    r"(?:would|will|could|can|might) you be (?:able|willing|so kind as) to",
     r"(?:can|could|would|will) (?:you|we)(?! (?:like|mind))|(?:would|do) you mind",
     r"(?:would|will) you be (?:able|willing) to|are you (?:able|willing) to",
     r"would it be possible (?:for you )?to|(?:may|can|could) i (?:ask|have) you(?: to)?",
@@ -70,6 +78,8 @@ _ASK = either(
     r"let'?s|let us|we(?:'ll| will)? (?:need|have|want) to|we (?:should|must|can|could)",
     r"(?:i|we)(?:'d| would)? (?:suggest|recommend|advise|propose)(?: that)?(?: you)?(?: to)?",
     r"(?:what|how) about|why don'?t (?:you|we)|try(?:ing)?(?: to)?|attempt to|please",
+    r"(?:i think |i believe )?it(?:'s| is|'d be| would be| may be| might be) worth(?:"
+    r" also)?(?= \w+ing\b)",
     r"it (?:may|might|could|would|will|'d) (?:also )?(?:help|be (?:good|best|helpful|great))"
     r"(?: if you(?: could| would)?| to)?",
     r"(?:don'?t|do not) forget to|remember to|be sure to|make sure(?: to| you)|go ahead and",
@@ -95,6 +105,7 @@ PHONE_OR_NOT = re.compile(
     r"(?P<phone>\b(?:smart)?phones?\b|\bdevices?\b|\bhandset\b)"
     r"|(?P<other>\bapps?\b|\bsim\b|\bvpn\b|\bline\b|\bwi-?fi\b|\bnetwork\b|\brouter\b|\baccount\b)"
 )
+IS_A_DEFINITION = re.compile(r"\b(?:is|was|means|would be) (?:to|a|an|the|not)\b")
 HEADING = re.compile(rf"^to (?={_VERB})")  # "to turn off airplane mode, open the settings"
 
 # --- Other kinds of clause ---
@@ -156,12 +167,18 @@ COURTESY = re.compile(
     r"|\bresults?\b|\bwhen (?:you|it)|\bonce\b|\bdone\b|\bready\b|\bworks?\b|\bpatien|\bstay\b"
     r"|\bbear with"
 )
+GIVES_TIME = re.compile(
+    r"(?:give|allow) (?:(?:the|your) (?:phone|device|network|\w+)|it|me|us) (?:about|around|up to"
+    r"|\d+|an?"
+    r"|some|ten|thirty|half)\b(?! (?:restart|reboot|\w+ (?:restart|reboot)))"
+)
 TOLD = re.compile(
     r"^(?:note|be (?:aware|advised|informed|reminded)|keep (?:in mind|an eye)|bear in mind"
     r"|understand"
     r"|rest assured|remember(?! to)|recall|know|expect|imagine|consider|suppose|believe|notice"
     r"|realize"
-    r"|realise|think|assume|be patient|allow (?:some|a|it|up|me|us|\d)|give (?:it|me|us) (?:some"
+    r"|realise|think|assume|be patient|allow (?:some|a\b|up|\d|(?:it|me|us) (?:some|an?|up|about"
+    r"|\d))|give (?:it|me|us) (?:some"
     r"|a|time)"
     r"|forgive|excuse|accept my|pay attention)\b"
 )
@@ -180,6 +197,19 @@ STEPS = re.compile(
     r"|can you|could you|let'?s|things|actions?|checks?|these|this)\b"
 )
 OR = re.compile(r"\bor\b|\b(?:1|2)\.|\n")
+PERMISSIONS_NAMED_BEFORE = re.compile(  # "grant both permissions"
+    r"\b(?:it|that|this|them|both(?: permissions)?(?: of them| of these)?|these|those|whichever "
+    r"(?:is|one is) missing"
+    r"|(?:the )?missing ones?)(?: (?:missing )?permissions?)?(?: to it)?\b|\bthe missing"
+    r" permissions?\b"
+)
+CHOOSES = re.compile(r"select|choos|pick")
+A_SCREEN = re.compile(r"(?! (?:between|one|either|wh\w+|if|how)\b)(?: [a-z]+|,| [&>/])*")
+LAST_NAMED = re.compile(r"\bthe latter\b|\b(?:that|the) last (?:one|thing)\b")
+DO_IT = re.compile(  # what was asked for before
+    r"(?:do|try) (?:that|this|it|so)\b(?: (?:for me|now|please|first|next))*\W*$"
+    r"|give (?:that|this|it) a (?:go|try|shot)\b"
+)
 BACK = re.compile(  # of a switch: what was thrown is to be thrown back
     r"\b(?:for (?:about |around |at least )?(?:an?|\d+|one|two|five|ten|\w+teen|\w+ty|a few|some"
     r"|the) (?:\w+ )?"
@@ -208,12 +238,26 @@ _START = (
     r"|you\b|it\b|this\b|that\b|there\b|what\b|which\b|whether\b|is\b|are\b|do\b|does\b|did\b"
     r"|not\b)"
 )
-_ASKING_IF = ("check", "see", "know", "verify", "confirm", "me", "out", "sure", "test", "us")
+_ASKING_IF = (
+    "wondering",
+    "wonder",
+    "check",
+    "see",
+    "know",
+    "verify",
+    "confirm",
+    "me",
+    "out",
+    "sure",
+    "test",
+    "us",
+)
 CLAUSES = re.compile(
     "|".join(
         (
             rf"[,:–—]\s+(?={_START})",
             rf"\s[->]\s(?={_START})",
+            r",\s+(?=(?:(?:just|please|simply|feel free to) )*(?:ask|say so|reach out)\b)",
             rf"\s\((?={_START})",
             rf"\s+(?=(?:and then|and|then|but|or|so)\s+{_START})",
             "".join(rf"(?<!\b{word})" for word in _ASKING_IF)
@@ -221,6 +265,8 @@ CLAUSES = re.compile(
             r"\s+(?=(?:once|after|before|until|unless|because|so that|as soon as|when|while) )"
             r"(?<!\bonly )",
             r"\s+(?=should (?:it|that|this|they|the) )",
+            r"\s+(?=and (?:your|the|it|this|that|everything)\b[^,.;]{0,40}? (?:should|will|may"
+            r"|might)\b)",
             r"\s+(?=if needed\b)",
             r"\s+(?=please\b)",
         )
@@ -249,12 +295,14 @@ PRONOUN = re.compile(
 # What follows the object of a verb: a purpose, a place, a means.
 TAIL = re.compile(
     r"\b(?:so|because|as|since|in order|which|using|by|via|through|for|when|while|in|under|from"
-    r"|within|instead|rather|not|without|except|to (?!(?:the |an? )?(?:on|off)\b)\w+)\b"
+    r"|within|instead|rather|not|without|except"
+    r"|to (?!(?:the |an? |your |its )?(?:on|off|sms|storage|files?|photos?|media|texts?)\b)\w+)\b"
 )
 REASON = re.compile(  # what follows says why, or of what else, and changes nothing
     r"\b(?:so|because|as|since|in order|which|by|while|when|for (?:me|us|now|the|this|a|about|at"
     r"|\d+)|instead"
-    r"|rather|not|without|except|to (?!(?:the |an? )?(?:on|off|your|the|my|its?)\b)\w+)\b"
+    r"|rather|not|without|except|to (?!(?:the |an? )?(?:on|off|your|the|my|its?|sms|storage"
+    r"|files?|photos?|media)\b)\w+)\b"
 )
 PURPOSE = re.compile(r"\b(?:so|because|as|since|in order|for|which|to (?!on\b|off\b|the\b)\w+)\b")
 LOOK_TAIL = re.compile(r"\b(?:by|using|via|over|so that|because|so|instead of)\b")

@@ -93,6 +93,52 @@ _IDIOMS = tuple(
         ),
         (r"\bbefore (?=\w+ing (?:it|them|(?:\w+ ){1,3})(?:back|again|on\b|off\b))", "then "),
         (
+            r"(?:power|turn|switch) (?:your|the) (?:phone|device) off and (?:back )?on(?: again|"
+            r" once)?\b",
+            "restart your phone",
+        ),
+        (
+            r"(?:eject|open|pull out|remove) (?:the|your) (?:sim )?(?:card )?tray,? (?:and "
+            r"|then )*(?=(?:take|remove"
+            r"|pull))",
+            "",
+        ),
+        (
+            r"(?:bump|put|move|change|switch|set) ((?:your |the )?(?:preferred )?network (?:mode"
+            r"|type)(?: preference)?)"
+            r" (?:up |over |back )?(?:to|into|on) (?=(?:prefer )?[245]g|lte)",
+            r"set \1 to ",
+        ),
+        (r"(?<=to )prefer (?=[45]g|lte)", ""),
+        (
+            r"\b(?:payment request|request|bill) (?:that )?(?:i've|i have|i just|i) "
+            r"(?:just )?sent(?: you| over| to you)*\b",
+            "payment request",
+        ),
+        (r"\bgo ahead and (?=pay|make|restart|reboot|reset|turn|switch|disable|enable)", ""),
+        (r"\bif (?:it|everything|that) (?:all )?checks out\b", "if everything looks right"),
+        (r"\bif you restarted\b", "to restart"),
+        (
+            r"(pay(?:ment)?(?: it)?),? (?:when|whenever|once) you(?:'re| are) (?:happy|ready|okay"
+            r"|comfortable)"
+            r"(?: with (?:it|that|the amount))?",
+            r"\1 if you agree",
+        ),
+        (
+            r"(?:^|(?<=, )|(?<=then )|(?<=and ))(speed ?test)((?: again| now)?),? please\b",
+            r"run a \1\2, please",
+        ),
+        (
+            r"\bbefore we (?:dig|go|do|continue|start|try|move|proceed|get)\b[^,.;]*, "
+            r"(?=let's|please|can|could|i'd)",
+            "",
+        ),
+        (
+            r"\b(make sure|ensure|check|verify|confirm)( that)?\b([^.?!;\n]*?),? and that\b(?= "
+            r"(?:the |your )?[a-z])",
+            r"\1\2\3 and \1 that",
+        ),
+        (
             r"(?:perform|do|carry out) a (?:\w+ )?(?:restart|reboot)(?: (?:of|on|for)(?= your|"
             r" the))?",
             "restart",
@@ -105,9 +151,50 @@ _IDIOMS = tuple(
         (rf"(?:get|have) {_PHONE} (?:restarted|rebooted)", "restart your phone"),
         (
             r"(?<!should )(?<!now )(?:get|have) ((?:your |the )?[\w -]{2,20}?) (?:turned"
-            r"|switched) (on|off)\b",
+            r"|switched)(?: back)? (on|off)\b",
             r"turn \2 \1",
         ),
+        (
+            r"(?:tap|select|choose|press)(?: on)? \"?(storage|sms)\"?(?: permission)?,? (?:and "
+            r"|then )+"
+            r"(?:select|choose|tap|press|set it to) \"?allow(?:ed)?\"?",
+            r"grant the \1 permission",
+        ),
+        (
+            r"(?:the )?(?:option|setting|one|mode) (?:that|which) (?:allows?|lets? (?:the|your)"
+            r" phone use"
+            r"|uses?|includes?|supports?|has)(?: for)?(?: both)? (?=[45]g|lte)",
+            "",
+        ),
+        (
+            r"\b(?:that|this) (?:option|setting|feature|one)\b(?= (?:on|off)\b)|(?<=able )(?:that"
+            r"|this) (?:option|setting|feature)\b",
+            "it",
+        ),
+        (r"\bapps (?:that|which) (?:are|you have)(?: currently)? installed\b", "installed apps"),
+        (r"\bwhat you(?:'ll)? need to do(?: now| next)? is(?: to)?:?", "please"),
+        (r"\"(storage|sms|network|phone|messaging|messages)\"", r"\1"),
+        (
+            r"\bif \"?(mobile data|data roaming|roaming|airplane mode|data saver(?: mode)?"
+            r"|wi-?fi calling)"
+            r" ?(?:enabled|status)?:?\"? (?:says|shows|reads|is) \"?(?:no|off|disabled|false)\b\"?",
+            r"if \1 is off",
+        ),
+        (
+            r"\bif \"?(mobile data|data roaming|roaming|airplane mode|data saver(?: mode)?"
+            r"|wi-?fi calling)"
+            r" ?(?:enabled|status)?:?\"? (?:says|shows|reads|is) \"?(?:yes|on|enabled|true)\b\"?",
+            r"if \1 is on",
+        ),
+        (r"^(to [^,.]{3,40}?) (?=(?:we|you)(?:'ll| will)? (?:need|have) to\b)", r"\1, "),
+        (
+            r"\b(?:put|set|change|switch|move) (?:it|that) back (?:in)?to (?=[245]g|lte)",
+            "set"
+            r" it to ",
+        ),
+        (r"\bplease an? (?:\w+ )?(?:restart|reboot)\b", "please restart your phone"),
+        (r"(?<=preferred) instead\b(?! of)", ""),
+        (r"\ball (?:that's|that is|that) left(?: to do)?(?: now)? is(?: for you)? to\b", "please"),
         (
             r"\bwhat i(?:'d| would)? (?:like|want|need)(?: for)? you to do(?: now| next"
             r"| first)? is"
@@ -166,8 +253,36 @@ _IDIOMS = tuple(
 )
 
 
+_MEANWHILE = (
+    r"(?: from (?:its|the|your) (?:\w+ )?(?:tray|slot|phone|device)| (?:gently|carefully|out)"
+    r"|,? (?:and |then )*(?:wait|leave it out|pause)(?: for)?(?: about)? \w+(?: \w+)? (?:seconds?"
+    r"|moments?|minutes?)"
+    r"|,? (?:and |then )*(?:check|make sure)(?: that)? (?:it's|it is|the card is) (?:clean|dry"
+    r"|undamaged)"
+    r"|,? (?:and |then )*(?:clean|wipe|inspect|dust)(?: it| the card)?(?: off| gently| down)*(?:"
+    r" with an? (?:\w+ )*cloth)?"
+    r"|,? (?:and |then )*blow (?:on|off) (?:it|the card|any dust))*"
+)
+_OUT_AND_IN = re.compile(  # of a card, with a look or a wait between
+    r"(?:remov|tak|eject|popp?|pull)(?:e|ing)? (?:out )?(?P<card>(?:the |your )?(?:sim[ -]?card"
+    r"|sim|card)|it)\b"
+    rf"(?P<between>{_MEANWHILE})[,;]? (?:and |then )*"
+    r"(?P<back>(?:re-?insert|re-?seat|putt?|insert|place|slide|pop|push)(?:ing)?"
+    r" (?:it|the (?:sim )?card)(?: (?:carefully|firmly|securely|gently|properly))?"
+    r"(?: (?:back(?: in(?:to)?)?|in|again|into)\b)*(?: (?:place|the tray|its (?:tray|slot)|the"
+    r" slot))?)"
+)
+
+
+def _reseated(found: re.Match[str]) -> str:
+    """ "remove it, check that it's clean, and insert it again", "reseat it"."""
+    if not re.match(r"re-?insert|re-?seat|.*\b(?:back|again)\b", found["back"]):
+        return found.group()
+    return "reseat it" if found["card"] == "it" else "reseat your sim card"
+
+
 def in_plain_words(text: str) -> str:
     """The text with its idioms said plainly: "give your phone a restart", "restart your phone"."""
     for pattern, plain in _IDIOMS:
         text = pattern.sub(plain, text)
-    return text
+    return _OUT_AND_IN.sub(_reseated, text)

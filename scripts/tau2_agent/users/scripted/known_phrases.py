@@ -82,6 +82,7 @@ _CONDITIONS = (
     rf"\b(?:if|unless|should|when|whenever) {_IT}{_IS}?{_ADVERBS}(?: not|n't)?{_ADVERBS}"
     rf"(?: be)? {STATE}(?: already| yet)?{_ENDS}",
     rf"\b(?:if|unless) {_IT}(?: is|'s| are)(?:n't)?(?: not)?{_ADVERBS}(?: {STATE})?{_ENDS}",
+    rf"\bif (?:it|that|this) (?:says|shows|reads)(?: that)? (?:{_THING}(?:'s| is) )?{STATE}{_ENDS}",
     rf"\b(?:if|unless) (?:already |still |currently )?(?:not )?{STATE}{_ENDS}",
     rf"\b(?:if|when) (?:you see|you have|you've got|there is|there's) (?:a |an |no |the |any )?"
     rf"(?:\w+ )?T_\w+(?: icon| symbol)?(?: {STATE}| in (?:the|your) T_status_bar)?{_ENDS}",
@@ -139,6 +140,14 @@ _FRAMES = (
     r"\b(?:i|we)(?:'d| would|'ll| will| do|'m| am)?(?: just| now| also| then| first| only)? "
     r"(?:need|want|like|ask|advise|recommend|suggest|encourage|prefer|request)(?:ing)?(?: for)?"
     r"(?: that)?(?: you)?(?: to)?(?: try)?\b(?! (?:i|we)\b)",
+    r"\b(?:i (?:think|believe) )?it(?:'s|'d be| is| would be| may be| might be) worth\b(?: also)?",
+    r"\b(?:the )?(?:first|next|last|only|other) thing (?:that )?(?:i'd|i would|we could|we should)"
+    r" (?:try|do|check)(?: now| next| first)? is(?: to)?\b|\bwould it be (?:okay|ok|alright"
+    r"|possible)"
+    r"(?: for you)? to\b",
+    r"\bi (?:was wondering|wonder) if you (?:could|can|would)\b",
+    r"\b(?:can|could|may|might) i get you to\b|\bmind (?=\w+ing\b)|\bat this (?:stage|point)\b",
+    r"\b(?:i|we)(?:'d| would)? (?:suggest|recommend|propose)(?: that)? we\b",
     r"\blet's\b|\blet us\b|\bwe(?:'ll| will)? (?:need|have) to\b|\bwe should\b"
     r"|\byou(?:'ll| will)? (?:also |now |then |just )?(?:need|have) to\b|\byou(?:'ll| will) want"
     r" to\b",
@@ -153,7 +162,7 @@ _FRAMES = (
     r"\bthe (?:next|last|final|only|first) (?:thing|step|fix)"
     r"(?: i'd like you to try| left| here| now| to try)?(?: is)?(?: to)?\b"
     r"|\b(?:the|your|our) next step\b|\ball you need to do is\b|\bfollowed by\b"
-    r"|\bcall (?=T_call)|\b(?:perhaps|maybe) you (?:could|can)\b|(?:^|[,;] )otherwise\b",
+    r"|\bcall (?=T_call|T_look)|\b(?:perhaps|maybe) you (?:could|can)\b|(?:^|[,;] )otherwise\b",
     rf"\b(?:must|has to|have to|needs? to|should) be {STATE}",
     r"\bto (?:start|begin)(?: with| off)?\b|\bstep by step\b|\bone (?:step|thing) at a time\b"
     r"|\b(?:let's|we'll|we can|i'd like to) (?:start|begin|continue|proceed|move on)\b",
@@ -228,7 +237,10 @@ _STATEMENTS = (
 )
 # --- Time and place ---
 _AROUND = (
-    r"\bso (?:that )?(?:it|you|we|they|T_\w+|your \w+(?: T_\w+)?) can\b|\bright away\b|\bwell"
+    r"\bso (?:that )?(?:i|we) can (?:lift|resume|reactivate|restore|continue|check|proceed|move"
+    r" on|help|get)\b"
+    r"[^,.]*|\bso (?:that )?(?:it|you|we|they|T_\w+|your \w+(?: T_\w+)?) can\b|\bright away\b"
+    r"|\bwell"
     r" done\b"
     r"|\b(?:the )?action (?:needed|required)\b|\b(?:there's|there is) no need to worry(?: about)?\b"
     r"|\bi (?:do )?hear you\b|\bwe(?:'re| are) close to\b",
@@ -247,7 +259,8 @@ _AROUND = (
     r"|\bkeep (?:me|us) posted\b|\bif you (?:need (?:any |more )?(?:help|assistance|me)|run into"
     r" (?:any )?trouble)(?: with (?:this|that|it))?\b|\bi(?:'m| am) (?:right )?here\b"
     r"|\bi(?:'ll| will) be waiting\b|\b(?:free to|just) ask\b|\bif anything changes\b"
-    r"|\bnothing will be lost\b|\b(?:which|that|it)(?:'s| is) (?:perfectly |completely )?normal\b",
+    r"|\b(?:steps? below|below steps?|actions? below)\b|\bnothing will be lost\b|\b(?:which|that"
+    r"|it)(?:'s| is) (?:perfectly |completely )?normal\b",
     r"\b(?:T_data|data|photos|pictures|settings|contacts|T_mms) or (?=(?:T_mms|photos|messages"
     r"|settings"
     r"|contacts|files|pictures)\b)|\bwait for (?:(?:the|your) )?(?:T_\w+|it|\w+) to (?:appear"
@@ -266,7 +279,8 @@ _AROUND = (
     rf"|\bcount to (?:five|ten|\d+)\b|(?<!\bin )(?<!\bwithin )\b{DURATION}",
     r"\b(?:on|from|at) (?:our|my) (?:side|end)\b|\banother T_(?:speed|mms)\b"
     r"|\bonly (?=T_|the\b|your\b)|\bthe same (?:time|way|menu|screen)\b|\b[234]g only\b"
-    r"|\bfrom [234]g\b|\bfor the duration of (?:this|the) \w+|\bto (?:its|their) defaults?\b",
+    r"|\bfrom [234]g(?: only)?\b|\bfor the duration of (?:this|the) \w+|\bto (?:its|their)"
+    r" defaults?\b",
     r"\b(?:that|this) one\b|\b(?:find (?:it|this|that)|go|going) (?:in|under|to)\b|\bthere(?:'s|"
     r" is| are)\b",
 )
@@ -274,7 +288,8 @@ _AROUND = (
 DENIED = re.compile(
     r"\b(?:(?:do not|(?<!why )don't|you (?:do not|don't) (?:need|have) to"
     r"|(?:there is|there's) no need to|without|instead of|rather than) "
-    r"(?!\w+(?: off| on)? (?:it|that|this|them)\b|forget|worry)(?:[a-z]+ ){0,3}?|not (?![a-z]+ing)"
+    r"(?!\w+(?: off| on)? (?:it|that|this|them)\b|(?:it|this|that)\b|forget|worry|need "
+    r"(?!to\b))(?:[a-z]+ ){0,3}?|not (?![a-z]+ing)"
     r"|(?:leave|keep) )(?:the |your |in )?T_(?P<topic>\w+)"
     r"(?: (?:on|off|alone|as it is|as is|connected|disconnected|enabled|disabled|itself))?"
 )

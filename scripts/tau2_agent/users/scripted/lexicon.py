@@ -13,7 +13,9 @@ TOPICS: dict[str, str] = {
     "wifi_calling": r"wi-?fi[ -]?call(?:ing|s)?|(?:calling|calls?) (?:over|via) wi-?fi",
     "data_saver": r"data[ -]?sav(?:er|ing)|low[ -]data(?= mode)|battery data saver"
     r"|data[ -](?:restrictions?|limiting (?:features?|settings?))",
-    "speed": r"speed[ -]?tests?|(?<=run )the test"
+    "speed": r"(?:your|the) speed(?= (?:goes|is|has|gets|improves?|changes?|now\b))"
+    r"|(?<=measure )(?:your|the) speed"
+    r"|speed[ -]?tests?|(?<=run )the test"
     r"|(?<=test )(?:your|the) (?:mobile )?(?:connection|data|internet|speed)"
     r"|(?<=check )(?:your|the) (?:connection|speed)|(?:mobile |cellular )?(?:internet|data"
     r"|download|connection|network)"
@@ -47,7 +49,8 @@ TOPICS: dict[str, str] = {
     r"|(?:pictures?|photos?|images?)(?= (?:can|are|get|go|still)\b)|send(?:ing)? (?:an? |your "
     r"|the |some )?(?:test )?(?:pictures?|photos?|images?|videos?)",
     "wifi": r"wi-?fi",
-    "payment": r"payments?(?: requests?)?|bills?|invoices?",
+    "payment": r"payments?(?: requests?)?|bills?|invoices?"
+    r"|(?<=the )request\b(?! (?:to|for|that)\b)",
     "internet": r"internet(?: connection| access)?|web ?(?:page|site)s?|the web|online",
     "phone": r"(?:smart)?phone|device|handset|mobile(?! number)",
     "data": r"data",
@@ -133,7 +136,8 @@ VERBS: dict[str, str] = {
     "check": r"(?:re-?|double[ -]?)?check(?:ing)?|verify(?:ing)?|confirm(?:ing)?"
     r"|look(?:ing)?(?: at| for| in| into| up)?|see(?:ing)?|view(?:ing)?|tell(?: me| us)|let (?:me"
     r"|us) know|read|inspect(?:ing)?|report(?:ing)?|describ(?:e|ing)|review(?:ing)?|examin(?:e"
-    r"|ing)|show(?: me)?|measur(?:e|ing)|re-?try(?:ing)?(?= sending)|share|provide|test(?:ing)?"
+    r"|ing)|show(?: me)?|measur(?:e|ing)|re-?try(?:ing)?(?= sending| (?:the|your|it|an?|mms)\b)"
+    r"|share|provide|test(?:ing)?"
     r"|send(?:ing)?|browse|load"
     r"|find out|list(?:ing)?|identify|tak(?:e|ing) a look(?: at)?|have a look(?: at)?|make(?= (?:a "
     r"|or receive )?(?:phone )?calls?)|access(?= (?:the )?(?:web|internet))",

@@ -15,6 +15,14 @@ from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import state, things_in
 
 
+class Part(NamedTuple):
+    """A clause, what stands before it, and whether it asks to press something."""
+
+    joint: str
+    text: str
+    presses: bool
+
+
 class Said(NamedTuple):
     """A sentence: whether it asks to press something, to do anything, for an answer at all."""
 
@@ -22,7 +30,8 @@ class Said(NamedTuple):
     presses: bool
     requests: bool
     asks: bool
-    riddle: bool = False  # something in it asks for what the phone does not have
+    riddles: tuple[str, ...] = ()  # clauses that ask for what the phone does not have
+    parts: tuple[Part, ...] = ()  # its clauses
 
 
 @dataclass
@@ -40,6 +49,9 @@ class Message:
     notice: bool = False
     listing: bool = False  # "please provide the following information"
     permissions: tuple[str, ...] = ()  # that were spoken of last
+    named: list[tuple[str, ...]] = field(
+        default_factory=list
+    )  # topics of sentences, the last first
     last: list[Request] = field(default_factory=list)  # of the sentence before
     told: dict[str, bool] = field(default_factory=dict)  # positions of switches, as the agent says
     sentences: list[Said] = field(default_factory=list)
@@ -55,7 +67,7 @@ class Sentence:
     is_question: bool = False
     guard: Guard | None = None
     waits: bool = False  # for an outcome that nobody knows yet: "if that does not help"
-    riddle: bool = False
+    riddles: list[str] = field(default_factory=list)
     presses_wait: bool = False  # for something that only a look can do without
     mute: bool = False
     first: bool = False  # what follows is to be done before what was asked for
@@ -67,7 +79,9 @@ class Sentence:
     def for_items(self) -> Sentence:
         """The state in which the items of a list under this sentence are read."""
         mute = self.mute or self.mood in ("negated", "told", "asked")
-        return Sentence(False, self.guard, self.waits, self.presses_wait, mute)
+        return Sentence(
+            guard=self.guard, waits=self.waits, presses_wait=self.presses_wait, mute=mute
+        )
 
 
 class Clause(NamedTuple):
@@ -133,7 +147,7 @@ def remember_topic(body: str, message: Message, first: bool = False) -> None:
     named = [found.lastgroup for found in grammar.PHONE_OR_NOT.finditer(body)]
     if named:
         message.phone_named = named[-1] == "phone"
-    if "permission" in said or "access" in said:
+    if re.search("permission|access|allow", said):
         named = tuple(name for name, words in PERMISSIONS.items() if re.search(words, said))
         message.permissions = named or message.permissions
     topics = [thing.topic for thing in things_in(said) if thing.topic not in ("phone", "plan")]

@@ -1,6 +1,8 @@
-"""Shapes of a sentence that decide what its known words are worth; see `accounting.py`.
+"""Shapes of a sentence that decide what its words are worth; see `accounting.py`, `harmless.py`.
 
-Data; all of it expects plain lower-case text.
+Data. The first part expects plain lower-case text, the second the letters of word classes
+(`word_classes.py`): a sentence of such a shape changes nothing about a request beside it. The third
+part is what no sentence beside a request may say.
 """
 
 from __future__ import annotations
@@ -46,4 +48,105 @@ OPENS_LIST = re.compile(
 QUOTED = re.compile(
     r"\"(?:please |kindly )?(?:turn|switch|toggl|disabl|enabl|disconnect|restart|reboot|reseat"
     r"|remov|reset|grant|chang|pay|activat|deactivat|power|tak|put)\w* [^\"]*\w[^\"]*\""
+)
+
+# --- In letters ---
+_A = "[Ay!]*"
+# "the missing MMSC URL in your APN settings"
+_THING = "[DtN]*[AyoEFGLpvgsTPDCN#]*[TF](?:P[DtNAyovgs#]{1,4})?"
+_HELPS = "(?:[MHK][Ay!]*)*"
+_NP = "[PDNAyoEFLpvgsC#]*[TF]"
+_DOES = "[EFLpv]"
+# Before a request: a whole statement. An open word at its start might be an order ("disregard
+# this"), and a condition behind "this" or "you" might be that of the request to come.
+_PREDICATE = "[^X]*?(?:[BsHMKEFLvZ][^X]*|p[^X]+)"
+STATEMENT = re.compile(
+    rf"[AC,]*(?:[ogv](?![DStYIWRP!N])[^X]*?[BsHMELp][^X]*|R[^XI]*?[BsHEFLpv][^XI]*[Bs][^XI]*"
+    rf"|[DNTFGg#t]{_PREDICATE}|R?[tSh][Ay!]*[BsHKEFLpv][^X]*|Y[Ay]*(?:[BHELp]|[MK]!)[^X]*"
+    r"|SP[^XIW,]*[BsHL][^X]*)"
+)
+LED_STATEMENT = re.compile(rf"[APR,]*P[^W,]*[TF],?{_PREDICATE}")  # "on your phone, roaming is off"
+CASE_OF_WHAT_COMES = re.compile(r"[tSYI][^,]*W|h[Bs]?.*YM|[tSh][Ay]*M")
+IT_MAY_BE = re.compile(
+    r"(?!.*\b(?:last|first) (?:resort|thing)\b)\b(?:it|this|that|which|there) (?:\w+ly |also "
+    r"|well |very well )*(?:would|could|may|might|should|must"
+    r"|can)(?: \w+ly| also| well| very well)* (?:explain|be (?:why|what|because|the|an?|your|caus"
+    r"|due|limit"
+    r"|slow|block|enough|from|related|some|preventing|interfering|holding|stopping|affecting)"
+    r"|mean|affect|cause"
+    r"|interfere|slow|prevent|block|have (?:caused|led|come|slipped|shifted|been (?:turned"
+    r"|switched|set))"
+    r"|help|happen)\b"
+)
+FRAGMENT = re.compile("(?!o)[DAPFToyvgs#,]{0,8}[TF][DAPFToyvgs#,]{0,3}")  # "next step: the mode"
+AFTER = tuple(
+    re.compile(shape)
+    for shape in (
+        rf"(?:[tS]|{_THING}),?{_A}(?:[MK]{_A})*[EF][^XIWK]*",  # "this will refresh ..."
+        rf"[tS]{_A}v[^XIWK]*[TF][^XIWK]*",  # "this puts back ..."
+        rf"(?:[tS]|{_THING}),?{_A}M{_A}(?:[LHGZ]|B{_A}[ogp])[^XIWK]*",  # "it should come back"
+        rf"(?:[tS]|{_THING}),?{_A}(?:[MK]!){_A}(?:Z|BZ)[^XIWK]*",  # "it won't delete ..."
+        rf"(?:[tS]|{_THING}){_A}[Bs]{_A}[gG][^XIWK]*[TF][^XIWK]*",  # "it is blocking ..."
+        rf"(?:[tS]|{_THING}){_A}(?:[Bs]{_A}pP|LP[EF])[^XIWK]*[TF][^XIWK]*",  # "is needed for ..."
+        rf"(?:[tS]|{_THING}){_A}[Bs]{_A}R[^XIWK]*[TF][^XIWK]*",  # "it is what ..."
+        rf"(?:K?G|K[oAC])[^XIBW,]*?{_HELPS}[EFZ][^XIWK]*",  # "doing so will ..."
+        rf"YM{_A}[AyC]*(?:[ELHFZ]|B[op])[^XIWK]*[TFAoS]",  # "you should see ...", "you won't lose"
+        r"h[Bs]N[AyoF]*[oTFZ][^XIWKY]*",  # "there's no rush"
+        r"N(?:P[^XIWM]*)?MB[Zpv][^XIWY]*",  # "nothing on your phone will be lost"
+        r"tG?T[Ay]*,?(?:Y|[tS]|[DA]*T)M?[^XIWK]*",  # "that way your phone can ..."
+    )
+)
+AFTER_QUESTION = re.compile(
+    rf"[CA]*(?:[KBH](?:[tS]|{_THING})[^XIWY]*|(?:R|RK|RB)[^XIWY]*[TFtS][^XIWY]*|RL"
+    r"|R?[DAoT]*[KM]YA*(?:[LEF])[^XIW]*|BYo?[oP][LEF][^XIW]*|[DN]?[oTF]{1,4})"
+)
+AGENT_TOLD = re.compile(r"I[Ay]*(?:H[Ay]*)?[pv][^X]*|I[Ay]*H[^X,]*[TF][^X]*|IB[Ay]*o[^X]*")
+
+# --- What no sentence beside a request may say ---
+LEAVE = re.compile(  # what asks for leave: "let me know if you want that"
+    r"\b(?:wants?|ready|okay|ok|fine with|agree|prefer|mind|may i|should i|approve|permission to"
+    r"|decide|happy"
+    r"|comfortable|first|before|shall|rather|willing|(?:you'd|you would|would|you) like)\b"
+)
+QUOTES = re.compile(  # what is to come is listed, shown or done elsewhere
+    r"\b(?:lists?|gives?|names?|contains?|goes|went|features?|carries|carried|prints?|printed"
+    r"|begins?|starts?"
+    r"|reads?|runs?) (?:it |the )?(?:this|these|like)\b|\b(?:like|as) (?:this|so)$"
+    r"|\bT_phone (?:in|on|at|under|behind|by) (?:the|your|a|an) (?!T_|settings?\b|menu\b|screen\b"
+    r"|network\b)"
+)
+TAKES_BACK = re.compile(  # at the end or the start of what follows a request
+    r"\b(?:though|anyway|anyhow|regardless|nevertheless|nonetheless|actually|mind you|by (?:it"
+    r"|them)sel(?:f|ves)"
+    r"|on its own|by then)\b"
+)
+PASSIVE = (
+    re.compile(  # what will be with the phone; anything else may be what is to be done with it
+        r"\b(?:will|should|may|might|can|could|must|would) (?:\w+ly |then |also |now |all )*be "
+        r"(?!restored|re-?established|loaded"
+        r"|applied|refreshed|updated|back|registered|(?:re)?connected|fixed|resolved|able|fine|gone"
+        r"|there|visible"
+        r"|cleared|improved|faster|better|good|safe|required|needed|lost|deleted|erased|affected"
+        r"|charged|removed"
+        r"|wiped|touched|changed|interrupted|asked|slow|working|quick|available|listed|called|found"
+        r"|under|in the"
+        r"|located|labell?ed|named)"
+    )
+)
+SHOWS_THE_USER = re.compile(r"\b(?:show|give|gave|send|sent|read|hand|offer|bring)\w* you\b")
+OWN_PRESS = re.compile(  # what the agent presses is not for the user to press
+    r"\bi(?:'ll| will|'m going to| am going to| can| could|'d| would)(?: \w+)? (?:re-?start"
+    r"|re-?boot|reset"
+    r"|turn|switch|toggle|disconnect|enable|disable|remove|re-?seat|grant|pay|do|handle|take"
+    r" care)\b"
+)
+DENIES = re.compile(  # "your phone should not be restarted", "no need to reset it"
+    r"\b(?:not|no|don't|needn't|never) (?:\w+ )?(?:need|be|have to|required|necessary|to)\b[^,]*"
+    r"\b(?:re-?start|re-?boot|reset|turn|switch|toggl|enabl|disabl|remov|re-?seat|disconnect|grant"
+    r"|pa(?:y|id)|chang|touch)"
+    r"|\b(?:no longer|not|n't) (?:\w+ )?(?:required|needed|necessary|essential)\b"
+)
+HARMLESS_NOT = re.compile(  # after a request, the only things that may be said not to happen
+    r"(?:\bnot|n't)(?: \w+ly| be| ever)* (?:affect|change|take|remov|interrupt|touch|impact|delet"
+    r"|eras|wip|los|cost|charg|damag|harm|hurt|requir|worry|apply)"
 )

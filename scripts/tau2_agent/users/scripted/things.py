@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from tau2_agent.users.scripted import grammar
-from tau2_agent.users.scripted.lexicon import APPS, MODES, TOPICS
+from tau2_agent.users.scripted.lexicon import APPS, CHECKS, MODES, TOPICS
 
 _TOPIC_WORDS = {name: re.compile(rf"\b(?:{words})\b") for name, words in TOPICS.items()}
 
@@ -32,6 +32,19 @@ def things_in(text: str) -> tuple[Thing, ...]:
                 explicit = bool(re.match(r"\W+(?:mode )?(?:status|settings?)\b", text[end:]))
                 found.append(Thing(topic, start, end, explicit))
     return tuple(sorted(found, key=lambda thing: thing.start))
+
+
+@lru_cache(maxsize=8192)
+def marked(text: str) -> str:
+    """The text with "T_vpn" for a VPN, and "T_call" or "T_look" for a call of a tool."""
+    text = grammar.TOOL.sub(_tool_mark, re.sub(r"(?<=\w)\([^()]*\)", "", text))
+    for thing in reversed(things_in(text)):
+        text = f"{text[: thing.start]}T_{thing.topic}{text[thing.end :]}"
+    return re.sub(r"(?<=T_phone)'s\b", "", text)
+
+
+def _tool_mark(tool: re.Match[str]) -> str:
+    return "T_look" if tool.group() in CHECKS.values() else "T_call"
 
 
 def governed(text: str, context: str) -> list[str]:

@@ -25,7 +25,8 @@ _DONE_MARKS = "\u2611\u2705\u2713\u2714\u2612"
 _BULLETS = "*\u2022\u2023\u25e6\u25aa\u25ab\u25cf\u25cb\u25a0\u25a1\u25b6\u27a1\u2192\u2610\u00b7+-"
 _ITEM = re.compile(
     rf"^\s*(?:(?P<bullet>[{re.escape(_BULLETS)}](?=\s|\W*\w)|[{_DONE_MARKS}]\s*)"
-    r"|\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})[.):](?=\s)|(?:\w+ )?step \d{1,2}[.):,]?(?=\s))\s*",
+    r"|\(?(?:\d{1,2}|[a-h]|[ivx]{1,4})[.):](?=\s)|(?:\w+ )?step \d{1,2}(?: of \d{1,2})?"
+    r"[.):,]?(?=\s))\s*",
     re.IGNORECASE,
 )
 _BOX = re.compile(r"^\s*\[(?P<mark>[ x]?)\]\s*", re.IGNORECASE)

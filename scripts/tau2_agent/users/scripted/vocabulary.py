@@ -82,7 +82,8 @@ _MORE = words("""
     glitch glitches bug bugs hiccup hiccups conflict conflicts mismatch misconfigured corrupted
     outdated provider identity verified credit charge charges charged price cost costs dollars
     balance total monthly allowance quota remaining unlimited sluggish bandwidth browse stream
-    capable compatible supported eligible automatically permanent instantly immediately basically
+    itself adding add amount measure capable compatible supported eligible automatically permanent
+    instantly immediately basically
     definitely clearly obviously thankfully configured registered recognized synced refreshed
     repaired corrected cleared connected causing impacting impact impacts degrade degrades hinder
     drop drops dropping matters relies uses runs carries covers provides gives stops happening
@@ -93,48 +94,6 @@ _MORE = words("""
     improve improved improves
 """)
 SAFE = _MORE | _GRAMMAR | _COURTESY | _VERBS | _EFFECTS | _THINGS | _QUALITIES
-
-# --- May stand in a sentence before the first request: what the agent sees, and what is known ---
-BACKGROUND = SAFE | words("""
-    likely probably possibly apparently sometimes often usually normally generally typically might
-    may can could will would should unfortunately luckily fortunately interesting odd unusual
-    helpful useful exactly hmm ah oh
-    glitch hiccup sign signs related caused track contacts standing records record including
-    included plenty left remaining enough closer narrows explains improved improves persists
-    continues continued exceeded reached expired mentioned noticed detected identified located
-    browsing streaming loading wireless radio antenna coverage area location country france spain
-    italy germany canada mexico usa trip travel travelling traveling much few lot less than happens
-    experiencing experience inconvenient frustrating annoying difficult fixed sorted still was were
-    had been before resumed suspended activated reactivated paid processed completed complete fine
-    cause culprit reasons security verification purposes feature generation older old newer modern
-    but though although even common possible one two another many made lost changed fresh done move
-    far noted sense makes awesome wonderful question couple dark appear while always anything long
-    normal applied indicates
-    ensures together goal deeper dig simplest resume locate verifying hanging realize imagine about
-    how else only or first three confirmed tested
-    cannot stuck throttled limitation slowdown interference isn't aren't wasn't matches active mode
-    date time's today's recent recently originally
-""")
-
-# --- May not stand in it, where a thing of the phone is named and other words may ---
-OPERATORS = words("""
-    never nobody none nothing neither nor if unless until whether before after when
-    once while later soon tomorrow tonight yesterday today monday friday next then first last would
-    should must shall will imagine suppose pretend assume example examples quote says said say
-    saying tell tells told asked ask asks asking write writes wrote written read reads reading text
-    message msg note notes email letter script template draft manual guide policy article book faq
-    forum chat history log list following below above sentence word words joke kidding drill
-    recording recorded wrong mistake mistaken he she they them him her his their someone somebody
-    anyone everyone everybody people person customer customers caller callers user users agent
-    agents colleague colleagues bot bots friend friends wife husband son daughter kid kids boss
-    company employer neighbor technician technicians engineer engineers team expert family partner
-    different old older previous earlier laptop tablet computer router modem tv
-    car watch my mine instead rather except or either optional option options choice
-    choices want wants wish hope think thought believe doubt wonder consider decide going about
-    plan plans idea suggest suggests suggested recommend recommends advise avoid skip ignore cancel
-    forget wait stop keep leave hold delay postpone refuse decline follow who why
-    you i we me us please also this these here
-""")
 
 # --- May stand in a question about the phone or the user that was understood as one ---
 QUESTION_WORDS = SAFE | words("""
@@ -151,7 +110,8 @@ OBJECT = words("""
     simple quick full complete brief regular possible physical and or also too then next first
     once twice again back now please kindly just simply right away itself immediately quickly
     briefly temporarily completely fully entirely manually properly carefully safely gently firmly
-    fast directly still yet already at asap here there today on off in out into onto up down of for
+    fast directly afterwards afterward still yet already at asap here there today on off in out into
+    onto up down of for
     with from over under within to by as be is are mode modes setting settings option options
     preference preferences switch switches slider button toggle toggles feature features function
     functions functionality tool command service services menu page screen section tab bar panel

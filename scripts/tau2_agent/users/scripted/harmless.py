@@ -1,0 +1,201 @@
+"""Whether a sentence beside a request leaves the request as it is, told by its shape.
+
+Each word gets the letter of its class (`word_classes.py`), and the letters of a sentence have to
+match a shape (`harmless_shapes.py`): a statement about a thing of the phone, about the agent's own
+deed, a reason, an effect, a courtesy, a look. In a shape the words of closed classes have their
+places and the open ones are free: "the missing MMSC URL is what trips up your messages" needs no
+entry for "trips". A dangerous word (another person, another time, what is said or put off) fits no
+shape. What follows a request may take it back, so fewer shapes are harmless there.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from tau2_agent.users.scripted import openings, shapes
+from tau2_agent.users.scripted.lexicon import VERB_WORDS
+from tau2_agent.users.scripted.plain_words import plainly
+from tau2_agent.users.scripted.things import marked
+from tau2_agent.users.scripted.word_classes import letters
+
+_MOST_CHARACTERS = 400  # of a sentence that is plain
+_SPLIT = re.compile(
+    r"[,;]?(?: -)? (?:and|but|so|because|since|as|while|which is why|although|though)(?: that)?"
+    r" (?=(?:i|we|you)\b)|[;,] (?=(?:i|we|you)\b)"
+)
+_PRESSES = frozenset(
+    ("on", "off", "switch", "reboot", "reseat", "reset", "disconnect", "grant")
+)  # fmt: skip
+
+
+@lru_cache(maxsize=8192)
+def harmless(sentence: str, question: bool, after: bool, case: bool = False) -> bool:
+    """Whether a lower-case sentence, with marks for things, changes nothing about a request.
+
+    after: it follows a request to press something. case: a condition or a time may stand alone,
+    since what it governs presses nothing.
+    """
+    if len(sentence) > _MOST_CHARACTERS:
+        return False
+    text = plainly(sentence)
+    if not after and shapes.FRAGMENT.fullmatch(letters(text)):
+        return True
+    parts = [part.strip(" ,;") for part in _SPLIT.split(text)]
+    return all(_clause(part, question, after, case) for part in parts if part)
+
+
+def tells(label: str) -> bool:
+    """Whether a label in front of a request is a sentence: "it's an easy one: restart it"."""
+    return bool(set("BsMIl") & set(letters(label))) and beside(label, False)
+
+
+def is_look(clause: str) -> bool:
+    """Whether a clause asks for a look or a report, or promises something."""
+    text = plainly(clause)
+    found = openings.LOOK.match(text) or openings.PROMISE.match(text)
+    return bool(found) and beside(clause, True)
+
+
+def without_reason(clause: str) -> str:
+    """The clause of a request without what it is good for, and why."""
+    for found in openings.WHY.finditer(clause):
+        if openings.HOW_OFTEN.match(clause, found.start()):
+            continue
+        tail = clause[found.start() :]
+        aims = openings.PURPOSE.match(tail)
+        if aims and not set("XI") & set(letters(tail)):
+            if not any(verb.lastgroup in _PRESSES for verb in VERB_WORDS.finditer(tail)):
+                return clause[: found.start()]
+        elif not openings.TO.match(tail) and beside(marked(tail), False):
+            return clause[: found.start()]
+    return clause
+
+
+def without_asides(text: str) -> str:
+    """The text without what stands in brackets and changes nothing: "(the reset needs it)"."""
+    return re.sub(r"\s*\(([^()]{8,})\)", lambda aside: _aside(aside[1]) or aside[0], text)
+
+
+def _aside(text: str) -> str:
+    return " " if beside(text, True) and not _POSITION.search(text) else ""
+
+
+_POSITION = re.compile(r"\bo(?:n|ff)\W*$|\b(?:is|it's|now|currently) (?:\w+ )?o(?:n|ff)\b")
+
+
+def _clause(text: str, question: bool, after: bool, case: bool) -> bool:
+    lead = openings.AFTER_LEAD if after else openings.LEAD
+    while text:
+        if _is_known(text, question, after, case):
+            return True
+        found = lead.match(text) or openings.COURTESY_FIRST.match(text)
+        if not found:
+            return False
+        if set("XI") & set(letters("".join(filter(None, found.groupdict().values())))):
+            return False
+        text = text[found.end() :]
+    return not (question and after)
+
+
+def _rest(text: str, found: re.Match[str]) -> str:
+    return letters(text[found.end() :])
+
+
+def _is_known(text: str, question: bool, after: bool, case: bool, inside: bool = False) -> bool:
+    if openings.UNDONE_AGAIN.fullmatch(text):
+        return True
+    if (
+        shapes.QUOTES.search(text)
+        or shapes.SHOWS_THE_USER.search(text)
+        or shapes.DENIES.search(text)
+    ):
+        return False
+    shape = letters(text)
+    if found := openings.COURTESY.match(text):
+        rest = _rest(text, found)
+        if not set("XIM!W,") & set(rest) and not (after and "N" in rest):
+            return True
+    if case and shape[:1] == "W" and not set("XI") & set(shape):
+        return not shapes.LEAVE.search(text)
+    if found := openings.LOOK.match(text):
+        rest = _rest(text, found)
+        free = "" if case or openings.REPORT.match(text) else re.sub(r"^[^W]{0,10}W", "", rest)
+        asks_leave = shapes.LEAVE.search(text, found.end())
+        return not asks_leave and not set("XI") & set(rest) and "W" not in free
+    if after and "Z" in shape and not re.search(r"[!N][^,]*Z", shape):
+        return False
+    if question:
+        return after and bool(shapes.AFTER_QUESTION.fullmatch(shape))
+    return _is_told_after(text, shape) if after else _is_told_before(text, shape, inside)
+
+
+def _is_told_before(text: str, shape: str, inside: bool) -> bool:
+    deed = None if openings.NO_DEED.search(text) else openings.DEED.match(text)
+    if found := openings.AGENT_FEELS.match(text):
+        return not set("XI") & set(_rest(text, found))
+    if shapes.AGENT_TOLD.fullmatch(shape) and not openings.NO_DEED.search(text):
+        return True
+    if found := openings.HOW.match(text):
+        return "X" not in _rest(text, found)
+    if found := openings.PLAN.match(text) or deed or openings.YOU_GET.match(text):
+        return not set("XI") & set(_rest(text, found))
+    if shapes.OWN_PRESS.search(text):
+        return False
+    if shapes.CASE_OF_WHAT_COMES.match(shape):
+        return bool(shapes.IT_MAY_BE.match(text)) and "X" not in shape and "W" not in shape
+    told = shapes.STATEMENT.fullmatch(shape) or (
+        not inside and shapes.LED_STATEMENT.fullmatch(shape)
+    )
+    return bool(told)
+
+
+def beside(clause: str, after: bool) -> bool:
+    """Whether a clause in the sentence of a request leaves it as it is: a reason, a look.
+
+    Nothing that could be its time, place or condition: that is for the request's own words.
+    """
+    text = plainly(clause)
+    if aim := openings.AIM.match(text):
+        return not set("XINW!") & set(_rest(text, aim))
+    given = openings.REASON.match(text)
+    if given and not after and shapes.FRAGMENT.fullmatch(letters(text[given.end() :])):
+        return False
+    if given:
+        return _clause(text[given.end() :], False, False, False)
+    if text in ("but", "so", "and", "then"):
+        return True
+    lead = openings.AFTER_LEAD.match(text)
+    text = text[lead.end() :] if lead else text
+    if not after and openings.AGENTS_OWN.match(text):
+        return False  # "let me look first, then restart it"
+    if (
+        not text
+        or openings.INVITES.fullmatch(text)
+        or (not after and openings.ONE_TASK.fullmatch(text))
+    ):
+        return True
+    return _is_known(text, False, after, False, inside=True)
+
+
+def _is_told_after(text: str, shape: str) -> bool:
+    if shapes.TAKES_BACK.search(text) or shapes.PASSIVE.search(text):
+        return False
+    if found := openings.HELPS_US.match(text) or openings.YOU_SEE.match(text):
+        return not set("XI") & set(_rest(text, found))
+    if found := openings.PROMISE.match(text) or openings.HOW.match(text):
+        return not set("XIW") & set(_rest(text, found))
+    if found := openings.WITHOUT_IT.match(text):
+        return not set("IX") & set(_rest(text, found))
+    if openings.IS_SET_TO.fullmatch(text):
+        return True
+    if openings.AGENT_DID.match(text):
+        return not set("XW") & set(shape) and "I" not in shape[1:]
+    if "!" in shape and not shapes.HARMLESS_NOT.search(text):
+        return False
+    shape = shape.replace("K!", "")
+    if re.match(openings.SAFE_TO_BE, text):
+        return not set("XIWM!") & set(shape)
+    if re.search(r"Y[BH]|YE?Y", shape):
+        return False
+    return any(one.fullmatch(shape) for one in shapes.AFTER)

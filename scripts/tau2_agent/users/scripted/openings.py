@@ -1,0 +1,241 @@
+"""How sentences begin that change nothing about a request beside them; see `harmless.py`.
+
+Data for plain lower-case text with marks for things ("T_vpn"). The beginning says what kind of
+sentence it is, a courtesy, a plan, a look, a place, a reason; the rest is judged by its letters.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ADV = (
+    r"(?: (?:just|now|also|already|successfully|then|still|only|really|so|very|both|all|right|do"
+    r"|completely|fully|totally|definitely|certainly|absolutely|currently|pretty|quickly|please))*"
+)
+_SEES = (
+    r"(?:see|understand|know|realize|realise|appreciate|notice|confirm|hear|found|saw|checked"
+    r"|noticed|verified|confirmed|reviewed|identified|determined|learned|spotted|detected)"
+)
+_OPENER = (
+    r"(?:just(?=,)|okay|ok|great|good|perfect|excellent|all right|alright|sure thing|sure|certainly"
+    r"|understood|got it"
+    r"|yes|no problem|no worries|hmm+|ah|oh|aha|wow|wonderful|awesome|fantastic|brilliant|lovely"
+    r"|cool|super|amazing|terrific|splendid|noted|cheers|exactly"
+    r"|right|well|so|and"
+    r"|but|also|then|next|now|actually|again|absolutely|indeed|nice|thanks?|thank you"
+    r"|john(?: smith)?|mr\.? smith|hello|hi|hey|i see|unfortunately|fortunately|luckily|however"
+    r"|as well|additionally|currently|at the moment|first|finally|lastly|since then|in fact"
+    r"|of course|basically|overall|likewise|meanwhile|apparently|as expected|interesting|makes"
+    r" sense"
+    r"|as a (?:next|last|final) step|good news|great news|bad news|next up|one more thing|so far"
+    r"|from here|in that case|i'm afraid|sounds good|that said|therefore|(?:just )?to be (?:safe"
+    r"|sure|certain|thorough|clear)|first up|first off|first things first|just in case|the "
+    r"(?:good|bad|great) news is)"
+)
+_STATED = (
+    rf"(?:it|this|that)(?:'s| is| would| also| just)?{_ADV} (?:seems?|appears?|looks? (?:like|as"
+    rf" if)"
+    r"|sounds? like|means?|shows?|suggests?|indicates?|confirms?|tells me|explains?"
+    r"|worth (?:noting|mentioning)|likely|possible|clear|great|good|normal|common"
+    r"|important to know)"
+    r"|(?:it|this|that|there) (?:would|could|may|might|must) (?:explain|mean)"
+    rf"|(?:i|we)(?:'ve| have|'m| am| can| do)?{_ADV} {_SEES}(?! (?:if|whether|to)\b)"
+    rf"|you(?:'ve| have)?{_ADV} (?:mentioned|described|reported|confirmed|told me|said)"
+    r"|i (?:think|believe|suspect)|i(?:'m| am) (?:fairly |pretty |quite )?(?:sure|confident)"
+    r"|what (?:this|that|it|you(?:'re| are) (?:seeing|describing|experiencing)) (?:means|tells me"
+    r"|shows|suggests)(?: is)?"
+    r"|(?:the|your) (?:results?|status bar|test|screen) (?:shows?|confirms?|means?|tells? me"
+    r"|indicates?|suggests?)"
+    r"|(?:i(?:'m| am)|we(?:'re| are))(?: so| very| really)? (?:glad|happy|pleased|sorry)"
+    r"(?: to (?:hear|see|say))?"
+)
+# What may stand before a statement, and changes nothing: openers, "I can see that", a reason.
+LEAD = re.compile(
+    r"(?:[\s,;:.!()-]+"
+    rf"|{_OPENER}\b"
+    rf"|(?:{_STATED})(?: (?:that|to me that|why))?\b(?=.*\w)"
+    r"|(?:based on|from|according to|judging by|given|with|without|even with|thanks to|due to"
+    r"|because of|looking at|judging from|going by|checking|reviewing|despite|for|in|on|as for"
+    r"|regarding|at|to (?:get|make|fix|resolve|send|use|restore"
+    r"|have|help|let|improve|solve|allow|bring|rule|move|narrow))\b(?P<rest>[^,;:]*)[,:]"
+    r"|(?:even )?(?:if|when|while|whenever|once|although|though|because|since|as|now that"
+    r"|given that)\b(?P<case>[^,;:]*),"
+    r"(?! (?:please|you|let)\b)"
+    r"|(?:because|since|as|now that|so that|even though|so)\b)\s*"
+)
+AFTER_LEAD = re.compile(
+    r"(?:[\s,;:.!()-]+|(?:okay|great|good|perfect|excellent|thanks?|thank you|john|and|then|also|so"
+    r"|again|next|just in case|of course|because|since|as|so that|in fact|please|afterwards"
+    r"|first up|first off|first things first|(?:just )?to be (?:safe|sure|thorough))\b)\s*"
+)
+REASON = re.compile(
+    r"(?:[\s,;:.!()-]|and |so |but )*(?:because|since|as(?! (?:many|much|often|soon|long|quickly"
+    r"|far|you"
+    r" (?:like|want|wish|please)))|now that|given that|so that|so|which(?! (?:you|i|we)\b)|while"
+    r"|this is because|that is because)\b\s*"
+)
+COURTESY = re.compile(
+    r"(?:(?:thanks|thank you)\b|(?:i |we )?(?:really |truly |greatly )?appreciate\b"
+    r"|(?:(?:i'm|i am|we're) )?(?:so |very |really )?sorry\b(?: (?:about|for|that|to))?"
+    r"|(?:my|our|please accept my)? ?apologies\b(?: for)?|(?:i|we) apologi[sz]e\b"
+    r"|no (?:worries|problem|rush|hurry|need to (?:worry|rush))\b|(?:please )?don't worry\b"
+    r"|you're right(?:,? (?:my mistake|my bad|sorry))?|i was (?:unclear|not clear)|my (?:mistake"
+    r"|bad)\b"
+    r"|you (?:did|have done|are doing) (?:nothing wrong|well|great|everything right)\b"
+    r"|you(?:'re| are) (?:doing |very )?(?:great|fine|well|welcome|almost there|nearly there"
+    r"|on the right track)\b"
+    r"|(?:i'm |i am |i'd be |i'll be |we're )?(?:more than |very |always )?(?:happy|glad|here)"
+    r" to (?:help|assist"
+    r"|walk|guide|explain|show|go through)\b"
+    r"|(?:that's )?(?:so |really |very )?(?:great|good|nice|excellent|well|amazing|helpful"
+    r"|fantastic|wonderful"
+    r"|brilliant|lovely|perfect|terrific|awesome|best)"
+    r" ?(?:job|work|done|progress|news|question|idea|to know|to hear|sign)?\b"
+    r"|hang in there|(?:please )?bear with (?:me|us)|take (?:all )?(?:the|your) time(?: you need)?"
+    r"|you've (?:got this|done great|been (?:very |so )?(?:helpful|patient))"
+    r"|(?:i|we)(?:'ve| have) got (?:you|this)|let's get (?:you|this|it|that) (?:sorted|fixed|back)"
+    r"|(?:i(?:'ve)? )?found (?:it|the (?:issue|problem|cause|culprit))\b"
+    r"|we(?:'re| are)(?: almost| nearly| very| getting| making| just| all| one step"
+    r"| so| good| great| real| steady)*"
+    r" (?:there|close|closer|done|finished|through|progress|set|it)\b"
+    r"|if (?:that|it)(?:'s| is) (?:okay|ok|alright|fine|possible)(?: with you)?)"
+)
+COURTESY_FIRST = re.compile(rf"(?P<rest>{COURTESY.pattern}[^,;:]*)[,;:]\s*")
+AGENTS_OWN = re.compile(r"(?:let me|i(?:'ll| will|'m going to|'d like to| want to| need to))\b")
+_DEEDS = (
+    r"(?:try|check|look|see|move|rule|narrow|go (?:over|through|ahead)|continue|proceed|start|begin"
+    r"|focus|work|get (?:your|the|you|this|that|things|it)|fix|make|take|walk|guide|help|explain"
+    r"|test|verify|confirm|refresh|address|sort|deal|change|adjust|finish|figure|dig|investigate"
+    r"|troubleshoot|turn (?:our attention|to)|tackle|solve|resolve|correct|clear|bring|update"
+    r"|restore|re-?establish|run through|measure|do (?:one|a|this|that|it|the)|force|give)"
+)
+PLAN = re.compile(  # what they are about to do together
+    r"(?:let's|let us|(?:i|we)(?:'d| would) like(?: us)? to|(?:i|we)(?:'ll| will)? (?:need|have"
+    r"|want)"
+    r" to|we should|we can|let me|(?:i'm|i am|we're|we are) going to|i(?:'ll| will)|we(?:'ll| will)"
+    r"|i(?:'d| would)? (?:suggest|recommend|propose)(?: (?:trying|using|we))?)"
+    rf"{_ADV} (?:{_DEEDS}|(?<=we'll )(?:reset|restart|reboot|turn|switch|enable|disable|reseat"
+    rf"|set|disconnect)|(?:using|checking|trying|looking at))\b"
+)
+DEED = re.compile(  # what the agent saw or did
+    rf"(?:i|we)(?:'ve| have| had| was able to| were able to| am able to| can| could)?{_ADV}"
+    rf" (?:gone ahead and )?(?:{_SEES}|[a-z]+ed|(?:was|were|have been|'ve been) [a-z]+ing|made|sent"
+    r"|took|taken|ran|run|put|set|got|reset|find|locate|brought|gave|given)\b"
+)
+NO_DEED = re.compile(
+    r"\b(?:wanted|hoped|needed|used|intended|wished|preferred|promised|offered|refused|failed|tried"
+    r"|liked|planned|owed|scheduled|arranged|agreed|asked|decided|wondered|called|warned)\b"
+)
+PROMISE = re.compile(  # what the agent does meanwhile, or both do next
+    r"(?:(?:once|when|as soon as|after) [^,;i]*(?:i[^, ][^,;i]*)*,? (?=(?:i|we)(?:'ll| will|"
+    r" can)\b))?"
+    r"(?:and |then |afterwards?,? |after that,? |from there,? |next,? )*"
+    r"(?:i|we)(?:'ll| will| can|'re going to| should)(?: then| also| both| just| now| be able to"
+    r"| right| know| happily)*"
+    r" (?:wait|stay|stand by|be (?:right |all )?(?:here|on|back|good|set|able)|check|test|run|see"
+    r"|look|move|continue|take"
+    r"|go|verify|confirm|try|know|proceed|walk|help|guide|have|start|pick|tackle|deal|work"
+    r"|unsuspend|lift|reactivate|unblock|restore"
+    r"|resume|keep|do another|do the next|get)\b"
+    r"|(?:and |then )*we(?:'ll| will| can)(?: then)? do (?:the|one)\b"
+)
+_POLITELY = (
+    r"(?:and |then |also |please |kindly |just |simply |now |next |let's |let us |do |feel free to "
+    r"|don't hesitate to |be sure to |go ahead and |could you |can you |would you |you can "
+    r"|first )*"
+)
+LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
+    rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|keep (?:me|us) (?:posted|updated)"
+    r"|report(?: back)?|share|inform (?:me|us)|describe|ask(?: me)?|reach out|update me|measure"
+    r"|redo|repeat(?= (?:the|that|your))"
+    r"|(?:re-?|double[- ])?check|look|see|verify|confirm|test|try|re-?run|run|send|open|read|view"
+    r"|take a look|have a look|find out|(?:wait|pause|count|leave it(?: on| off)?|keep it(?: on|"
+    r" off)?)"
+    r"(?= (?:a|about|around|for|up|until|\d+|ten|thirty|fifteen|twenty|at least))|(?:give|allow) "
+    r"(?:it|(?:the|your) (?:phone|T_phone|network|T_\w+)|me|us)"
+    r"(?: about| around| up to)? (?:a|\d+|some|time|thirty|ten|half)"
+    r"|do (?:a|an|another|one more|the)(?: quick)? T_(?:speed|mms))\b"
+)
+REPORT = re.compile(rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|ask|say so|reach out)\b")
+YOU_GET = re.compile(  # what the user has of it, as it is
+    r"you should be able to \w+\b|you(?:'d| would| will|'ll| could| can| may| might)(?: only|"
+    r" still| just| also)*"
+    r" (?:get|see|have (?:an?|no|the|good|bad|trouble)|notice|experience|lose|need|find)\b"
+)
+UNDONE_AGAIN = re.compile(  # "you can always reconnect later once everything works"
+    r"(?:and )?you(?:'ll be able to|'re free to| can| could| may)(?: always| still| easily)* "
+    r"(?:re-?connect"
+    r"|re-?enable|(?:turn|switch|put|set|change) (?:it|this|that) back|switch back|go back|use"
+    r" it again|undo)\b"
+    r"[^.]*"
+)
+AGENT_FEELS = re.compile(
+    r"(?:i|we)(?: do| can)?(?: \w+ly| really| so)* (?:get|feel|hear|see|know|love|like|need"
+    r"|appreciate|understand"
+    r"|realize|realise|imagine|recommend|suggest)\b"
+)
+HELPS_US = re.compile(  # "it would help us see whether that is the cause"
+    r"(?:it|this|that)(?:'ll| will| would| should| can| may)? (?:helps?|lets?|tells?|shows?"
+    r"|allows?) (?:us|me|you)"
+    r" (?:to )?(?:see|know|check|find out|determine|confirm|understand|tell|rule out|narrow)\b"
+)
+YOU_SEE = re.compile(
+    r"you(?:'re| are)(?: currently| still)? (?:seeing|getting|having|experiencing|stuck|limited)\b"
+)
+HOW = re.compile(  # where a thing is found on the phone
+    r"(?:(?:you (?:can|may|might|could|should|will)|you'll)"
+    r"(?: also| usually| normally| typically| just| generally)*"
+    r" (?:find|do|see|access|reach|locate|get to|change|toggle|tap|swipe|go|notice)"
+    r" (?:it|this|that|these|them|the|an?|your|so|to)\b"
+    r"|here(?:'s| is| are) (?:how|where|the steps?|what to do)\b"
+    r"|(?:just |simply |to do (?:this|that|so|it),? |for (?:this|that),? |on (?:most phones"
+    r"|(?:an? )?(?:iphone|android)),? )*(?:open|tap|swipe|go|head|navigate|scroll|look for|find"
+    r"|pull down|press|select|choose|locate)\b"
+    r"|(?:it|this|that|the (?:setting|option|switch|toggle|T_\w+(?: \w+)?))(?:'s| is| may be|"
+    r" might be| can be)"
+    r"(?: usually| normally| typically| often| generally)*"
+    r" (?:located|found|in|under|on|at|listed|called|named|labell?ed)\b"
+    r"|(?:please )?(?:make|making) sure (?:that )?(?:it|the|your|both|all)\b)"
+)
+IS_SET_TO = re.compile(  # of a mode that is to be changed
+    r"(?:just )?(?:it|your T_network_\w+)(?:'s| is)(?: currently| still| only| just)* (?:on|set"
+    r" to|using|limited to"
+    r"|stuck on) (?:T_\w+|[23]g)(?: only)?"
+)
+WITHOUT_IT = re.compile(
+    r"(?:and |so |because |since )?without (?:it|this|that|them|T_\w+|an? \w+)\b"
+)
+AGENT_DID = re.compile(r"(?:i|we)(?:'ve| have)? (?:\w+ )?\w+ed\b.*\b(?:line|account|side)\b")
+INVITES = re.compile(
+    r"(?:it|that) (?:would|'d) (?:really |also )?(?:be (?:\w+ )?(?:great|helpful|good|best|ideal"
+    r"|nice|wonderful)|help)"
+)
+ONE_TASK = re.compile(
+    r"(?:the |your |our |my |one |a )*(?:next|last|final|first|one|small|quick|simple|easy"
+    r"|remaining|only|more"
+    r"|little|other|thing|things|to try|to do|left|for you|now)*(?: )?(?:step|task|thing|fix"
+    r"|request|action|change"
+    r"|to-do)s?(?: (?:left|to do|to try|to change|for you|now|for now))*"
+)
+SAFE_TO_BE = (
+    r"(?:[\w' ]+?)(?:'s| is| are| will be| should be)(?: \w+ly| very| quite| also| all| still"
+    r"| just| an?| the)* (?:safe|normal|quick|easy|important|simple|required|needed|necessary|short"
+    r"|essential|safely|expected|temporary|harmless|free|brief|key|crucial|standard|instant)\b"
+)
+# --- Inside the sentence of a request: what for, and why ---
+TO = re.compile(r",? (?:in order )?to\b")
+HOW_OFTEN = re.compile(
+    r",? (?:so|as) (?:many|much|often|soon|long|quickly|far)\b|,? as (?:you|we|i) \w+\b"
+)
+WHY = re.compile(r",?(?: -)? (?:in order|to|making|so|as|since|because|which)\b")
+AIM = re.compile(
+    r"(?:in order )?(?:to (?!do\b|be\b)(?=\w+)|for (?=(?:your|the|this|mms|T_\w+)\b[^,]* to\b))"
+    r"|so that "
+)  # "to keep your usage under control"
+PURPOSE = re.compile(  # what a request is good for
+    r"(?:,? in order for |,? (?:in order )?to (?=(?:get|make|let|allow|help|restore|refresh|apply"
+    r"|improve|fix|see"
+    r"|speed|free|clear|bring|re-?establish|ensure|finish|complete|prevent|resolve|have|use"
+    r"|be able|connect|reconnect|send|start)\b)|,? making sure "
+    r"|,? so (?:that )?(?=(?:it|your|the|you)\b))"
+)
