@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,7 +213,6 @@ def evaluate(args) -> Any:
 
 def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None:
     """Play what has no row yet, with its transcript; the same command continues it."""
-    from tau2_agent.records.conversation import make_transcript
     from tau2_agent.records.progress import Progress
 
     missing = log.missing(by_id, args.trials, transcripts.keys)
@@ -239,16 +238,23 @@ def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None
     tokenizer = codec.tokenizer if args.keep_tokens else None
     with Progress(f"{doing} {args.output_path}", done + len(jobs), done) as progress:
         progress.solved = log.solved(by_id, args.trials)
-
-        def write(row, trajectory) -> None:
-            # The conversation first: a row without one would never get it.
-            transcripts.append(
-                make_transcript(by_id[row.task_id], trajectory, row, tokenizer=tokenizer)
-            )
-            log.append(row)
-            progress.episode(row.solved, row.sampled_tokens)
-
+        write = recorder(by_id, log, transcripts, progress, tokenizer)
         asyncio.run(player(jobs, codec, settings, args, write))
+
+
+def recorder(by_id, log, transcripts, progress, tokenizer=None) -> Callable[..., None]:
+    """What is called with the row and the trajectory of each episode, and writes them down."""
+    from tau2_agent.records.conversation import make_transcript
+
+    def write(row, trajectory) -> None:
+        # The conversation first: a row without one would never get it.
+        transcripts.append(
+            make_transcript(by_id[row.task_id], trajectory, row, tokenizer=tokenizer)
+        )
+        log.append(row)
+        progress.episode(row.solved, row.sampled_tokens)
+
+    return write
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from tau2_agent.errors import InputError
 from tau2_agent.files import content_hash
 from tau2_agent.gpus import take_gpus
+from tau2_agent.processes import seldom_full_collections
 
 
 async def play_all(jobs, policy, codec, settings, args, write) -> None:
@@ -33,7 +34,8 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
         "the policy's server",
         "evaluation.max_failure_share",
     )
-    await play_each(jobs, episode, settings.users, args, write, [failures])
+    with seldom_full_collections():
+        await play_each(jobs, episode, settings.users, args, write, [failures])
 
 
 async def local_model(jobs, codec, settings, args, write) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 from tau2.data_model.tasks import Task
 
@@ -48,6 +50,7 @@ async def play(
     `session` names it for prefix caches and seeds, `sample` for the draw of who asks: the same in
     each attempt at an episode. Raises JobStop.
     """
+    await _turn_to_start()
     agent = ModelAgent(
         policy,
         codec,
@@ -60,3 +63,16 @@ async def play(
     )
     user = settings.users.make(task, sample)
     return await run_episode(task, agent, user, limits=settings.limits)
+
+
+_STARTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+
+async def _turn_to_start() -> None:
+    """Wait for a pass of the event loop in which no other episode starts.
+
+    Hundreds that start in one pass, a millisecond or two each, would hold up everything else in
+    the loop for as long as all of them take: answers, time-outs, signs of life.
+    """
+    async with _STARTS.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+        await asyncio.sleep(0)
