@@ -57,7 +57,11 @@ TICK_S = 0.002
 
 @dataclass
 class Run:
-    """One evaluation. Lags are of the event loop, in seconds; `cpu` is of this process."""
+    """One evaluation. Times are in seconds, `cpu` is of this process.
+
+    lags: how late each tick beside the evaluation came. pieces: CPU time of the event loop's thread
+    between two ticks, which others on the machine do not lengthen as they do lags.
+    """
 
     wall: float
     cpu: float
@@ -66,21 +70,24 @@ class Run:
     turns: int
     tokens: int
     lags: list[float]
+    pieces: list[float]
     seconds: list[float]
 
-    def lag(self, share: float) -> float:
-        """Seconds by which at most this share of ticks were late."""
-        if share >= 1:
-            return max(self.lags)
-        return quantiles(self.lags, n=1000, method="inclusive")[round(1000 * share) - 1]
+
+def at_most(values: list[float], share: float) -> float:
+    """What this share of the values does not exceed."""
+    if share >= 1:
+        return max(values)
+    return quantiles(values, n=1000, method="inclusive")[round(1000 * share) - 1]
 
 
-async def tick(lags: list[float]) -> None:
-    """Note by how much each pause was longer than asked for."""
+async def tick(lags: list[float], pieces: list[float]) -> None:
+    """Note by how much each pause was longer than asked for, and what was computed in it."""
     while True:
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), time.thread_time()
         await asyncio.sleep(TICK_S)
         lags.append(time.perf_counter() - began - TICK_S)
+        pieces.append(time.thread_time() - computed)
 
 
 def ours(url: str, tasks: list[Task], trials: int, concurrency: int, codec: ChatCodec) -> Run:
@@ -91,10 +98,11 @@ def ours(url: str, tasks: list[Task], trials: int, concurrency: int, codec: Chat
     jobs = [(task, trial) for trial in range(trials) for task in tasks]
     by_id = {task.id: task for task in tasks}
     lags: list[float] = []
+    pieces: list[float] = []
 
     async def evaluate(write) -> None:
         policy = SGLangPolicy(url, codec.stop_ids)
-        ticking = asyncio.create_task(tick(lags))
+        ticking = asyncio.create_task(tick(lags, pieces))
         try:
             await play_all(jobs, policy, codec, EpisodeSettings(Users()), args, write)
         finally:
@@ -119,6 +127,7 @@ def ours(url: str, tasks: list[Task], trials: int, concurrency: int, codec: Chat
         sum(row.agent_turns for row in rows),
         sum(row.sampled_tokens or 0 for row in rows),
         lags,
+        pieces,
         [row.seconds for row in rows],
     )
 
@@ -238,12 +247,14 @@ def sweep(setting: Setting, at_once: list[int], least: int) -> str:
                 f"{run.wall:.1f}",
                 f"{limit:.1f}",
                 f"{median(run.seconds):.1f}",
-                *(f"{1000 * run.lag(share):.1f}" for share in (0.5, 0.99, 1)),
+                *(f"{1000 * at_most(run.lags, share):.1f}" for share in (0.5, 0.99, 1)),
+                *(f"{1000 * at_most(run.pieces, share):.1f}" for share in (0.99, 1)),
                 f"{run.turns / run.wall:.0f}",
                 f"{100 * run.cpu / run.wall:.0f} %",
             ]
         )
     lags = [f"lag ms, {word}" for word in ("median", "99 %", "most")]
+    lags += [f"piece ms, {word}" for word in ("99 %", "most")]
     header = ["at once", "episodes", "wall s", "bound s", "median s an episode", *lags]
     return measure.table([*header, "turns/s", "of one core"], rows)
 

@@ -78,7 +78,7 @@ def simulated(
                 f"{got:,.0f}",
                 f"{100 * got * turn_cpu_s / length:.0f} %",
                 f"{100 * run.cpu / run.wall:.0f} %",
-                f"{1000 * run.lag(0.99):.0f}",
+                f"{1000 * evaluation.at_most(run.lags, 0.99):.0f}",
             ]
         )
     header = ["tokens/s of the server", "got", "core by the formula", "core measured"]
