@@ -31,10 +31,10 @@ TAU2 = {"tau2"}  # the types of its messages and tasks
 NUMPY = TAU2 | {"numpy"}  # intervals
 NEEDED = {
     **dict.fromkeys(["convert_checkpoint", "preflight", "show_config", "stores"], NOTHING),
-    **dict.fromkeys(["estimate_cost", "rejection_sampling"], NOTHING),
-    **dict.fromkeys(["train_sft_slime", "train_sft_trl"], NOTHING),
+    **dict.fromkeys(["estimate_cost", "train_sft_slime", "train_sft_trl"], NOTHING),
     **dict.fromkeys(["base_model", "check_leakage", "import_traces", "teacher_traces"], TAU2),
-    **dict.fromkeys(["evaluate_tau2", "tau2_mock", "train_grpo_slime", "train_grpo_trl"], TAU2),
+    **dict.fromkeys(["evaluate_tau2", "rejection_sampling", "tau2_mock"], TAU2),
+    **dict.fromkeys(["train_grpo_slime", "train_grpo_trl"], TAU2),
     **dict.fromkeys(["compare_users", "make_report", "make_submission"], NUMPY),
     **dict.fromkeys(["review_episodes", "summarise_results"], NUMPY),
     "make_cards": NUMPY | {"huggingface_hub"},
