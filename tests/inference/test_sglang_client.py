@@ -1,6 +1,7 @@
 """The SGLang policy against a server that misbehaves in every way a server can."""
 
 import asyncio
+import random
 import time
 
 import pytest
@@ -61,6 +62,14 @@ def test_passing_trouble_is_retried(trouble):
     assert turn.token_ids == [4, 7]
     assert len(fake.requests) == 3
     assert fake.requests[0] == fake.requests[2]
+
+
+def test_a_retry_leaves_the_generator_of_the_process_alone():
+    random.seed(5)
+    before = random.getstate()
+    with FakeSGLang(["500", "500", [4, 7]]) as fake:
+        ask(fake)
+    assert random.getstate() == before
 
 
 @pytest.mark.parametrize("trouble", ["500", "drop", ("slow", 1.0)])

@@ -53,6 +53,7 @@ class SGLangPolicy:
         self.max_wait_s = max_wait_s
         self.timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
+        self._random = random.Random()  # a retry must not move the draws of a training
 
     async def generate(self, prompt: list[int], sampling: Sampling, session: str) -> Turn:
         """See `Policy.generate`."""
@@ -71,7 +72,8 @@ class SGLangPolicy:
                     raise PolicyFailure(
                         f"{self.url}: {failure} ({attempt} attempts); is the server still running?"
                     ) from failure
-            await asyncio.sleep(random.uniform(0, min(0.5 * 2 ** (attempt - 1), self.max_wait_s)))
+            most = min(0.5 * 2 ** (attempt - 1), self.max_wait_s)
+            await asyncio.sleep(self._random.uniform(0, most))
 
     async def check(self, warm_up_s: float = WARM_UP_S) -> bool:
         """Ask the server for a sign of life, and wait while it warms up, which is a 503.
