@@ -155,6 +155,20 @@ def test_an_evaluation_has_its_own_user_and_rejection_sampling_that_of_grpo() ->
         assert "--user-phrasing train" in flags.flags
 
 
+def test_the_second_sft_has_the_firsts_rate_unless_it_has_its_own() -> None:
+    plain = {"samples_per_task": 4}
+    first = stage_flags.sft(config_of()).flags
+    assert stage_flags.rejection_sft(config_of(rejection_sampling=plain)).flags == first
+    own = config_of(rejection_sampling=plain | {"lr": 0.125})
+    assert "--lr 0.125 " in stage_flags.rejection_sft(own).flags
+
+
+def test_a_mixture_of_experts_is_converted_on_all_gpus() -> None:
+    for expert_parallel, gpus in ((1, 1), (2, 8), (8, 8)):
+        config = {"resources": {"gpus": 8}, "slime": {"expert_parallel": expert_parallel}}
+        assert stage_flags.conversion_gpus(config) == gpus
+
+
 def test_a_server_is_told_of_where_there_is_one() -> None:
     on_gpus = config_of("qwen3-4b", slime={"server_args": "--quantization fp8"})
     untracked = stage_flags.evaluation(on_gpus).untracked

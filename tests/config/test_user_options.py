@@ -1,6 +1,6 @@
 """Which user a stage has: what decides its words, and what only says how it is reached."""
 
-from tau2_agent.config.user_options import faults, simulator_of
+from tau2_agent.config.user_options import faults, language_models, simulator_of
 
 USER = {
     "simulator": "llm", "model": "openai/x", "api_base": None, "temperature": 0.5,
@@ -57,3 +57,14 @@ def test_one_may_evaluate_on_other_words_than_one_trained_on():
     assert simulator_of(config, "evaluation").flags["user_phrasing"] == "fixed"
     held_out = {"user": USER | {"phrasing": "held_out"}}
     assert [key for key, _ in faults(held_out)] == ["user.phrasing"]
+
+
+def test_a_model_is_asked_for_whatever_stage_it_plays(tmp_path):
+    config = {
+        "user": USER | {"simulator": "scripted"},
+        "evaluation": {"user": "llm", "phrasing": None},
+        "traces": {"teacher": "scripted"},
+    }
+    assert list(language_models(config, str(tmp_path / "none"))) == ["user"]
+    config["evaluation"]["user"] = None
+    assert language_models(config, str(tmp_path / "none")) == {}

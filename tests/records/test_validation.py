@@ -40,12 +40,20 @@ def test_it_is_due_before_the_first_rollout_every_so_many_and_at_the_end() -> No
     assert not any(is_due(n, 0, 11) for n in range(12))
 
 
+def test_its_line_says_what_was_solved_and_how_episodes_ended() -> None:
+    one = row(4, 0.25, ends={"user_stop": 10})
+    said = "pass@1 0.250  partial 0.500  10 tasks  ends {'user_stop': 10}  1.0 s"
+    assert one.line() == said
+    lost = one.model_copy(update={"excluded": 3})
+    assert lost.line() == said.replace("10 tasks", "10 tasks  excluded 3")
+
+
 def test_ties_go_to_the_earlier_one() -> None:
     assert best_of([row(2, 0.5), row(4, 0.7), row(6, 0.7), row(8, 0.6)]).rollout == 4
 
 
 def test_the_model_that_the_training_began_with_is_no_checkpoint_of_it() -> None:
-    assert best_of([row(0, 0.9), row(2, 0.5)]).rollout == 2
+    assert best_of([row(0, 0.9), row(1, 0.5)]).rollout == 1
     assert best_of([row(0, 0.9)]) is None
 
 
