@@ -169,6 +169,44 @@ def test_a_mixture_of_experts_is_converted_on_all_gpus() -> None:
         assert stage_flags.conversion_gpus(config) == gpus
 
 
+def test_a_conversion_names_a_published_model_and_more_gpus_than_one() -> None:
+    def told(source: str, gpus: int = 1, args: str = "") -> tuple[str, str]:
+        slime = {"expert_parallel": gpus, "convert_args": args}
+        resources = {"gpus": gpus}
+        config = {"model": {"source": source}, "slime": slime, "resources": resources}
+        return tuple(stage_flags.conversion(config))
+
+    assert told("demo") == ("", "")
+    assert told("a/b") == ("--source a/b", "")
+    assert told("a/b", 2, "--x 1") == ("--source a/b '--extra-args=--x 1'", "--gpus 2")
+
+
+def test_traces_of_each_teacher_are_told_what_decides_them(tmp_path) -> None:
+    def told(**traces) -> tuple[str, str]:
+        user = {"phrasing": "train"}
+        config = config_of("qwen3-4b", user=user, traces=traces)
+        return tuple(stage_flags.traces(config, "MODEL"))
+
+    scripted = "--user scripted --user-phrasing train --prompt tau2"
+    assert told() == (f"--teacher scripted {scripted}", "")
+    assert told(wordings=3) == (f"--teacher scripted {scripted} --wordings 3", "")
+    paid, untracked = told(teacher="llm", model="openai/x", max_length=900)
+    own = f"{scripted} --tokenizer MODEL --teacher-model openai/x --teacher-temperature 0.7"
+    assert paid == f"--teacher llm {own} --attempts 4 --max-length 900"
+    assert untracked == "--teacher-timeout-s 120.0 --concurrency 16"
+    played = "--prompt tau2"  # by others: the user here has no part in them
+    given, untracked = told(teacher="hub", source="a/b", revision="v1")
+    assert given == (
+        f"--teacher hub {played} --source a/b --revision v1 --no-replace-prompt"
+        " --max-rejected-share 0.1"
+    )
+    assert untracked == ""
+    (file := tmp_path / "t.jsonl").write_text("{}")
+    given, _ = told(teacher="file", source=str(file), replace_prompt=True)
+    own = f"{played} --source {file} --replace-prompt --max-rejected-share 0.1"
+    assert given == f"--teacher file {own}"
+
+
 def test_a_server_is_told_of_where_there_is_one() -> None:
     on_gpus = config_of("qwen3-4b", slime={"server_args": "--quantization fp8"})
     untracked = stage_flags.evaluation(on_gpus).untracked
