@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import evaluate_tau2
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.errors import InputError
-from tau2_agent.evaluation import model_evaluation
+from tau2_agent.evaluation import model_evaluation, model_players
 from tau2_agent.evaluation.results import EvaluationSummary
 from tau2_agent.inference import transformers_policy
+from tau2_agent.inference.sglang_server import ForeignPolicy, PatientPolicy, ServerOptions
+from tau2_agent.preflight.requirements import Requirements
 from tau2_agent.records.episode_log import read_rows
 from tau2_agent.records.transcripts import read_transcripts, transcripts_path
 from tau2_agent.rollout.trajectory import Turn
@@ -132,3 +137,78 @@ def test_its_time_limit_reaches_the_episode(random_model):
     args.user_phrasing, args.user_one_action = None, None
     limits = model_evaluation.make_settings(args, simulators=object()).limits
     assert (limits.max_steps, limits.timeout_s) == (7, model_evaluation.EPISODE_TIMEOUT_S)
+
+
+def test_weights_are_computed_with_as_floats(evaluation, random_model, tmp_path):
+    half = AutoModelForCausalLM.from_pretrained(random_model, dtype=torch.bfloat16)
+    half.save_pretrained(tmp_path / "half")
+    AutoTokenizer.from_pretrained(random_model).save_pretrained(tmp_path / "half")
+    (policy,) = evaluation("--checkpoint", str(tmp_path / "half")).policies
+    assert next(policy.model.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("port", [None, 9])
+def test_a_served_model_is_played_with_by_its_server(monkeypatch, tmp_path, port):
+    """A server of our own is asked for, started and guarded; a foreign one is only asked."""
+    seen = SimpleNamespace(wanted=None, server=None, guarded=0, closed=0)
+
+    class Policy:
+        def __init__(self, url, stop_ids):
+            self.url, self.stop_ids = url, stop_ids
+
+        async def check(self):
+            seen.checked = True
+
+        async def close(self):
+            seen.closed += 1
+
+    class Server:
+        url = "http://127.0.0.1:30000"
+
+        def __init__(self, options, log):
+            seen.server = options, log
+
+        async def __aenter__(self):
+            return self
+
+        async def __aexit__(self, *_):
+            pass
+
+        async def guard(self, work):
+            seen.guarded += 1
+            return await work
+
+    async def play_all(jobs, policy, *given):
+        seen.played = jobs, policy, given
+
+    monkeypatch.setattr("tau2_agent.inference.sglang_client.SGLangPolicy", Policy)
+    monkeypatch.setattr("tau2_agent.inference.sglang_server.SGLangServer", Server)
+    monkeypatch.setattr("tau2_agent.preflight.checks.require", lambda w: setattr(seen, "wanted", w))
+    monkeypatch.setattr(model_players, "take_gpus", lambda gpus: setattr(seen, "gpus", gpus))
+    monkeypatch.setattr(model_players, "play_all", play_all)
+    args = SimpleNamespace(
+        sglang_port=port,
+        tensor_parallel=2,
+        checkpoint=tmp_path,
+        context_length=99,
+        seed=3,
+        server_args="--quantization fp8",
+        output_path=tmp_path / "eval.json",
+    )
+    codec = SimpleNamespace(stop_ids=(1, 2))
+    asyncio.run(model_players.served_model(["job"], codec, "settings", args, "write"))
+    jobs, policy, given = seen.played
+    assert (jobs, given) == (["job"], (codec, "settings", args, "write")) and seen.closed == 1
+    assert policy.policy.stop_ids == (1, 2)
+    if port:
+        assert isinstance(policy, ForeignPolicy) and policy.policy.url == "http://127.0.0.1:9"
+        assert seen.checked and seen.wanted is seen.server is None
+        return
+    assert isinstance(policy, PatientPolicy) and policy.policy.url == Server.url
+    wanted = Requirements("slime", 2, model=tmp_path, megatron=False)
+    assert seen.wanted == replace(wanted, server_args=("--quantization", "fp8"))
+    told = ServerOptions(
+        tmp_path, tensor_parallel=2, context_length=99, seed=3, extra=("--quantization", "fp8")
+    )
+    assert seen.server == (told, tmp_path / "eval.sglang.log")
+    assert (seen.gpus, seen.guarded) == (2, 1)

@@ -9,6 +9,7 @@ that survives this way may be one for a slow test: run it again by its name, wit
 import gc
 import itertools
 import os
+import tempfile
 import time
 
 import pytest
@@ -56,8 +57,11 @@ class Fixtures:
         state().duration_by_test[item.nodeid] += sum(self.seconds.get(one[-1], 0) for one in made)
 
 
-def with_fixtures(self: PytestRunner, params: list[str], plugins=()) -> int:
-    return execute(self, params, plugins=[*plugins, Fixtures()] if plugins else [])
+def apart(self: PytestRunner, params: list[str], plugins=()) -> int:
+    """Run pytest with a folder of its own: among its usual ones it takes seconds to tidy up."""
+    with tempfile.TemporaryDirectory(prefix="mutant-", ignore_cleanup_errors=True) as folder:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = folder
+        return execute(self, params, plugins=[*plugins, Fixtures()] if plugins else [])
 
 
 def warm_up_for_good(self: PytestRunner) -> None:
@@ -66,7 +70,7 @@ def warm_up_for_good(self: PytestRunner) -> None:
 
 
 ForkServerRunner.submit = nearest_first
-PytestRunner.execute_pytest = with_fixtures
+PytestRunner.execute_pytest = apart
 PytestRunner.warm_up = warm_up_for_good
 # Tests of unchanged code have just passed, when mutmut noted which function each of them calls.
 ForkServerRunner.run_clean_tests = lambda self, tests: 0

@@ -43,7 +43,7 @@ def ends(monkeypatch, random_model, tmp_path):
         files, prepare = PROGRAMS[program]
         given = [w for name in files.split() for w in (f"--{name}", str(inputs[name]))]
         given += ["--output", str(tmp_path / "out"), *BASE[program]]
-        lists = {"loads": [], "cuts": [], "swept": []}
+        lists = {"loads": [], "cuts": [], "swept": [], "dropped": []}
 
         def patches(patch, module, seen, folder):
             prepare(patch, module, seen, folder)
@@ -86,6 +86,8 @@ def ends(monkeypatch, random_model, tmp_path):
             clock = iter([100.0, 112.34])
             patch.setattr(module, "time", SimpleNamespace(time=lambda: next(clock)), raising=False)
             patch.setattr(module, "Stage", stage)
+            dropped = lambda path, first: seen.dropped.append((path.name, first))  # noqa: E731
+            patch.setattr(module, "drop_rows_from", dropped, raising=False)
             patch.setattr(module, "sweep", lambda mark: seen.swept.append(mark), raising=False)
             patch.setattr(module, "Training", training, raising=False)
             patch.setattr(module, "read_config", config, raising=False)
@@ -220,6 +222,17 @@ def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     assert record == record_of_grpo(seen, "train_grpo_trl", "last", ROLLOUTS)
 
 
+def test_what_was_not_validated_at_the_end_is_validated_on_its_checkpoint(ends, monkeypatch):
+    played = []
+    callback = "tau2_agent.evaluation.validation_trl.ValidationCallback.validate"
+    monkeypatch.setattr(callback, lambda self, *of: played.append(of))
+    words = [*GRPO[:2], *GRPO[4:], "--validation-every", "4"]
+    seen = ends("train_grpo_trl", *words, step=ROLLOUTS)
+    assert not seen.error and seen.ran is None
+    assert played == [(f"weights of {ROLLOUTS}", ROLLOUTS)]
+    assert seen.loads == [(ends.folder, ROLLOUTS)] * 2  # and once to be left
+
+
 def test_grpo_leaves_the_best_weights_that_were_asked_for(ends, monkeypatch):
     for module in (curve, "train_grpo_trl"):
         place = module if isinstance(module, str) else module.__name__
@@ -274,6 +287,7 @@ def test_grpo_with_slime(ends, monkeypatch, tmp_path):
     seen.users = registry.from_options(seen.options, seen.options.seed)
     record = record_of_grpo(seen, "train_grpo_slime", "best", 7)
     assert seen.record == (ends.folder, record)
+    assert seen.dropped == [("rollouts.jsonl", 0)]
     hooks = yaml.safe_load((ends.folder / "tau2.yaml").read_text(encoding="utf-8"))
     assert hooks["tau2_episode_timeout_s"] == 900.0
     (install, options, _), more = seen.given

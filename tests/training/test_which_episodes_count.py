@@ -47,6 +47,7 @@ def rollouts(monkeypatch, tmp_path, tokenizer):
         end = made.ends.get(session, EndReason.USER_STOP)
         trajectory = Trajectory(task.id, [], end, tokens=record)
         trajectory.sample = sample
+        trajectory.failure = "timed_out" if end is EndReason.USER_ERROR else ""
         return trajectory
 
     def score(trajectory, task, weights):
@@ -120,6 +121,14 @@ def test_a_lost_episode_has_no_length_and_says_why(rollouts) -> None:
     lost = asyncio.run(rollouts._play(TASKS[0], "0/0", None))
     assert (lost.reward, lost.shaped, lost.tokens, lost.turns) == (None, None, 0, 0)
     assert lost.failure == "timeout: " and lost.made["sample"].task.id == TASKS[0]
+
+
+def test_why_the_user_failed_is_said(rollouts, capsys) -> None:
+    play(rollouts)
+    assert "failures of the user" not in capsys.readouterr().out
+    rollouts.ends = {f"1/0/{attempt}": EndReason.USER_ERROR for attempt in (0, 1)}
+    play(rollouts, step=1)
+    assert "failures of the user {'timed_out': 1}  " in capsys.readouterr().out
 
 
 def test_failures_of_the_user_are_counted_over_four_rollouts(rollouts) -> None:
