@@ -21,7 +21,7 @@ from tau2_agent import cli
 from tau2_agent.config.program_options import add, add_user, backend_of
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.model_evaluation import add_playing
-from tau2_agent.files import content_hash, read_jsonl, write_json, write_jsonl
+from tau2_agent.files import content_hash, write_json, write_jsonl
 from tau2_agent.source_code import code_digest
 
 
@@ -66,10 +66,11 @@ def main() -> int:
     from tau2_agent.records.transcripts import read_transcripts
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.teachers.kept_episodes import Choice, choose
+    from tau2_agent.training.sft_data import read_traces
 
     task_ids = chosen_tasks(args)
     # Now: a file that is not there must not cost the episodes' hours.
-    beside = [row for path in args.beside for row in read_jsonl(path)]
+    beside = read_traces(args.beside, args.prompt)
     with played(args, [get_task(task_id) for task_id in task_ids], "sample") as done:
         told = {(one.task_id, one.trial): one for one in read_transcripts(done.transcripts)}
         # Not as they ended: the order of a trace file must not depend on the machine.

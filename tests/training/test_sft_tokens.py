@@ -24,19 +24,20 @@ import tau2_mock
 import teacher_traces
 from base_model import demo_tokenizer, training_texts
 from tau2_agent.benchmark.environment import system_prompt
-from tau2_agent.benchmark.tasks import get_task
+from tau2_agent.benchmark.tasks import get_task, split_ids
 from tau2_agent.errors import InputError
 from tau2_agent.files import read_jsonl, write_jsonl
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.model_rollout import EpisodeSettings, play
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import EndReason, Turn
-from tau2_agent.training.sft_data import IGNORED, labels, token_records
+from tau2_agent.training.sft_data import IGNORED, labels, read_traces, token_records
 from tau2_agent.training.slime.sft_rollout import generate_rollout, prompt_rows
 from tau2_agent.users.registry import Users
 
 STAND_IN = Path(__file__).parents[1] / "slime_stand_in"
 LONGEST = 20_000  # tokens
+TASKS = split_ids("train")
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +226,31 @@ def test_a_trace_without_an_answer_is_refused(rows, codec):
     row["messages"] = row["messages"][:3]
     with pytest.raises(InputError, match="no answer after the greeting"):
         token_records([row], codec, LONGEST)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"messages": ...}, "is no trace (messages: Field required)"),  # a file of tasks
+        ({"messages": []}, "is no trace (messages and tools are needed)"),
+        ({"messages": None}, "is no trace (messages: Input should be a valid list)"),
+        ({"messages": [{"role": "system"}]}, "is no trace (messages.0.system.content: Field"),
+        ({"tools": ...}, "is no trace (messages and tools are needed)"),
+        ({"prompt": "short"}, "has another system prompt than prompt 'short'"),
+    ],
+)
+def test_a_file_of_something_else_is_told_in_one_line(tmp_path, change, part):
+    row = {
+        "task_id": TASKS[0],
+        "messages": [{"role": "system", "content": system_prompt("tau2")}],
+        "tools": [],
+    }
+    prompt = change.pop("prompt", "tau2")
+    row = {key: value for key, value in (row | change).items() if value is not ...}
+    write_jsonl(tmp_path / "rows.jsonl", [row])
+    with pytest.raises(InputError) as caught:
+        read_traces([tmp_path / "rows.jsonl"], prompt)
+    assert part in str(caught.value) and str(tmp_path / "rows.jsonl") in str(caught.value)
 
 
 def test_slimes_process_imports_no_tau2():
