@@ -25,9 +25,9 @@ from pathlib import Path
 from tau2_agent import cli
 from tau2_agent.config.program_options import add
 from tau2_agent.errors import InputError
-from tau2_agent.files import read_jsonl
 from tau2_agent.rollout.model_folder import prepare_chat, widen_positions
 from tau2_agent.rollout.template_files import shipped_templates, template_text
+from tau2_agent.teachers.trace_schema import read_trace_lines
 from tau2_agent.weights import require_readable
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -71,7 +71,7 @@ def demo_tokenizer(texts: list[str], vocab_size: int):
 def training_texts(traces: Path, prompt_text: str) -> list[str]:
     """What the demo tokenizer is trained on: the traces' messages and the system prompt."""
     texts = [prompt_text]
-    for row in read_jsonl(traces):
+    for row in read_trace_lines(traces):
         for message in row["messages"]:
             if message["role"] == "system":
                 continue

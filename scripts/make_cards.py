@@ -15,7 +15,8 @@ from tau2_agent import cli
 from tau2_agent.cards.data import data_card, sampled_summary, summary
 from tau2_agent.cards.model import base_of, model_card
 from tau2_agent.evaluation.results import read_summary
-from tau2_agent.files import read_jsonl, write_text
+from tau2_agent.files import write_text
+from tau2_agent.teachers.trace_schema import read_trace_lines
 
 # What of a checkpoint's folder is no part of the model: states of the training and its records.
 NOT_PUBLISHED = ("checkpoint-*", "broken-*", "iter_*", "hf/*", "rollout/*", "logs/*", "*.jsonl*")
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--data-card", type=Path, required=True)
     args = parser.parse_args(argv)
 
-    rows = list(read_jsonl(args.traces))
+    rows = read_trace_lines(args.traces)
     data = f"{summary(rows)} Made by {args.teacher} with {args.user} as the user."
     if args.sampled is not None:
         data += f" {sampled_summary(args.sampled)}"

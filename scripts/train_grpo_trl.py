@@ -64,7 +64,7 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.evaluation.validation_trl import ValidationCallback
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
-    from tau2_agent.rollout.model_folder import require_positions
+    from tau2_agent.rollout.model_folder import require_model, require_positions
     from tau2_agent.training.trl import (
         cut_metrics,
         finish,
@@ -76,6 +76,7 @@ def train(args, stage: Stage) -> None:
     from tau2_agent.training.trl_grpo import ObjectiveTrainer
     from tau2_agent.training.trl_rollouts import ROLLOUTS, USER_CALLS, Rollouts, batch_size
 
+    require_model(args.model)
     require_positions(args.model, args.context_length, "--context-length")
     silence_progress()
     keep_freed_memory()

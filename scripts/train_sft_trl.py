@@ -30,10 +30,11 @@ def train(args, stage: Stage) -> None:
 
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
-    from tau2_agent.rollout.model_folder import require_positions
+    from tau2_agent.rollout.model_folder import require_model, require_positions
     from tau2_agent.training.sft_data import labels, read_traces, token_records
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
 
+    require_model(args.model)
     silence_progress()
     keep_freed_memory()
     compute_with_avx2()

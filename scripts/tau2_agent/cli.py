@@ -1,7 +1,7 @@
 """How every program here begins and ends.
 
-A mistake that its user can mend (`errors.PipelineError`, a missing file, a full disk) is one line
-and exit status 2; a mistake of ours keeps its traceback.
+A mistake that its user can mend (`errors.PipelineError`, a file that is missing or of another kind,
+a full disk) is one line and exit status 2; a mistake of ours keeps its traceback.
 
 Importing this quiets what tau2 imports: loguru would write every step to stderr, and litellm would
 fetch its price list over the network. Both read their environment when they are first imported.
@@ -20,6 +20,12 @@ from collections.abc import Callable
 from tau2_agent.deferred import defer
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import DiskFull, disk_full_place, is_disk_full
+
+# What a wrong path ends in.
+OF_FILES = (
+    *(FileNotFoundError, PermissionError, FileExistsError),
+    *(IsADirectoryError, NotADirectoryError),
+)
 
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -50,7 +56,7 @@ def run(main: Callable[[], int | None]) -> None:
     except Exception as error:
         if is_disk_full(error):
             error = DiskFull(disk_full_place(error))
-        if not isinstance(error, PipelineError | FileNotFoundError | PermissionError):
+        if not isinstance(error, (PipelineError, *OF_FILES)):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,17 +81,35 @@ def write_jsonl(path: Path | str, rows: Iterable[Any]) -> None:
 
 def read_jsonl(path: Path | str) -> Iterator[Any]:
     """Yield the value of each line; a line cut in half raises JsonLineError with its number."""
-    with open(path, encoding="utf-8") as stream:
+    with open(path, "rb") as stream:
         for number, line in enumerate(stream, start=1):
             if not line.strip():
                 continue
             try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
+                yield json.loads(line.decode("utf-8"))
+            except ValueError as error:  # UnicodeError is one
                 raise JsonLineError(
-                    f"{path}, line {number}: not valid JSON ({error.msg}); the file was cut or "
-                    "edited. Delete it and run again: it is made anew."
+                    f"{path}, line {number}: not valid JSON ({getattr(error, 'msg', error)}); the "
+                    "file was cut or edited. Delete it and run again: it is made anew."
                 ) from None
+
+
+def read_object(path: Path | str, needed: bool = False) -> dict[str, Any]:
+    """The JSON object that a file holds; {} where there is none.
+
+    needed: raises JsonLineError, or FileNotFoundError, instead.
+    """
+    try:
+        value = json.loads(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        if needed and isinstance(error, OSError):
+            raise
+        value = None
+    if needed and not isinstance(value, dict):
+        raise JsonLineError(
+            f"{path} holds no JSON object. Delete it and run again: it is made anew."
+        )
+    return value if isinstance(value, dict) else {}
 
 
 def content_hash(path: Path | str) -> str:
@@ -157,9 +174,7 @@ def _finished_files(folder: Path) -> list[Path]:
     done = folder / DONE_FILE
     if not done.is_file():
         return []
-    listed: Any = None
-    with suppress(ValueError):
-        listed = json.loads(done.read_text(encoding="utf-8")).get("files")
+    listed = read_object(done).get("files")
     names = sorted(listed) if isinstance(listed, dict) else []
     return [done, *(folder / name for name in names if (folder / name).is_file())]
 

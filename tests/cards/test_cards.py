@@ -46,7 +46,9 @@ def run(tmp_path):
     traces = tmp_path / "data" / "teacher_traces.jsonl"
     message = {"role": "assistant", "content": "x"}
     traces.parent.mkdir()
-    write_jsonl(traces, [{"task_id": i, "messages": [message] * 4} for i in split_ids("train")])
+    write_jsonl(
+        traces, [{"task_id": i, "messages": [message] * 4, "tools": []} for i in split_ids("train")]
+    )
     leaks = tmp_path / "leaks.json"
     write_json(leaks, {"split": "test", "leaks": 0, "eval_tasks": 40, "in_sample": False})
     base = tmp_path / "models" / "m"

@@ -231,11 +231,11 @@ def test_a_trace_without_an_answer_is_refused(rows, codec):
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        ({"messages": ...}, "is no trace (messages: Field required)"),  # a file of tasks
-        ({"messages": []}, "is no trace (messages and tools are needed)"),
-        ({"messages": None}, "is no trace (messages: Input should be a valid list)"),
-        ({"messages": [{"role": "system"}]}, "is no trace (messages.0.system.content: Field"),
-        ({"tools": ...}, "is no trace (messages and tools are needed)"),
+        ({"messages": ...}, ": no trace (messages: Field required)"),  # a file of tasks
+        ({"messages": []}, ": no trace (messages and tools are needed)"),
+        ({"messages": None}, ": no trace (messages: Input should be a valid list)"),
+        ({"messages": [{"role": "system"}]}, ": no trace (messages.0.system.content: Field"),
+        ({"tools": ...}, ": no trace (messages and tools are needed)"),
         ({"prompt": "short"}, "has another system prompt than prompt 'short'"),
     ],
 )

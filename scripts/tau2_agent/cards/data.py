@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,8 @@ from huggingface_hub import DatasetCardData
 
 from tau2_agent.benchmark.facets import facets
 from tau2_agent.benchmark.tasks import is_task
-from tau2_agent.files import content_hash, read_jsonl
+from tau2_agent.errors import InputError
+from tau2_agent.files import content_hash, read_jsonl, read_object
 
 LICENSE = "mit"  # tau2-bench's, whose tasks, policy and tools the conversations are made of
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**9, "100K<n<1M"))
@@ -68,7 +68,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> str:
 
 def sampled_summary(traces: Path) -> str:
     """What rejection sampling added, from the record beside its traces."""
-    of = json.loads(traces.with_suffix(".source.json").read_text(encoding="utf-8"))
+    of = read_object(traces.with_suffix(".source.json"), needed=True)
     return (
         f"Rejection sampling: of {of['episodes']} episodes that the SFT model played on "
         f"{of['tasks']} tasks, {of['solved']} were solved and {of['kept']} were learnt from, with "
@@ -91,7 +91,9 @@ def _tasks(rows: Sequence[dict[str, Any]]) -> str:
 def _leaks(files: Sequence[Path]) -> str:
     said = []
     for file in files:
-        gate = json.loads(file.read_text(encoding="utf-8"))
+        gate = read_object(file, needed=True)
+        if not {"split", "leaks", "eval_tasks"} <= gate.keys():
+            raise InputError(f"{file} is not of check_leakage.py; give its --output")
         if gate.get("in_sample"):
             said.append(f"- `{gate['split']}` was trained on, by intention.")
         else:

@@ -16,7 +16,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from tau2_agent.evaluation.results import COPIES, EvaluationSummary
 from tau2_agent.evaluation.statistics import figure
-from tau2_agent.files import DONE_FILE
+from tau2_agent.files import DONE_FILE, read_object
 
 NAMES = {
     "base": "base model",
@@ -187,7 +187,7 @@ def _recipe(
         if commit and commit.endswith("+"):
             parts.append("The code had changes that were not committed.")
     for stage, folder in stages.items():
-        record, done = (_read(folder / name) for name in ("stage.json", DONE_FILE))
+        record, done = (read_object(folder / name) for name in ("stage.json", DONE_FILE))
         decides = record.get("fingerprint", {}).get("hyperparameters", {})
         told = [f"`{key}` {json.dumps(decides[key])}" for key in TOLD if key in decides]
         seconds = done.get("summary", {}).get("seconds")
@@ -259,10 +259,3 @@ def _limits(final: Sequence[EvaluationSummary]) -> list[str]:
         if one.selection["rule"] != "all":
             lines.append(f"- `{one.split}`: only {one.total_tasks} tasks of the split were played.")
     return ["\n".join(dict.fromkeys(lines))]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}

@@ -22,6 +22,7 @@ from tau2_agent.errors import InputError
 from tau2_agent.evaluation.model_players import local_model, served_model, server_account
 from tau2_agent.evaluation.playing import PLAYING
 from tau2_agent.evaluation.recalled import EPISODE, leave_out, recall
+from tau2_agent.rollout.model_folder import require_model
 from tau2_agent.source_code import code_digest
 from tau2_agent.training.resumable import fingerprint
 from tau2_agent.users import registry as users
@@ -38,11 +39,7 @@ EPISODE_TIMEOUT_S = 1800.0
 
 def check(args) -> None:
     """Refuse what cannot work before anything is loaded."""
-    if not (args.checkpoint / "config.json").is_file():
-        raise InputError(
-            f"{args.checkpoint} is no Hugging Face checkpoint (it has no config.json); "
-            "build it first, or evaluate the HF export of a Megatron checkpoint"
-        )
+    require_model(args.checkpoint)
     if args.backend == "cpu" and args.sglang_port:
         raise InputError("--sglang-port goes with --backend slime, not with cpu")
 

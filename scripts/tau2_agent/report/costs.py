@@ -6,12 +6,11 @@ A benchmark is of a job's last start: a training that was stopped and continued 
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tau2_agent.files import DONE_FILE
+from tau2_agent.files import DONE_FILE, read_object
 from tau2_agent.report.figures import Evaluated
 from tau2_agent.report.trainings import Sampled, Training
 
@@ -73,15 +72,12 @@ def usages(
     found = []
     if traces is not None:
         record = traces.with_name(f"{traces.name.removesuffix('.jsonl')}.usage.json")
-        if record.is_file():
-            found += _flat("teacher traces", json.loads(record.read_text(encoding="utf-8")))
+        found += _flat("teacher traces", read_object(record))
     for one in sampled:
         found += _flat(f"user simulator, {one.label}", one.record.get("user_usage"))
     for one in trainings:
-        done = one.folder / DONE_FILE
-        if done.is_file():
-            summary = json.loads(done.read_text(encoding="utf-8")).get("summary", {})
-            found += _flat(f"user simulator, {one.label}", summary.get("user_usage"))
+        summary = read_object(one.folder / DONE_FILE).get("summary", {})
+        found += _flat(f"user simulator, {one.label}", summary.get("user_usage"))
     for evaluated in evaluations:
         what = f"user simulator, evaluation of {evaluated.label} on {evaluated.summary.split}"
         found += _flat(what, evaluated.summary.user_usage)

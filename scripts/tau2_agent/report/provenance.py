@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tau2_agent.files import DONE_FILE
+from tau2_agent.files import DONE_FILE, read_object
 from tau2_agent.source_code import code_digest
 
 if TYPE_CHECKING:
@@ -69,8 +68,8 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 def _stage(training: Any) -> dict[str, Any]:
     """A training's store: its name, what decided the weights, when it was done, its summary."""
     folder = training.folder.resolve()
-    done = _read(folder / DONE_FILE)
-    record = _read(folder / "stage.json").get("fingerprint", {})
+    done = read_object(folder / DONE_FILE)
+    record = read_object(folder / "stage.json").get("fingerprint", {})
     facts = [
         ("store", folder.name),
         ("finished", done.get("finished")),
@@ -94,10 +93,3 @@ def _files(sources: Sources) -> list[dict[str, Any]]:
         digest = hashlib.sha256(content).hexdigest()
         found.append({"path": str(path), "bytes": len(content), "sha256": digest})
     return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}

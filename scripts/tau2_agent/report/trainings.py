@@ -7,7 +7,6 @@ row has counts.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from tau2_agent.files import DONE_FILE, read_jsonl
+from tau2_agent.files import DONE_FILE, read_jsonl, read_object
 from tau2_agent.records.counters import LOOPS
 from tau2_agent.records.validation import read_validation
 from tau2_agent.report.figures import STAGES
@@ -73,7 +72,7 @@ class Sampled:
     def read(cls, run: str, traces: Path) -> Sampled:
         """Read the record beside the traces. Raises FileNotFoundError."""
         path = traces.with_suffix(".source.json")
-        return cls(run, traces, json.loads(path.read_text(encoding="utf-8")))
+        return cls(run, traces, read_object(path, needed=True))
 
     def told(self) -> str:
         """What was kept and what was dropped, in a sentence."""
@@ -194,8 +193,7 @@ def _read(path: Path) -> list[Row]:
 def _taken(folder: Path) -> str:
     """Which weights became the model, in words; "" where nothing says so."""
     try:
-        done = json.loads((folder / DONE_FILE).read_text(encoding="utf-8"))
-        taken = done["summary"]["taken"]
+        taken = read_object(folder / DONE_FILE)["summary"]["taken"]
         rule = "the best" if taken["checkpoint"] == "best" else "the last"
         return f"the model is that of rollout {taken['rollout']}, {rule}"
     except (OSError, ValueError, KeyError, TypeError):

@@ -18,6 +18,17 @@ from tau2_agent.rollout.template_choice import choose_template
 from tau2_agent.rollout.template_probes import ASKED, CALLED, TOOLS
 
 
+def require_model(folder: Path) -> None:
+    """Raise InputError unless a folder holds a Hugging Face model, by its config.json."""
+    if not (folder / "config.json").is_file():
+        raise InputError(
+            f"{folder} is no Hugging Face checkpoint (it has no config.json); "
+            "build it first, or give the HF export of a Megatron checkpoint"
+        )
+    if "model_type" not in _read(folder / "config.json"):
+        raise InputError(f"{folder}/config.json names no model_type; fetch the model again")
+
+
 def prepare_chat(folder: Path, source: str, wanted: str | None) -> None:
     """Try the chat template, or the one that is wanted, and leave in the folder what passed.
 

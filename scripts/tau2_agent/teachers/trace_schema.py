@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+
+from tau2_agent.errors import InputError
+from tau2_agent.files import read_jsonl
+from tau2_agent.records.episode_row import first_problem
 
 
 class _Function(BaseModel):
@@ -105,3 +110,28 @@ class Trace(BaseModel):
     task_id: str | None = None
     metadata: Mapping[str, Any] | None = None
     steps: int | None = None
+
+
+def require_trace(row: Any, where: str) -> None:
+    """Raise InputError, which begins with `where`, unless a line can be learnt from."""
+    try:
+        trace = Trace.model_validate(row)
+    except ValidationError as error:
+        fault = first_problem(error)
+    else:
+        fault = (
+            "" if trace.messages and trace.tools is not None else "messages and tools are needed"
+        )
+    if fault:
+        raise InputError(
+            f"{where}: no trace ({fault}); give a file of teacher_traces.py, import_traces.py or "
+            "rejection_sampling.py"
+        )
+
+
+def read_trace_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a trace file. Raises InputError, JsonLineError or FileNotFoundError."""
+    rows = list(read_jsonl(path))
+    for number, row in enumerate(rows, start=1):
+        require_trace(row, f"{path}, line {number}")
+    return rows

@@ -12,15 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from tau2_agent.benchmark.environment import system_prompt
 from tau2_agent.benchmark.tasks import read_task_file
 from tau2_agent.errors import InputError
-from tau2_agent.records.episode_row import first_problem
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.trajectory import TokenRecord
-from tau2_agent.teachers.trace_schema import Trace
+from tau2_agent.teachers.trace_schema import require_trace
 
 IGNORED = -100  # a label that TRL, like PyTorch's cross entropy, puts no loss on
 
@@ -75,11 +72,7 @@ def read_traces(paths: Sequence[Path], prompt: str) -> list[dict[str, Any]]:
     rows = []
     for path in paths:
         for task_id, row in read_task_file(path):
-            if fault := _no_trace(row):
-                raise InputError(
-                    f"{path}: the line of {task_id} is no trace ({fault}); give a file of "
-                    "teacher_traces.py, import_traces.py or rejection_sampling.py"
-                )
+            require_trace(row, f"{path}, {task_id}")
             if row["messages"][0] != wanted:
                 raise InputError(
                     f"{path}: the trace of {task_id} has another system prompt than "
@@ -87,12 +80,3 @@ def read_traces(paths: Sequence[Path], prompt: str) -> list[dict[str, Any]]:
                 )
             rows.append(row)
     return rows
-
-
-def _no_trace(row: dict[str, Any]) -> str:
-    """Why a line is no trace that can be learnt from; "" if it is one."""
-    try:
-        trace = Trace.model_validate(row)
-    except ValidationError as error:
-        return first_problem(error)
-    return "" if trace.messages and trace.tools is not None else "messages and tools are needed"

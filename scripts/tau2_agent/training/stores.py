@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent.errors import PipelineError
-from tau2_agent.files import DONE_FILE
+from tau2_agent.files import DONE_FILE, read_object
 from tau2_agent.locks import NO_LOCKS
 from tau2_agent.training.resumable import STAGE_FILE, STORE
 
@@ -78,7 +78,7 @@ def find_stores(checkpoints: Path) -> list[Store]:
     for folder in root.iterdir():
         if not folder.is_dir() or folder.name.startswith(REMOVED):
             continue
-        record, done = _read(folder / STAGE_FILE), _read(folder / DONE_FILE)
+        record, done = read_object(folder / STAGE_FILE), read_object(folder / DONE_FILE)
         target = record.get("target") or folder.name.rpartition("-")[0] or folder.name
         found.append(
             Store(
@@ -250,11 +250,3 @@ def _last_change(folder: Path) -> float:
         except OSError:
             continue
     return min(max(times), time.time())
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
