@@ -39,11 +39,12 @@ def nearest_first(self: ForkServerRunner, name: str, tests: list[str], *limits: 
 class Fixtures:
     """Adds the seconds of a test's fixtures to those that mutmut measures of the test itself.
 
-    One that several tests share counts for each of them: alone, any of them would make it.
+    Tests that share one share its seconds.
     """
 
     def __init__(self) -> None:
         self.seconds: dict[object, float] = {}
+        self.users: dict[object, set[str]] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef):
@@ -53,8 +54,16 @@ class Fixtures:
         return result
 
     def pytest_runtest_teardown(self, item):
-        made = item._fixtureinfo.name2fixturedefs.values()
-        state().duration_by_test[item.nodeid] += sum(self.seconds.get(one[-1], 0) for one in made)
+        for made in item._fixtureinfo.name2fixturedefs.values():
+            if made[-1].scope == "function":
+                state().duration_by_test[item.nodeid] += self.seconds.get(made[-1], 0)
+            else:
+                self.users.setdefault(made[-1], set()).add(item.nodeid)
+
+    def pytest_sessionfinish(self):
+        for made, users in self.users.items():
+            for test in users:
+                state().duration_by_test[test] += self.seconds.get(made, 0) / len(users)
 
 
 def apart(self: PytestRunner, params: list[str], plugins=()) -> int:
