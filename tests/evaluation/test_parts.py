@@ -54,6 +54,15 @@ def test_tasks_are_drawn_issue_by_issue_in_proportion(split):
     assert issues(ids[:9]).most_common(1)[0][1] == 9  # what drawing is for
 
 
+def test_a_draw_is_the_same_in_every_version():
+    faults_of = [sorted(faults(task_id)[1]) for task_id in draw(TEST, 4)]
+    assert faults_of[1:3] == [
+        ["airplane_mode_on", "overdue_bill_suspension"],
+        ["break_app_sms_permission", "data_mode_off"],
+    ]
+    assert [len(names) for names in faults_of] == [7, 2, 2, 7]
+
+
 def test_a_draw_is_stable_and_grows():
     drawn = [set(draw(TEST, number)) for number in range(1, 41)]
     assert all(small < large for small, large in itertools.pairwise(drawn))
