@@ -51,6 +51,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("names", nargs="*", help="mutants to test again: tau2_agent.reward.*")
+    parser.add_argument("--survivors", action="store_true", help="test again what survived")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="mutants at a time")
     parser.add_argument("--minutes", type=float, help="stop after so many; run again to go on")
     parser.add_argument(
@@ -61,6 +62,10 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="write the report there too")
     options = parser.parse_args()
     status = 0
+    if options.survivors:
+        lived = (one for one in mutants(options.folder) if one.state == "survived")
+        options.names += [one.name for one in lived if excuse(one, excuses()) is None]
+        options.report |= not options.names
     if not options.report:
         lay_out(options.folder)
         status = mutate(options)
@@ -211,7 +216,7 @@ def report(found: list[Mutant], folder: Path) -> str:
         row = "".join(f"{count[column]:>10}" for column in columns)
         lines.append(f"{module:<42}{row}{score:>10}")
     for place, entry in enumerate(known):
-        if place not in used:
+        if place not in used and not counts["all"]["not run"]:
             lines.append(f"excused, but nothing such survives: {entry['names']}: {entry['reason']}")
     for mutant in left:
         lines += ["", f"{mutant.name}: {mutant.state}", difference(mutant)]
