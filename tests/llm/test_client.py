@@ -14,7 +14,7 @@ from fake_openai import FakeOpenAI, calls, says
 
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model
 from tau2_agent.llm.failures import classify, without_secrets
-from tau2_agent.llm.ledger import Ledger, dollars
+from tau2_agent.llm.ledger import Ledger, dollars, tokens
 from tau2_agent.llm.prices import price_of
 from tau2_agent.llm.quiet import quiet_litellm
 
@@ -602,6 +602,14 @@ def test_a_failed_call_that_may_be_charged_names_the_most_only_under_a_budget(tm
 )  # fmt: skip
 def test_dollars_have_as_many_digits_as_they_need(amount, text):
     assert dollars(amount) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(999, "999"), (1000, "1 k"), (1_234_567, "1.23 M"), (1e6, "1 M"), (1e9, "1 G")],
+)
+def test_tokens_are_told_to_three_digits(count, text):
+    assert tokens(count) == text
 
 
 def test_pauses_double(monkeypatch):

@@ -140,6 +140,7 @@ def test_sft_with_trl(ends, capsys, step):
     as_told(told, seen.options, optimizer_of(seen.options, "cosine"))
     assert seen.mark["code"] == code_digest("train_sft_trl")
     assert (told.output_dir, told.max_length, told.packing) == (str(ends.folder), None, False)
+    assert (told.save_total_limit, told.save_steps) == (2, seen.options.save_steps)
     assert not told.logging_nan_inf_filter and not told.gradient_checkpointing
     steps = trainer.args.max_steps
     assert steps == 2 * seen.options.epochs  # 3 traces, 2 a step
@@ -201,6 +202,7 @@ def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     assert (told.reward_weights, trainer.reward_funcs[0].__name__) == ([1.0, 0.0, 0.0], "shaped")
     assert seen.mark["code"] == code_digest("train_grpo_trl")
     assert (told.output_dir, told.shuffle_dataset) == (str(ends.folder), False)
+    assert (told.save_total_limit, told.save_steps) == (2, seen.options.save_rollouts)
     assert not told.logging_nan_inf_filter and not told.gradient_checkpointing
     seen.users = trainer.rollout_func.settings.users
     if begun == ROLLOUTS:
@@ -231,6 +233,9 @@ def test_what_was_not_validated_at_the_end_is_validated_on_its_checkpoint(ends, 
     assert not seen.error and seen.ran is None
     assert played == [(f"weights of {ROLLOUTS}", ROLLOUTS)]
     assert seen.loads == [(ends.folder, ROLLOUTS)] * 2  # and once to be left
+    # the best on validation is kept beside the newest
+    kept = seen.finished[1].args.save_total_limit
+    assert kept == seen.options.keep_checkpoints + 1
 
 
 def test_grpo_leaves_the_best_weights_that_were_asked_for(ends, monkeypatch):

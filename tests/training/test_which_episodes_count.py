@@ -86,6 +86,10 @@ def test_what_the_machine_ended_is_played_again_once_then_dropped(rollouts, end,
     rows = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
     assert [row["end"] for row in rows] == ["user_stop", end.value, *["user_stop"] * 4]
     assert [row["reward"] for row in rows] == [1.0, None, 0.0, 1.0, 0.0, 0.0]
+    told = {"step", "group", "task_id", "end", "turns", "reward", "partial", "shaped", "tokens"}
+    loops = {"repeated_calls", "repeated_turns", "longest_loop", "cut_turns"}
+    assert set(rows[0]) == told | loops | {"penalty"}
+    assert set(rows[1]) - {"failure"} == told
 
 
 AGENTS = [EndReason.CONTEXT_LENGTH, EndReason.MAX_STEPS, EndReason.TOO_MANY_ERRORS]
