@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,26 @@ SNAKEMAKE = {
     "dry run, everything to do": f"snakemake -n --forceall {TARGET}",
     "dry run, nothing to do": f"snakemake -n {TARGET}",
     "dry run of slime's stages": f"snakemake -n {TARGET} --config backend=slime",
+}
+LOCAL_POLICY = """
+import sys
+sys.path.insert(0, "scripts")
+from tau2_agent import cli
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from tau2_agent.inference.transformers_policy import LocalPolicy
+from tau2_agent.rollout.chat_template import ChatCodec
+codec = ChatCodec(AutoTokenizer.from_pretrained("models/demo"))
+LocalPolicy(AutoModelForCausalLM.from_pretrained("models/demo"), codec.stop_ids)
+"""
+STAND_IN = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from stand_in_server import Speed, StandInServer
+StandInServer({{}}, Speed()).__enter__().__exit__()
+"""
+SERVERS = {
+    "local policy, model loaded": f"python -c {shlex.quote(LOCAL_POLICY)}",
+    "stand-in server, answering": f"python -c {shlex.quote(STAND_IN)}",
 }
 # The first make their file anew, the last three see that they are done.
 STAGES = ["tasks", "teacher_traces", "leaks", "base_model", "summary", "report"]
@@ -185,13 +206,14 @@ def main() -> None:
         for number, project in enumerate(args.projects):
             copy = Path(scratch, str(number))
             projects[copy] = commands(project)
-            shutil.copytree(project, copy, symlinks=True)
+            packages = shutil.ignore_patterns(".venv", ".uv")  # this Python's are used
+            shutil.copytree(project, copy, symlinks=True, ignore=packages)
         report(projects, args.rounds, args.first_steps)
 
 
 def report(projects: dict[Path, dict[str, str]], rounds: int, first_steps: int) -> None:
     """Measure and print the tables. projects: folder -> rule -> command."""
-    cases = {name: partial(run, command) for name, command in SNAKEMAKE.items()}
+    cases = {name: partial(run, command) for name, command in {**SNAKEMAKE, **SERVERS}.items()}
     for rule in STAGES:
         if all(rule in made for made in projects.values()):
             cases[f"{rule} again"] = lambda p, rule=rule: run(projects[p][rule], p)
