@@ -556,6 +556,22 @@ def test_cached_tokens_and_prices_of_a_list():
     }
 
 
+def test_a_request_has_what_was_set_and_tries_nothing_by_itself():
+    plain = {"temperature": 0.5, "timeout_s": 9, "options": {"top_p": 0.9}}
+    told = {
+        **{"model": "openai/x", "messages": ASK, "temperature": 0.5, "timeout": 9, "top_p": 0.9},
+        **{"max_retries": 0, "num_retries": 0, "api_base": "http://127.0.0.1:9/v1"},
+    }
+    llm = LLM(LLMSettings("openai/x", api_base=told["api_base"], **plain))
+    request = llm._request(ASK, None)
+    request.pop("api_key", None)
+    assert request == told
+    llm = LLM(LLMSettings("openai/x", api_base=told["api_base"], max_tokens=7, **plain))
+    request = llm._request(ASK, ["a tool"])
+    request.pop("api_key", None)
+    assert request == told | {"max_tokens": 7, "tools": ["a tool"], "tool_choice": "auto"}
+
+
 def test_lines_of_calls(tmp_path):
     """What a call cost; the most that it could only where there is a budget, one without answer."""
     path = tmp_path / "calls.jsonl"
@@ -568,6 +584,7 @@ def test_lines_of_calls(tmp_path):
     assert begun["call"] == second["call"] != first["call"]
     assert begun["most"]["tokens"] > 50 and "most" not in first and "attempt" not in begun
     assert (first["attempt"], second["attempt"]) == (1, 1)
+    assert 0 < first["seconds"] == round(first["seconds"], 3)
     known = Ledger(path)
     assert known.calls == 2
     assert known.tokens == sum(

@@ -134,7 +134,9 @@ def test_what_the_user_reports_is_in_the_row():
     task = load_tasks("test")[0]
     trajectory = play(task, [])
     trajectory.user_report = {"unknown": 2}
-    assert episode_row(task, trajectory).user_report == {"unknown": 2}
+    trajectory.detail, trajectory.failure = "why", "timed_out"
+    row = episode_row(task, trajectory)
+    assert (row.user_report, row.detail, row.failure) == ({"unknown": 2}, "why", "timed_out")
 
 
 # What is counted

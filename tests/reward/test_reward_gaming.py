@@ -14,7 +14,7 @@ from tau2.data_model.message import (
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.records.counters import count, wasted_turns
-from tau2_agent.reward.action_checks import ExecutedCall, carried_out
+from tau2_agent.reward.action_checks import ExecutedCall, carried_out, executed_calls
 from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.trajectory import EndReason, TokenRecord, Turn
 
@@ -145,6 +145,21 @@ def test_a_result_of_another_call_pays_nothing(change):
     assert check_of(score(trajectory, task), "toggle_data")["verified"]
     trajectory.messages[2] = trajectory.messages[2].model_copy(update=change)
     assert not check_of(score(trajectory, task), "toggle_data")["verified"]
+
+
+def test_calls_have_the_places_of_their_messages_and_fail_without_a_result():
+    def calls(*names):
+        made = [ToolCall(id=name, name=name, arguments={}, requestor="user") for name in names]
+        return UserMessage(role="user", tool_calls=made)
+
+    answer = ToolMessage(id="a", role="tool", content="It is on.", requestor="user")
+    broken_off = [UserMessage(role="user", content="Hi"), calls("a", "b"), answer, calls("c")]
+    found = executed_calls(broken_off)
+    assert [(one.call.name, one.requestor, one.error, one.message) for one in found] == [
+        ("a", "user", False, 1),
+        ("b", "user", True, 1),
+        ("c", "user", True, 3),
+    ]
 
 
 def test_what_the_system_says_parts_no_call_from_its_result():

@@ -285,6 +285,14 @@ def test_a_task_may_ask_for_all_that_telecom_has():
     assert score(play(task, gold_calls(task)[:-1]), task).reward == 0.0
 
 
+@pytest.mark.parametrize("end", [EndReason.USER_STOP, EndReason.MAX_STEPS])
+def test_reward_info_is_tau2s(end):
+    task = load_tasks("test")[0]
+    info = score(play(task, gold_calls(task), end), task).reward_info
+    assert set(info) == set(RewardInfo.model_fields)
+    assert RewardInfo.model_validate(info).reward == info["reward"] == (end == "user_stop")
+
+
 def test_weights_reach_the_partial_score():
     task = next(t for t in load_tasks("test") if len(t.evaluation_criteria.actions) == 2)
     trajectory = play(task, gold_calls(task)[:1])

@@ -249,7 +249,8 @@ def test_wall_time_is_bounded():
 
     slow = Slow("assistant", [("x", None)])
     trajectory = play(slow, Recited("user", [("Hello", None)]), timeout_s=0.05)
-    assert trajectory.end is EndReason.TIMEOUT
+    assert (trajectory.end, trajectory.failure) == (EndReason.TIMEOUT, "")
+    assert trajectory.detail == "no end after 0.05 s"
     assert trajectory.seconds < 5
 
 
