@@ -26,7 +26,7 @@ from tau2_agent.files import write_jsonl
 from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.episode import run_episode
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, agent_view, as_chat
-from tau2_agent.teachers.baselines import make_agent
+from tau2_agent.teachers.baselines import AGENTS, make_agent
 from tau2_agent.users import registry as users
 from tau2_agent.users.registry import Users
 
@@ -71,7 +71,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument("--output", type=Path, required=True, help="trace file to write")
-    parser.add_argument("--teacher", default="scripted", help="who plays the agent; llm: a model")
+    parser.add_argument(
+        "--teacher",
+        default="scripted",
+        choices=[*AGENTS, "llm"],
+        help="who plays the agent; llm: a model",
+    )
     add(parser, "traces.wordings prompt seed", "slime")
     llm = parser.add_argument_group("a teacher or a user that is a language model")
     add_language_model(llm, "traces", "teacher-")

@@ -354,6 +354,7 @@ def test_a_user_that_only_fails_stops_the_job(tmp_path, monkeypatch) -> None:
     ("options", "part"),
     [
         (["--teacher", "llm"], "--teacher llm needs --teacher-model"),
+        (["--teacher", "nobody"], "invalid choice: 'nobody' (choose from 'scripted'"),
         (["--teacher-options", "[1]"], "--teacher-options: '[1]' must be a JSON object"),
         (["--max-length", "10"], "--tokenizer and --max-length go together"),
     ],
