@@ -125,7 +125,7 @@ def of_base_model(args: Any, tmp_path: Path) -> SimpleNamespace:
 
     args.traces = tmp_path / "lines.jsonl"
     talk = [{"role": "user", "content": "Hello. Is it on? It is not."}]
-    args.traces.write_text(json.dumps({"messages": talk}) + "\n")
+    args.traces.write_text(json.dumps({"messages": talk, "tools": []}) + "\n")
     folder = tmp_path / str(len(list(tmp_path.iterdir())))
     base_model.make_demo(folder, args)
     return SimpleNamespace(
