@@ -36,11 +36,12 @@ _SHORT_CONDITION = re.compile(
     r"(?: (?:active|connected|running|enabled|on))?)\W*$"
 )
 _CONSENT = re.compile(
-    r"^(?:if|should) (?:you (?:decide|choose|opt)\b|(?:everything|all|the (?:amount|bill|price"
+    r"^(?:if|should) (?:you (?:decide|choose|opt)\b|the (?:amount|bill|details?) match(?:es)?\b"
+    r"|(?:everything|all|the (?:amount|bill|price"
     r"|cost|details?)) ?(?:looks?|is|seems?|checks out)|(?:you|you'?re|you are|that|this|it"
     r"|it's) ?(?:are|is|'re)? ?(?:agree\w*|accept|consent|approve|want"
     r"(?: to)?|(?:would |'d )?(?:like|wish|prefer)(?: to)?|happy|willing|fine|ok|okay"
-    r"|comfortable|ready"
+    r"|comfortable|ready|matches|adds up"
     r"|acceptable|sounds (?:good|ok|okay|fine|right)|works for you|looks? (?:right|correct|good"
     r"|fine)"
     r"|is (?:right|correct)))\b"

@@ -83,7 +83,7 @@ _ASK = either(
     r"it (?:may|might|could|would|will|'d) (?:also )?(?:help|be (?:good|best|helpful|great))"
     r"(?: if you(?: could| would)?| to)?",
     r"(?:don'?t|do not) forget to|remember to|be sure to|make sure(?: to| you)|go ahead and",
-    r"feel free to|(?:the|your) (?:\w+ ){0,2}(?:step|thing|fix|solution)(?: \w+){0,3}? is to",
+    r"feel free to|(?:the|your) (?:\w+ ){0,2}(?:step|thing|fix|solution|way)(?: \w+){0,3}? is to",
 )
 ASKS = re.compile(rf"^(?:{_ASK})\b[\s,]*(?:(?:also|now|then|please|kindly|just|first|quickly) )*")
 DECISION = re.compile(
@@ -259,10 +259,11 @@ CLAUSES = re.compile(
             rf"\s[->]\s(?={_START})",
             r",\s+(?=(?:(?:just|please|simply|feel free to) )*(?:ask|say so|reach out)\b)",
             rf"\s\((?={_START})",
-            rf"\s+(?=(?:and then|and|then|but|or|so)\s+{_START})",
+            rf"\s+(?=(?:and then|and|then|but|or(?! so\b)|so)\s+{_START})",
             "".join(rf"(?<!\b{word})" for word in _ASKING_IF)
             + r"\s+(?=if (?!you (?:could|would) please|so\b))",
-            r"\s+(?=(?:once|after|before|until|unless|because|so that|as soon as|when|while) )"
+            r"\s+(?=(?!once (?:to|more|again|and|or)\b)"
+            r"(?:once|after|before|until|unless|because|so that|as soon as|when|while) )"
             r"(?<!\bonly )",
             r"\s+(?=should (?:it|that|this|they|the) )",
             r"\s+(?=and (?:your|the|it|this|that|everything)\b[^,.;]{0,40}? (?:should|will|may"

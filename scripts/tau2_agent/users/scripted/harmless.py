@@ -17,7 +17,7 @@ from tau2_agent.users.scripted import openings, shapes
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.plain_words import plainly
 from tau2_agent.users.scripted.things import marked
-from tau2_agent.users.scripted.word_classes import letters
+from tau2_agent.users.scripted.word_classes import letters, mild_letters
 
 _MOST_CHARACTERS = 400  # of a sentence that is plain
 _SPLIT = re.compile(
@@ -144,6 +144,10 @@ def _is_told_before(text: str, shape: str, inside: bool) -> bool:
         return False
     if shapes.CASE_OF_WHAT_COMES.match(shape):
         return bool(shapes.IT_MAY_BE.match(text)) and "X" not in shape and "W" not in shape
+    if shapes.OF_A_THING.fullmatch(mild_letters(text)) or (
+        not inside and shapes.FRAGMENT.fullmatch(shape)
+    ):
+        return True
     told = shapes.STATEMENT.fullmatch(shape) or (
         not inside and shapes.LED_STATEMENT.fullmatch(shape)
     )
@@ -159,8 +163,11 @@ def beside(clause: str, after: bool) -> bool:
     if aim := openings.AIM.match(text):
         return not set("XINW!") & set(_rest(text, aim))
     given = openings.REASON.match(text)
-    if given and not after and shapes.FRAGMENT.fullmatch(letters(text[given.end() :])):
+    if given and shapes.FRAGMENT.fullmatch(letters(text[given.end() :])):
         return False
+    if given and given.group().strip().endswith("which"):
+        rest = text[given.end() :]
+        return not set("XIW") & set(letters(rest)) and not shapes.DENIES.search(rest)
     if given:
         return _clause(text[given.end() :], False, False, False)
     if text in ("but", "so", "and", "then"):
@@ -191,7 +198,7 @@ def _is_told_after(text: str, shape: str) -> bool:
         return True
     if openings.AGENT_DID.match(text):
         return not set("XW") & set(shape) and "I" not in shape[1:]
-    if "!" in shape and not shapes.HARMLESS_NOT.search(text):
+    if "!" in shape and not (shape.startswith("hM!B") or shapes.HARMLESS_NOT.search(text)):
         return False
     shape = shape.replace("K!", "")
     if re.match(openings.SAFE_TO_BE, text):

@@ -193,6 +193,12 @@ _IDIOMS = tuple(
             r" it to ",
         ),
         (r"\bplease an? (?:\w+ )?(?:restart|reboot)\b", "please restart your phone"),
+        (r"\bhere's what i(?:'d)? (?:suggest|recommend|propose)(?: (?:next|now))?:?", "please"),
+        (
+            r"\ball (?:that )?i need(?: from you| you to do)?(?: now)? is(?: for you)? to\b",
+            "please",
+        ),
+        (r"\bright after(?:wards?)?(?=[.!?]?$)", "afterwards"),
         (r"(?<=preferred) instead\b(?! of)", ""),
         (r"\ball (?:that's|that is|that) left(?: to do)?(?: now)? is(?: for you)? to\b", "please"),
         (
@@ -268,7 +274,7 @@ _OUT_AND_IN = re.compile(  # of a card, with a look or a wait between
     r"|sim|card)|it)\b"
     rf"(?P<between>{_MEANWHILE})[,;]? (?:and |then )*"
     r"(?P<back>(?:re-?insert|re-?seat|putt?|insert|place|slide|pop|push)(?:ing)?"
-    r" (?:it|the (?:sim )?card)(?: (?:carefully|firmly|securely|gently|properly))?"
+    r" (?:it|the (?:sim )?card)(?: right)?(?: (?:carefully|firmly|securely|gently|properly))?"
     r"(?: (?:back(?: in(?:to)?)?|in|again|into)\b)*(?: (?:place|the tray|its (?:tray|slot)|the"
     r" slot))?)"
 )
@@ -278,7 +284,8 @@ def _reseated(found: re.Match[str]) -> str:
     """ "remove it, check that it's clean, and insert it again", "reseat it"."""
     if not re.match(r"re-?insert|re-?seat|.*\b(?:back|again)\b", found["back"]):
         return found.group()
-    return "reseat it" if found["card"] == "it" else "reseat your sim card"
+    verb = "reseating" if "ing " in found.group() else "reseat"
+    return f"{verb} it" if found["card"] == "it" else f"{verb} your sim card"
 
 
 def in_plain_words(text: str) -> str:

@@ -146,6 +146,7 @@ _FRAMES = (
     r"|possible)"
     r"(?: for you)? to\b",
     r"\bi (?:was wondering|wonder) if you (?:could|can|would)\b",
+    r"\bi(?:'m| am) going to (?:ask|have|need) you to\b",
     r"\b(?:can|could|may|might) i get you to\b|\bmind (?=\w+ing\b)|\bat this (?:stage|point)\b",
     r"\b(?:i|we)(?:'d| would)? (?:suggest|recommend|propose)(?: that)? we\b",
     r"\blet's\b|\blet us\b|\bwe(?:'ll| will)? (?:need|have) to\b|\bwe should\b"

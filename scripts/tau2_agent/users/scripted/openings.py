@@ -17,7 +17,9 @@ _SEES = (
     r"|noticed|verified|confirmed|reviewed|identified|determined|learned|spotted|detected)"
 )
 _OPENER = (
-    r"(?:just(?=,)|okay|ok|great|good|perfect|excellent|all right|alright|sure thing|sure|certainly"
+    r"(?:just(?=,)|(?:just )?to (?:recap|sum up|summarize)|in short|as far as i can (?:tell"
+    r"|see)(?: from here)?|step (?:one|two|three|\d)|okay|ok|great|good|perfect|excellent|all"
+    r" right|alright|sure thing|sure|certainly"
     r"|understood|got it"
     r"|yes|no problem|no worries|hmm+|ah|oh|aha|wow|wonderful|awesome|fantastic|brilliant|lovely"
     r"|cool|super|amazing|terrific|splendid|noted|cheers|exactly"
@@ -53,6 +55,8 @@ _STATED = (
 LEAD = re.compile(
     r"(?:[\s,;:.!()-]+"
     rf"|{_OPENER}\b"
+    r"|(?:i'm |i am )?(?:so |very )?sorry (?:to hear )?(?:that )?(?=(?:it|this|you|the|your"
+    r"|things)\b)"
     rf"|(?:{_STATED})(?: (?:that|to me that|why))?\b(?=.*\w)"
     r"|(?:based on|from|according to|judging by|given|with|without|even with|thanks to|due to"
     r"|because of|looking at|judging from|going by|checking|reviewing|despite|for|in|on|as for"
@@ -66,19 +70,21 @@ LEAD = re.compile(
 AFTER_LEAD = re.compile(
     r"(?:[\s,;:.!()-]+|(?:okay|great|good|perfect|excellent|thanks?|thank you|john|and|then|also|so"
     r"|again|next|just in case|of course|because|since|as|so that|in fact|please|afterwards"
-    r"|first up|first off|first things first|(?:just )?to be (?:safe|sure|thorough))\b)\s*"
+    r"|first up|first off|step (?:one|two|three|\d)|first things first|(?:just )?to be (?:safe"
+    r"|sure|thorough))\b)\s*"
 )
 REASON = re.compile(
     r"(?:[\s,;:.!()-]|and |so |but )*(?:because|since|as(?! (?:many|much|often|soon|long|quickly"
     r"|far|you"
-    r" (?:like|want|wish|please)))|now that|given that|so that|so|which(?! (?:you|i|we)\b)|while"
+    r" (?:like|want|wish|please)))|now that|given that|so that|so|which(?! (?:you|i|we)\b)"
     r"|this is because|that is because)\b\s*"
 )
 COURTESY = re.compile(
     r"(?:(?:thanks|thank you)\b|(?:i |we )?(?:really |truly |greatly )?appreciate\b"
     r"|(?:(?:i'm|i am|we're) )?(?:so |very |really )?sorry\b(?: (?:about|for|that|to))?"
     r"|(?:my|our|please accept my)? ?apologies\b(?: for)?|(?:i|we) apologi[sz]e\b"
-    r"|no (?:worries|problem|rush|hurry|need to (?:worry|rush))\b|(?:please )?don't worry\b"
+    r"|not to worry|no (?:worries|problem|rush|hurry|need to (?:worry|rush))\b|(?:please )?don't"
+    r" worry\b"
     r"|you're right(?:,? (?:my mistake|my bad|sorry))?|i was (?:unclear|not clear)|my (?:mistake"
     r"|bad)\b"
     r"|you (?:did|have done|are doing) (?:nothing wrong|well|great|everything right)\b"
@@ -145,7 +151,8 @@ _POLITELY = (
     r"|first )*"
 )
 LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
-    rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|keep (?:me|us) (?:posted|updated)"
+    rf"{_POLITELY}(?:i(?:'d| would)? (?:like|want|need) to (?:know|see|hear)|let (?:me|us) know"
+    rf"|tell (?:me|us)|keep (?:me|us) (?:posted|updated)"
     r"|report(?: back)?|share|inform (?:me|us)|describe|ask(?: me)?|reach out|update me|measure"
     r"|redo|repeat(?= (?:the|that|your))"
     r"|(?:re-?|double[- ])?check|look|see|verify|confirm|test|try|re-?run|run|send|open|read|view"
@@ -170,7 +177,8 @@ UNDONE_AGAIN = re.compile(  # "you can always reconnect later once everything wo
     r"[^.]*"
 )
 AGENT_FEELS = re.compile(
-    r"(?:i|we)(?: do| can)?(?: \w+ly| really| so)* (?:get|feel|hear|see|know|love|like|need"
+    r"(?:i|we)(?:'m| am|'re| are)(?: \w+)? (?:looking at|seeing|noticing|checking|going through)\b"
+    r"|(?:i|we)(?: do| can)?(?: \w+ly| really| so)* (?:get|feel|hear|see|know|love|like|need"
     r"|appreciate|understand"
     r"|realize|realise|imagine|recommend|suggest)\b"
 )
@@ -236,6 +244,6 @@ PURPOSE = re.compile(  # what a request is good for
     r"(?:,? in order for |,? (?:in order )?to (?=(?:get|make|let|allow|help|restore|refresh|apply"
     r"|improve|fix|see"
     r"|speed|free|clear|bring|re-?establish|ensure|finish|complete|prevent|resolve|have|use"
-    r"|be able|connect|reconnect|send|start)\b)|,? making sure "
+    r"|be able|connect|reconnect|send|start|force)\b)|,? making sure "
     r"|,? so (?:that )?(?=(?:it|your|the|you)\b))"
 )

@@ -40,7 +40,7 @@ _PLAINLY = tuple(
         (r"\b(?:keep|stop)s? (?=\w+ing\b|you\b|your\b|it\b|apps?\b|T_\w+)", "affects "),
         (r"\bmake(?:s|ing)? sure\b", "ensures"),
         (
-            r"\b(?:says?|reads|reports|thinks)(?= (?:that |the |your |it|there|no |you |you're "
+            r"\b(?:says|reads|reports|thinks)(?= (?:that |the |your |it|there|no |you |you're "
             r"|T_))",
             "shows",
         ),
@@ -72,6 +72,12 @@ _PLAINLY = tuple(
         ),
         (r"(?<=for the )(?:delay|wait|confusion|mix-up)\b", "trouble"),
         (r"\bno longer\b", "not"),
+        (r"\bthe other (?=half|part|thing|step|switch|setting)\b", "the "),
+        (r"\bthan before\b", "than it"),
+        (r"\bmy (?=(?:system|records?|screen|tools?|list|notes)\b)", "the "),
+        (r"\b(?:just )?(?:a|an?) (?:moment|minute|second|few minutes) ago\b", "just"),
+        (r" you(?:'d)? (?:want|need|like)$", " you get"),
+        (r" by doing (?:so|this|that|it)\b", ""),
         (r"\babout to\b", "wait"),
         (r"\bas soon as\b", "when"),
         (r"\b(?:briefly|temporarily|momentarily) (?:lose|drop|disconnect)", "briefly drop"),

@@ -65,6 +65,9 @@ STATEMENT = re.compile(
     rf"|[DNTFGg#t]{_PREDICATE}|R?[tSh][Ay!]*[BsHKEFLpv][^X]*|Y[Ay]*(?:[BHELp]|[MK]!)[^X]*"
     r"|SP[^XIW,]*[BsHL][^X]*)"
 )
+OF_A_THING = re.compile(  # a thing of the phone is its subject
+    rf"[AC,]*(?:[DNt]*[AyoEFGLpvgs#]*[TF]{_PREDICATE})"
+)
 LED_STATEMENT = re.compile(rf"[APR,]*P[^W,]*[TF],?{_PREDICATE}")  # "on your phone, roaming is off"
 CASE_OF_WHAT_COMES = re.compile(r"[tSYI][^,]*W|h[Bs]?.*YM|[tSh][Ay]*M")
 IT_MAY_BE = re.compile(
@@ -74,11 +77,14 @@ IT_MAY_BE = re.compile(
     r"|due|limit"
     r"|slow|block|enough|from|related|some|preventing|interfering|holding|stopping|affecting)"
     r"|mean|affect|cause"
-    r"|interfere|slow|prevent|block|have (?:caused|led|come|slipped|shifted|been (?:turned"
+    r"|interfere|slow|prevent|block|sound|seem|look|feel|take|have (?:caused|led|come|slipped"
+    r"|shifted|been (?:turned"
     r"|switched|set))"
     r"|help|happen)\b"
 )
-FRAGMENT = re.compile("(?!o)[DAPFToyvgs#,]{0,8}[TF][DAPFToyvgs#,]{0,3}")  # "next step: the mode"
+FRAGMENT = re.compile(
+    "C?!?(?!o)[DAPFToyvgs#,]{0,8}[TF][DAPFToyvgs#,]{0,3}"
+)  # "next step: the mode"
 AFTER = tuple(
     re.compile(shape)
     for shape in (
@@ -92,6 +98,7 @@ AFTER = tuple(
         rf"(?:K?G|K[oAC])[^XIBW,]*?{_HELPS}[EFZ][^XIWK]*",  # "doing so will ..."
         rf"YM{_A}[AyC]*(?:[ELHFZ]|B[op])[^XIWK]*[TFAoS]",  # "you should see ...", "you won't lose"
         r"h[Bs]N[AyoF]*[oTFZ][^XIWKY]*",  # "there's no rush"
+        r"hM!B[DAyov]*Z[^XIWKY]*",  # "there won't be any extra charges"
         r"N(?:P[^XIWM]*)?MB[Zpv][^XIWY]*",  # "nothing on your phone will be lost"
         r"tG?T[Ay]*,?(?:Y|[tS]|[DA]*T)M?[^XIWK]*",  # "that way your phone can ..."
     )
@@ -100,7 +107,9 @@ AFTER_QUESTION = re.compile(
     rf"[CA]*(?:[KBH](?:[tS]|{_THING})[^XIWY]*|(?:R|RK|RB)[^XIWY]*[TFtS][^XIWY]*|RL"
     r"|R?[DAoT]*[KM]YA*(?:[LEF])[^XIW]*|BYo?[oP][LEF][^XIW]*|[DN]?[oTF]{1,4})"
 )
-AGENT_TOLD = re.compile(r"I[Ay]*(?:H[Ay]*)?[pv][^X]*|I[Ay]*H[^X,]*[TF][^X]*|IB[Ay]*o[^X]*")
+AGENT_TOLD = re.compile(
+    r"I[Ay]*(?:H[Ay]*)?[pv][^X]*|I[Ay]*H[^X,]*[TF][^X]*|IB[Ay]*o[^X]*|I[Ay]*[oLv][^X]*"
+)
 
 # --- What no sentence beside a request may say ---
 LEAVE = re.compile(  # what asks for leave: "let me know if you want that"

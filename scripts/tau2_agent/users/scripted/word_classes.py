@@ -114,23 +114,23 @@ _NOUNS = _words("""
 """)
 # --- Words that may turn a request off ---
 DANGEROUS = _words("""
-    never nobody anymore longer later soon eventually someday sometime tomorrow tonight yesterday
-    today monday tuesday wednesday thursday friday saturday sunday january february april june july
-    august september october november december noon midnight morning evening afternoon weekend day
-    days week weeks hour hours year years overnight daily weekly o'clock deadline midday dawn dusk
-    schedule scheduled planned plans upcoming future past history former formerly previous
-    previously earlier ago lunch dinner breakfast christmas easter holiday holidays birthday
-    wait waits waiting hold-off pause pauses cancel cancels cancelled canceled cancelling skip skips
-    skipped ignore ignores ignored forget forgets forgot abort postpone postponed delay delays
-    delayed refuse refused decline declined avoid avoids quit halt scratch scrap retract withdraw
+    nobody anymore longer later soon eventually someday sometime tomorrow tonight
+    monday tuesday wednesday thursday friday saturday sunday january february april june july
+    august september october november december noon midnight morning evening afternoon weekend
+    overnight daily weekly o'clock deadline midday dawn dusk
+    schedule scheduled planned plans upcoming future history former formerly
+    lunch dinner breakfast christmas easter holiday holidays birthday
+    hold-off pause pauses cancelling
+    skipped forget forgets forgot abort postpone postponed
+    refused declined quit halt scratch scrap retract withdraw
     revoke disregard instead except otherwise either optional optionally alternatively alternative
-    option options choice choices decide decision undecided perhaps maybe ideally hopefully
-    want wants wanted wish wishes hope hopes think thinks thought believe believes doubt doubts
+    choices decide decision undecided perhaps maybe ideally hopefully
+    wanted wish wishes hope hopes think thought believe believes doubt doubts
     wonder consider considering considered guess pretend pretending imagine suppose supposedly
     assume assuming hypothetical hypothetically theory theoretically example examples instance
     metaphor metaphorically figuratively sarcasm sarcastic ironic irony
-    say says said saying quote quotes quoted quoting tell tells told telling ask asks asked asking
-    claim claims claimed write writes wrote written text texted texting types typed typing suggest
+    say says said text texts saying quote quotes quoted quoting tell tells telling ask asks asked
+    asking claim claims claimed write writes wrote written texted texting types typed typing suggest
     suggests suggested suggestion recommends recommend recommended recommendation advise advises
     advised advice instruct instructs instructed instruction instructions remind reminds reminder
     announce announces announced mention mentions mentioned whisper whispers shout shouts mutter
@@ -142,7 +142,7 @@ DANGEROUS = _words("""
     notification notifications prompt prompts alert alerts ad ads advert slip code voicemail
     recording recorded title heading rumor rumour scam scams scammer scammers phishing fraud fake
     hacker hacked hackers myth nonsense
-    wrong mistake mistaken mistakenly oops illegal forbidden prohibited unwise foolish silly
+    mistake mistaken mistakenly oops illegal forbidden prohibited unwise foolish silly
     pointless useless regret ridiculous drill training exercise demo rehearsal practice
     he she him her his hers my mine myself who whom whose someone somebody anyone anybody everyone
     everybody person people individual individuals human guy lady man woman men women boy girl child
@@ -160,13 +160,21 @@ DANGEROUS = _words("""
     tablet tablets laptop laptops computer computers pc mac macbook ipad watch smartwatch tv
     television router modem printer console camera speaker hotspot car vehicle landline machine
     desktop monitor headset dongle iphones androids
-    other others another spare old older backup different secondary
+    another spare backup secondary
     approve approval authorize authorization authorise agree agreed consent clearance go-ahead
     follows confirmation opposite contrary reverse versa versus following ready prepared
+    """)
+
+# As dangerous, but for what a thing of the phone does: "your phone ignores the faster networks".
+MILD = _words("""
+    ignore ignores ignored wrong never other others told delay delays delayed avoid avoids
+    wait waits waiting option options prefer prefers different old older wants want thinks previous
+    previously earlier ago recently past yesterday hour hours day days week weeks year years today
+    decline declines refuse refuses choice skip skips cancelled canceled cancel cancels
 """)
 
-# Letters: those above and X dangerous; E effect, G its -ing form, L what things do besides, p past,
-# F verb or noun, Z harm, T noun; open words by their endings: v "-s", "-ed", g "-ing", y "-ly", o
+# Letters: those above, X and x dangerous; E effect, G its -ing form, L what things do besides, p
+# past, F verb or noun, Z harm, T noun; open words by their endings: v "-s", "-ed", g "-ing", y "-ly", o
 _LETTERS: dict[str, str] = {}
 _ALL_EFFECTS = _EFFECTS | _IRREGULAR_EFFECTS
 _past = {word for word in _EFFECTS | _LIFE if word.endswith("ed")} - {"need", "speed", "exceed"}
@@ -186,6 +194,7 @@ for _letter, _class in (
     ("T", {word for word in _NOUNS if word.endswith("ing")}),
     ("Z", _HARMS),
     ("X", DANGEROUS),
+    ("x", MILD),
     *((letter, _words(text)) for letter, text in _CLOSED.items()),
 ):
     _LETTERS |= dict.fromkeys(_class, _letter)
@@ -195,9 +204,14 @@ _TOKEN = re.compile(
 )
 
 
-@lru_cache(maxsize=16384)
 def letters(text: str) -> str:
     """One letter a word of a lower-case text in which things are marks ("T_vpn")."""
+    return mild_letters(text).replace("x", "X")
+
+
+@lru_cache(maxsize=16384)
+def mild_letters(text: str) -> str:
+    """`letters`, with an x for what is no danger in what a thing of the phone does."""
     text = re.sub(r"\bcan't\b", "can not", text.replace("won't", "will not"))
     text = re.sub(r"(?<=T_phone)'s|(?<=[a-z]s)'(?!\w)", "", text.replace("n't", " not"))
     return "".join(_letter_of(token) for token in _TOKEN.findall(text))
