@@ -19,9 +19,10 @@ OTHER_PHONE = re.compile(
     r"\b(?:old|other|previous|second|spare|former|backup|another|new|friend's|work)"
     r" (?:\w+ )?(?:phones?|devices?|handsets?|smartphones?|sims?|lines?|mobiles?(?! (?:data"
     r"|network|plan)))\b"
-    r"|\b(?:for|during|on|before|after) (?:the|your|a|this) (?:flight|trip|landing|night|weekend"
-    r"|meeting|movie)\b"
-    r"(?! mode)"
+)
+_JOURNEY = re.compile(
+    r"\b(?:for|during|on|before|after) (?:the|your|a|this) (?:flight|trip|landing|night|weekend"
+    r"|meeting|movie)\b(?! mode)"
 )
 
 
@@ -140,6 +141,8 @@ def certain(text: str, verb: re.Match[str]) -> bool:
     if grammar.FOR_AGENT.search(before(text, grammar.REASON, verb.end())) or re.search(
         r"\bour\b", before(text, _TAIL, verb.end())
     ):
+        return False
+    if _JOURNEY.search(text):
         return False
     if re.match(r"\W*:", text[verb.end() :]) or re.search(r"\bwith (?:it|that|this)\W*$", text):
         return False  # "restart: 1 of 3"

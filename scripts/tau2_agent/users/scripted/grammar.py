@@ -121,7 +121,7 @@ SO_THAT = re.compile(r"so (?:we|i|you|it) can\b")
 ELSE = re.compile(r"^(?:otherwise|or else|if all else)\b")
 OFFER = re.compile(
     r"^(?:would you (?:like|prefer) (?:me|us|for me)|do you want (?:me|us)|do you mind if i"
-    r"|(?:should|shall|may|can|could) i(?! (?:ask|have|trouble) you\b)"
+    r"|(?:should|shall|may|can|could) i(?! (?:ask|have|trouble|get) you\b)"
     r"|is it (?:okay|ok|alright|fine) (?:if|to))\b"
 )
 QUESTION = re.compile(

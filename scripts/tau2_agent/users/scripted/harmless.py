@@ -20,9 +20,9 @@ from tau2_agent.users.scripted.things import marked
 from tau2_agent.users.scripted.word_classes import letters, mild_letters
 
 _MOST_CHARACTERS = 400  # of a sentence that is plain
-_SPLIT = re.compile(
-    r"[,;]?(?: -)? (?:and|but|so|because|since|as|while|which is why|although|though)(?: that)?"
-    r" (?=(?:i|we|you)\b)|[;,] (?=(?:i|we|you)\b)"
+_SPLIT = re.compile(  # where the agent or the user is the subject of what follows
+    r"(?<!far)(?<!soon)(?<!long)[,;]?(?: -)? (?:and|but|so|because|since|as|while|which is why|although"
+    r"|though)(?: that)? (?=(?:i|we|you)\b)|[;,] (?=(?:i|we|you)\b)"
 )
 _PRESSES = frozenset(
     ("on", "off", "switch", "reboot", "reseat", "reset", "disconnect", "grant")

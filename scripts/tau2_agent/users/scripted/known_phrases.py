@@ -147,6 +147,7 @@ _FRAMES = (
     r"(?: for you)? to\b",
     r"\bi (?:was wondering|wonder) if you (?:could|can|would)\b",
     r"\bi(?:'m| am) going to (?:ask|have|need) you to\b",
+    r"\b(?:the|your) (?:\w+ )?(?:way|fix|solution|step|thing)(?: forward| here| now| out)? is to\b",
     r"\b(?:can|could|may|might) i get you to\b|\bmind (?=\w+ing\b)|\bat this (?:stage|point)\b",
     r"\b(?:i|we)(?:'d| would)? (?:suggest|recommend|propose)(?: that)? we\b",
     r"\blet's\b|\blet us\b|\bwe(?:'ll| will)? (?:need|have) to\b|\bwe should\b"
@@ -239,7 +240,7 @@ _STATEMENTS = (
 # --- Time and place ---
 _AROUND = (
     r"\bso (?:that )?(?:i|we) can (?:lift|resume|reactivate|restore|continue|check|proceed|move"
-    r" on|help|get)\b"
+    r" on|help|get|compare|see|test)\b"
     r"[^,.]*|\bso (?:that )?(?:it|you|we|they|T_\w+|your \w+(?: T_\w+)?) can\b|\bright away\b"
     r"|\bwell"
     r" done\b"

@@ -66,7 +66,7 @@ _PLAINLY = tuple(
         (r" (?:that )?(?:i|we) (?:needed|wanted|expected|was hoping for|were hoping for)\b", ""),
         (r" (?:that )?(?:i|we)'d like(?: us| you)? to (?:try|check|do|go over)\b", ""),
         (
-            r"\b(?<=\w )ones?\b(?= |$)(?! (?:more|of|or|at|last|final|step|thing|setting"
+            r"\b(?<=\w )(?<!step )ones?\b(?= |$)(?! (?:more|of|or|at|last|final|step|thing|setting"
             r"|minute))",
             "thing",
         ),

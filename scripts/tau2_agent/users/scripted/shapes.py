@@ -91,6 +91,7 @@ AFTER = tuple(
         rf"(?:[tS]|{_THING}),?{_A}(?:[MK]{_A})*[EF][^XIWK]*",  # "this will refresh ..."
         rf"[tS]{_A}v[^XIWK]*[TF][^XIWK]*",  # "this puts back ..."
         rf"(?:[tS]|{_THING}),?{_A}M{_A}(?:[LHGZ]|B{_A}[ogp])[^XIWK]*",  # "it should come back"
+        rf"{_THING},?{_A}M{_A}o[^XIWK]*",  # "your phone should latch on to ..."
         rf"(?:[tS]|{_THING}),?{_A}(?:[MK]!){_A}(?:Z|BZ)[^XIWK]*",  # "it won't delete ..."
         rf"(?:[tS]|{_THING}){_A}[Bs]{_A}[gG][^XIWK]*[TF][^XIWK]*",  # "it is blocking ..."
         rf"(?:[tS]|{_THING}){_A}(?:[Bs]{_A}pP|LP[EF])[^XIWK]*[TF][^XIWK]*",  # "is needed for ..."
@@ -142,7 +143,10 @@ PASSIVE = (
         r"|located|labell?ed|named)"
     )
 )
-SHOWS_THE_USER = re.compile(r"\b(?:show|give|gave|send|sent|read|hand|offer|bring)\w* you\b")
+SHOWS_THE_USER = re.compile(
+    r"\b(?:show|give|gave|send|sent|read|hand|offer|bring)\w* you\b"
+    r"(?! (?:the|any|more|better|good|full|enough)\b)"
+)
 OWN_PRESS = re.compile(  # what the agent presses is not for the user to press
     r"\bi(?:'ll| will|'m going to| am going to| can| could|'d| would)(?: \w+)? (?:re-?start"
     r"|re-?boot|reset"

@@ -174,7 +174,8 @@ MILD = _words("""
 """)
 
 # Letters: those above, X and x dangerous; E effect, G its -ing form, L what things do besides, p
-# past, F verb or noun, Z harm, T noun; open words by their endings: v "-s", "-ed", g "-ing", y "-ly", o
+# past, F verb or noun, Z harm, T noun; open words by their endings: v "-s" or "-ed", g "-ing",
+# y "-ly", o any other
 _LETTERS: dict[str, str] = {}
 _ALL_EFFECTS = _EFFECTS | _IRREGULAR_EFFECTS
 _past = {word for word in _EFFECTS | _LIFE if word.endswith("ed")} - {"need", "speed", "exceed"}
