@@ -46,7 +46,7 @@ def unaccounted(message: Message) -> list[str]:
     for said in message.sentences:
         fits = _leaves_it(said, asked, after)
         if (
-            _is_a_riddle(said, after, fits)
+            _is_a_riddle(said, before, after, fits)
             or (said.presses and not asked and _is_sequel(said.text, before))
             or (after and _takes_back(said, pressed, fits))
             or pressed & denied_in(said.text)
@@ -66,7 +66,7 @@ def _is_known(said: Said, asked: bool) -> bool:
     return set(words_left(said.text, asked)) <= known
 
 
-def _is_a_riddle(said: Said, after: bool, fits: bool) -> bool:
+def _is_a_riddle(said: Said, before: str, after: bool, fits: bool) -> bool:
     """Whether it asks, quotes, names another phone, or wants what the phone does not have."""
     understood = shapes.POLITE_QUESTION.search(said.text) if said.presses else said.asks
     understood = understood or shapes.OPENS_LIST.match(said.text) or (after and fits)
@@ -76,6 +76,7 @@ def _is_a_riddle(said: Said, after: bool, fits: bool) -> bool:
         or _labelled(said.text)
         or not all(_is_nothing_new(riddle) for riddle in said.riddles)
         or (said.presses and _THEN_LAST.search(said.text))
+        or (said.presses and before.endswith("?") and re.match(r"(?:if \w+,? )?then\b", said.text))
         or certainty.OTHER_PHONE.search(said.text)
     )
 
@@ -137,7 +138,8 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
 
 
 def _is_beside(said: Said, after: bool) -> bool:
-    question, several = said.text.endswith("?"), len(said.parts) > 1
+    question = said.text.endswith("?")
+    several = any(is_look(marked(part.text)) for part in said.parts)
     return harmless(marked(said.text), question, after) or all(
         harmless(marked(part.text), question, after, several)
         or (not question and beside(marked(part.text), after))

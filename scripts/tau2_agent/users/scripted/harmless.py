@@ -21,8 +21,8 @@ from tau2_agent.users.scripted.word_classes import letters, mild_letters
 
 _MOST_CHARACTERS = 400  # of a sentence that is plain
 _SPLIT = re.compile(  # where the agent or the user is the subject of what follows
-    r"(?<!far)(?<!soon)(?<!long)[,;]?(?: -)? (?:and|but|so|because|since|as|while|which is why|although"
-    r"|though)(?: that)? (?=(?:i|we|you)\b)|[;,] (?=(?:i|we|you)\b)"
+    r"(?<!far)(?<!soon)(?<!long)[,;]?(?: -)? (?:and|but|so|because|since|as|while|which is why"
+    r"|although|though)(?: that)? (?=(?:i|we|you)\b)|[;,] (?=(?:i|we|you)\b)"
 )
 _PRESSES = frozenset(
     ("on", "off", "switch", "reboot", "reseat", "reset", "disconnect", "grant")
@@ -154,20 +154,28 @@ def _is_told_before(text: str, shape: str, inside: bool) -> bool:
     return bool(told)
 
 
+def _names_only(shape: str) -> bool:
+    return bool(shapes.FRAGMENT.fullmatch(shape) and not shapes.OF_A_THING.fullmatch(shape))
+
+
 def beside(clause: str, after: bool) -> bool:
     """Whether a clause in the sentence of a request leaves it as it is: a reason, a look.
 
     Nothing that could be its time, place or condition: that is for the request's own words.
     """
     text = plainly(clause)
+    if openings.HOW_OFTEN.match(f" {text}"):
+        return False
     if aim := openings.AIM.match(text):
         return not set("XINW!") & set(_rest(text, aim))
     given = openings.REASON.match(text)
-    if given and shapes.FRAGMENT.fullmatch(letters(text[given.end() :])):
-        return False
+    if given and _names_only(letters(text[given.end() :])):
+        return False  # "while abroad"
     if given and given.group().strip().endswith("which"):
         rest = text[given.end() :]
         return not set("XIW") & set(letters(rest)) and not shapes.DENIES.search(rest)
+    if given and openings.HEARSAY.fullmatch(text, given.end()):
+        return False
     if given:
         return _clause(text[given.end() :], False, False, False)
     if text in ("but", "so", "and", "then"):

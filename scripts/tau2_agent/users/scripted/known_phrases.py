@@ -59,6 +59,7 @@ DONE = r"(?:done|complete|completed|finished)"
 
 # --- Whose whole is known, before its parts are looked at ---
 _WHOLES = (
+    r"\bi (?:was wondering|wonder) if you (?:could|can|would)\b",
     r"\b(?:we're|we are) (?:almost|nearly) (?:done|there|finished)\b"
     r"|\b(?:just )?one (?:last|final|more) time\b|\bfrom being\b|\bT_\w+\"? messages?\b",
     r"\bwhy don't (?:you|we)(?: try)?\b|\b(?:don't|do not) (?:forget to|worry)\b|\bwould you"
@@ -145,7 +146,6 @@ _FRAMES = (
     r" (?:try|do|check)(?: now| next| first)? is(?: to)?\b|\bwould it be (?:okay|ok|alright"
     r"|possible)"
     r"(?: for you)? to\b",
-    r"\bi (?:was wondering|wonder) if you (?:could|can|would)\b",
     r"\bi(?:'m| am) going to (?:ask|have|need) you to\b",
     r"\b(?:the|your) (?:\w+ )?(?:way|fix|solution|step|thing)(?: forward| here| now| out)? is to\b",
     r"\b(?:can|could|may|might) i get you to\b|\bmind (?=\w+ing\b)|\bat this (?:stage|point)\b",

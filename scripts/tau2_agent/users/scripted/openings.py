@@ -113,7 +113,8 @@ _DEEDS = (
     r"|focus|work|get (?:your|the|you|this|that|things|it)|fix|make|take|walk|guide|help|explain"
     r"|test|verify|confirm|refresh|address|sort|deal|change|adjust|finish|figure|dig|investigate"
     r"|troubleshoot|turn (?:our attention|to)|tackle|solve|resolve|correct|clear|bring|update"
-    r"|restore|re-?establish|run through|measure|do (?:one|a|this|that|it|the)|force|give)"
+    r"|restore|re-?establish|run through|measure|(?<!i'll )(?<!will )do (?:one|a|this|that|it"
+    r"|the)|force|give)"
 )
 PLAN = re.compile(  # what they are about to do together
     r"(?:let's|let us|(?:i|we)(?:'d| would) like(?: us)? to|(?:i|we)(?:'ll| will)? (?:need|have"
@@ -232,6 +233,7 @@ SAFE_TO_BE = (
 )
 # --- Inside the sentence of a request: what for, and why ---
 TO = re.compile(r",? (?:in order )?to\b")
+HEARSAY = re.compile(r"(?:i|we) (?:hear|heard|see|think|guess|know|understand)")  # "so I hear"
 HOW_OFTEN = re.compile(
     r",? (?:so|as) (?:many|much|often|soon|long|quickly|far)\b|,? as (?:you|we|i) \w+\b"
 )

@@ -201,7 +201,7 @@ for _letter, _class in (
     _LETTERS |= dict.fromkeys(_class, _letter)
 _CONTRACTED = {"'ll": "M", "'ve": "H", "'re": "B", "'m": "B", "'d": "M", "'s": "s"}
 _TOKEN = re.compile(
-    r"T_\w+|[a-z]+_\w+|[a-z][a-z-]*(?:o'clock)?|\d[\w.]*|'(?:ll|ve|re|m|d|s)\b|[,;:()\"$]| - "
+    r"T_\w+|[a-z]+_\w+|o'clock|[a-z][a-z-]*|\d[\w.]*|'(?:ll|ve|re|m|d|s)\b|[,;:()\"$]| - "
 )
 
 
