@@ -6,19 +6,19 @@ import pytest
 
 from tau2_agent.training.trained_for import (
     FILE,
-    TOKENIZER_FILES,
     TrainedFor,
     TrainedForError,
     read_record,
     write_record,
 )
 
+FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 RECORD = TrainedFor(stage="grpo", prompt="short", user={"user": "scripted"}, max_new_tokens=48)
 
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    for name in TOKENIZER_FILES:
+    for name in FILES:
         (tmp_path / name).write_text(name)
     write_record(tmp_path, RECORD)
     return tmp_path
@@ -36,7 +36,7 @@ def test_a_model_from_elsewhere_has_none(tmp_path) -> None:
     assert read_record(tmp_path) is None
 
 
-@pytest.mark.parametrize("name", TOKENIZER_FILES)
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("edit", ["another", None])
 def test_another_tokenizer_or_template_is_refused(checkpoint, name, edit) -> None:
     if edit is None:

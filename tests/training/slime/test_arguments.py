@@ -240,6 +240,24 @@ def test_what_decides_the_weights_and_what_does_not():
 
 
 @pytest.mark.parametrize(
+    "flag",
+    [
+        *("--router-policy x", "--attention-backend x", "--no-gradient-accumulation-fusion"),
+        *("--recompute-granularity full", "--log-probs-chunk-size 9", "--use-fault-tolerance"),
+        *(
+            "--rollout-health-check-interval 9",
+            "--train-env-vars {}",
+            "--save-debug-rollout-data x",
+        ),
+        *("--dump-details x", "--use-tensorboard", "--tb-project-name x", "--wandb-group x"),
+        "--use-wandb",
+    ],
+)
+def test_flags_of_the_machine_and_of_records_are_in_no_key(flag):
+    assert fingerprint_fields([*flag.split(), "--use-tis"]) == ["--use-tis"]
+
+
+@pytest.mark.parametrize(
     ("program", "files", "extra", "said"),
     [
         (train_sft_slime, SFT_FILES, ["--gpus", "3"], "cannot be shared by"),
