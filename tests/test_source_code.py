@@ -172,3 +172,18 @@ def test_the_reward_is_behind_what_it_decides(program, with_reward) -> None:
     assert ("tau2_reward_shaping" in files) == with_reward
     assert not [name for name in files if name.startswith("tau2_agent.report")]
     assert all(file.is_relative_to(SCRIPTS) for file in files.values())
+
+
+def test_what_decides_no_number_is_in_no_digest():
+    """Options count by their values; records and validation look at what is made."""
+    names = {
+        *("errors", "cli", "locks", "processes", "preflight.checks", "config.program_options"),
+        *("records.conversation", "records.progress", "records.samples", "records.transcripts"),
+        *("records.validation", "evaluation.validation", "evaluation.validation_slime"),
+        "evaluation.validation_trl",
+    }
+    for name in names:
+        assert (SCRIPTS / "tau2_agent" / f"{name.replace('.', '/')}.py").is_file()
+    found = closure("train_grpo_trl", "train_grpo_slime", "evaluate_tau2", "rejection_sampling")
+    assert {f"tau2_agent.{name}" for name in names}.isdisjoint(found)
+    assert found.keys() >= {"tau2_reward_shaping", "tau2_agent.reward.scoring"}
