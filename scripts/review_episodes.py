@@ -24,13 +24,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from tau2_agent import cli
-from tau2_agent.errors import InputError
+from tau2_agent.errors import InputError, first_problem
 from tau2_agent.evaluation.review import Conversation, Review, agreement, request, review
 from tau2_agent.evaluation.statistics import figure
 from tau2_agent.files import write_json
 from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
 from tau2_agent.llm.ledger import spending
-from tau2_agent.records.episode_row import SOLVED, first_problem
+from tau2_agent.records.episode_row import SOLVED
 from tau2_agent.rollout.episode import together
 from tau2_agent.rollout.trajectory import JobStop
 

@@ -5,6 +5,13 @@ this project and keeps its traceback. The message says what is wrong, where, and
 package has its own kinds; they all come from here.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class PipelineError(Exception):
     """Something that whoever runs the pipeline can mend; the message says how."""
@@ -12,3 +19,10 @@ class PipelineError(Exception):
 
 class InputError(PipelineError):
     """What was asked for cannot be: an option, a file, a combination of them."""
+
+
+def first_problem(error: ValidationError) -> str:
+    """Where and why a value is not of its type, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -19,9 +19,10 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from tau2_agent.benchmark.tasks import DOMAIN, tasks_sha256
+from tau2_agent.errors import first_problem
 from tau2_agent.evaluation.rates import Baseline, Rate, rate, rates_by_facet, totals
 from tau2_agent.evaluation.statistics import Interval, bootstrap_mean, pass_at_k, pass_hat_k
-from tau2_agent.records.episode_row import EpisodeRow, ResultsError, first_problem
+from tau2_agent.records.episode_row import EpisodeRow, ResultsError
 from tau2_agent.rollout.trajectory import EndReason
 
 # Beside a number of several trials that tell no more than one.

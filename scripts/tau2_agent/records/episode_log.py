@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from tau2_agent import locks
-from tau2_agent.records.episode_row import EpisodeRow, ResultsError, first_problem
+from tau2_agent.errors import first_problem
+from tau2_agent.records.episode_row import EpisodeRow, ResultsError
 
 
 class EpisodeLog:

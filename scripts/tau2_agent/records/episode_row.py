@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from tau2.data_model.tasks import Task
 
 from tau2_agent.errors import PipelineError
@@ -121,10 +121,3 @@ def user_end(trajectory: Trajectory) -> str:
         return ""
     said = trajectory.messages[-1].content or ""
     return next((name for name, word in USER_ENDS.items() if word in said), "")
-
-
-def first_problem(error: ValidationError) -> str:
-    """Where and why a value is not of its type, in one line."""
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]

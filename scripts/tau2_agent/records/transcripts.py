@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tau2_agent.records.episode_row import SOLVED, Fingerprint, ResultsError, first_problem
+from tau2_agent.errors import first_problem
+from tau2_agent.records.episode_row import SOLVED, Fingerprint, ResultsError
 from tau2_agent.records.replayed import Change, Check
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason
 

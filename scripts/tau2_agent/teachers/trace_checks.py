@@ -31,8 +31,9 @@ from tau2_agent.benchmark.environment import (
     user_tools,
 )
 from tau2_agent.benchmark.tasks import UnknownTask, get_task
+from tau2_agent.errors import first_problem
 from tau2_agent.llm.markup import leaked
-from tau2_agent.records.episode_row import SOLVED, first_problem
+from tau2_agent.records.episode_row import SOLVED
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import GREETING, OUT_OF_SCOPE, STOP, TRANSFER
 from tau2_agent.rollout.trajectory import OFFICIAL_ENDS

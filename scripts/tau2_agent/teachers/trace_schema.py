@@ -13,9 +13,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from tau2_agent.errors import InputError
+from tau2_agent.errors import InputError, first_problem
 from tau2_agent.files import read_jsonl
-from tau2_agent.records.episode_row import first_problem
 
 
 class _Function(BaseModel):
