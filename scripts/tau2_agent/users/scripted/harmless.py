@@ -1,7 +1,7 @@
 """Whether a sentence beside a request leaves the request as it is, told by its shape.
 
 Each word gets the letter of its class (`word_classes.py`), and the letters of a sentence have to
-match a shape (`harmless_shapes.py`): a statement about a thing of the phone, about the agent's own
+match a shape (`shapes.py`): a statement about a thing of the phone, about the agent's own
 deed, a reason, an effect, a courtesy, a look. In a shape the words of closed classes have their
 places and the open ones are free: "the missing MMSC URL is what trips up your messages" needs no
 entry for "trips". A dangerous word (another person, another time, what is said or put off) fits no
