@@ -75,7 +75,7 @@ def _is_a_riddle(said: Said, before: str, after: bool, fits: bool) -> bool:
         or shapes.QUOTED.search(said.text)
         or _labelled(said.text)
         or not all(_is_nothing_new(riddle) for riddle in said.riddles)
-        or (said.presses and _THEN_LAST.search(said.text))
+        or (said.presses and said.parts[-1].presses and _THEN_LAST.search(said.text))
         or (said.presses and before.endswith("?") and re.match(r"(?:if \w+,? )?then\b", said.text))
         or certainty.OTHER_PHONE.search(said.text)
     )

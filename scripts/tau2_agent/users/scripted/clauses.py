@@ -12,7 +12,7 @@ import re
 from tau2_agent.users.scripted import certainty, grammar
 from tau2_agent.users.scripted.actions import asked_for, check_requests, needed, tool_requests
 from tau2_agent.users.scripted.conditions import guard_of
-from tau2_agent.users.scripted.lexicon import TOGGLES, VERB_WORDS
+from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import (
     Clause,
     Message,
@@ -26,10 +26,10 @@ from tau2_agent.users.scripted.message import (
     remember_position,
     remember_topic,
 )
-from tau2_agent.users.scripted.request import FACTS, Request
+from tau2_agent.users.scripted.pronouns import about_what_was_named, in_the_other_position
+from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import things_in
 
-_RECENT = 3  # sentences back that "it" may mean
 _LOOKS = ("nav", "check", "ensure")  # verbs that press nothing
 
 
@@ -223,8 +223,8 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
         plain = grammar.PERMISSIONS_NAMED_BEFORE.sub(f"the {names} permission", rest, count=1)
         found = asked_for(plain, "")
     if found is None and grammar.PRONOUN.search(rest):
-        found = _about_what_was_named(rest, message)
-    found = _in_the_other_position(found, rest, message)
+        found = about_what_was_named(rest, message)
+    found = in_the_other_position(found, rest, message)
     if grammar.RESTARTS_IT.search(rest) and not message.phone_named:
         found = None  # "open the messaging app and restart it"
     remember_topic(rest, message)
@@ -241,29 +241,6 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
     message.notice = True
     message.questions += questions
     _add(found or [], sentence, message)
-
-
-def _about_what_was_named(rest: str, message: Message) -> list[Request] | None:
-    """What "it" can be done with: the one thing of the last sentences that fits the verb."""
-    for topics in message.named[:_RECENT]:
-        fitting = [found for topic in topics if (found := asked_for(rest, topic))]
-        if fitting:
-            return fitting[0] if len(fitting) == 1 else None
-    return None
-
-
-def _in_the_other_position(
-    found: list[Request] | None, rest: str, message: Message
-) -> list[Request] | None:
-    """ "Mobile data is off, unlike Wi-Fi. Turn it on": the switch that is said to be off."""
-    if not found or len(found) > 1 or found[0].want is None or things_in(rest):
-        return found
-    want = found[0].want
-    others = [fact for fact, seen in message.told.items() if seen is not want]
-    if message.told.get(found[0].fact) is (not want) or len(others) != 1:
-        return found
-    topic = next((t for t, _ in TOGGLES.items() if FACTS.get(t, t) == others[0]), "")
-    return asked_for(rest, topic) or found
 
 
 def _is_pair(requests: list[Request]) -> bool:

@@ -116,7 +116,7 @@ def _is_known(text: str, question: bool, after: bool, case: bool, inside: bool =
         rest = _rest(text, found)
         if not set("XIM!W,") & set(rest) and not (after and "N" in rest):
             return True
-    if case and shape[:1] == "W" and not set("XI") & set(shape):
+    if case and (shape[:1] == "W" or text.startswith("should ")) and not set("XI") & set(shape):
         return not shapes.LEAVE.search(text)
     if found := openings.LOOK.match(text):
         rest = _rest(text, found)
@@ -167,7 +167,8 @@ def beside(clause: str, after: bool) -> bool:
     if openings.HOW_OFTEN.match(f" {text}"):
         return False
     if aim := openings.AIM.match(text):
-        return not set("XINW!") & set(_rest(text, aim))
+        purpose = aim.group().startswith("so that")
+        return not set("XINW" if purpose else "XINW!") & set(_rest(text, aim))
     given = openings.REASON.match(text)
     if given and _names_only(letters(text[given.end() :])):
         return False  # "while abroad"
@@ -180,8 +181,8 @@ def beside(clause: str, after: bool) -> bool:
         return _clause(text[given.end() :], False, False, False)
     if text in ("but", "so", "and", "then"):
         return True
-    lead = openings.AFTER_LEAD.match(text)
-    text = text[lead.end() :] if lead else text
+    while text and (lead := openings.AFTER_LEAD.match(text)):
+        text = text[lead.end() :]
     if not after and openings.AGENTS_OWN.match(text):
         return False  # "let me look first, then restart it"
     if (

@@ -125,11 +125,13 @@ _IDIOMS = tuple(
             r"\1 if you agree",
         ),
         (
-            r"(?:^|(?<=, )|(?<=then )|(?<=and ))(speed ?test)((?: again| now)?),? please\b",
+            r"(?:^|(?<=[.!?] )|(?<=, )|(?<=then )|(?<=and ))(speed ?test)((?: again"
+            r"| now)?),? please\b",
             r"run a \1\2, please",
         ),
         (
-            r"\bbefore we (?:dig|go|do|continue|start|try|move|proceed|get)\b[^,.;]*, "
+            r"\bbefore we (?:dig|deal|look|turn|go|do|continue|start|try|move|proceed"
+            r"|get)\b[^,.;]*, "
             r"(?=let's|please|can|could|i'd)",
             "",
         ),
@@ -199,7 +201,26 @@ _IDIOMS = tuple(
             "please",
         ),
         (r"\bright after(?:wards?)?(?=[.!?]?$)", "afterwards"),
-        (r"(?<=preferred) instead\b(?! of)", ""),
+        (r"(?<=preferred)\"? (?:there )?instead\b(?! of)", ""),
+        (r"\bproceed with (?:the|your) payment\b", "make the payment"),
+        (r"\bif everything(?:'s| is) in order\b", "if everything looks right"),
+        (
+            r"(?:^|(?<=[.!?] ))(?:and |now |then )*an? (?:\w+ )?(?:restart|reboot)"
+            r"(?: of (?:the|your) phone)?,? please\b",
+            "please restart your phone",
+        ),
+        (
+            r"\bslide (?:the |your )?\"?([\w -]{3,20}?)\"?(?: switch| toggle"
+            r"| slider)? to the right\b",
+            r"turn on \1",
+        ),
+        (
+            r"\bslide (?:the |your )?\"?([\w -]{3,20}?)\"?(?: switch| toggle"
+            r"| slider)? to the left\b",
+            r"turn off \1",
+        ),
+        (r"\bif i could ask you for one (?:more|last) (?:thing|favou?r):?,? ", ""),
+        (r"(?:^|(?<=[.!?] ))for comparison, (?=please|can|could)", ""),
         (r"\ball (?:that's|that is|that) left(?: to do)?(?: now)? is(?: for you)? to\b", "please"),
         (
             r"\bwhat i(?:'d| would)? (?:like|want|need)(?: for)? you to do(?: now| next"
@@ -270,7 +291,8 @@ _MEANWHILE = (
     r"|,? (?:and |then )*blow (?:on|off) (?:it|the card|any dust))*"
 )
 _OUT_AND_IN = re.compile(  # of a card, with a look or a wait between
-    r"(?:remov|tak|eject|popp?|pull)(?:e|ing)? (?:out )?(?P<card>(?:the |your )?(?:sim[ -]?card"
+    r"(?:remov|tak|eject|popp?|pull)(?:e|ing)? (?:out )?(?P<card>(?:the "
+    r"|your )?(?:sim[ -]?card(?: tray)?|sim tray"
     r"|sim|card)|it)\b"
     rf"(?P<between>{_MEANWHILE})[,;]? (?:and |then )*"
     r"(?P<back>(?:re-?insert|re-?seat|putt?|insert|place|slide|pop|push)(?:ing)?"

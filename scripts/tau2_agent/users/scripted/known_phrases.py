@@ -148,6 +148,8 @@ _FRAMES = (
     r"(?: for you)? to\b",
     r"\bi(?:'m| am) going to (?:ask|have|need) you to\b",
     r"\b(?:the|your) (?:\w+ )?(?:way|fix|solution|step|thing)(?: forward| here| now| out)? is to\b",
+    r"\bfor the (?:rest|remainder) of (?:this|our|the) (?:call|conversation|chat|session)\b"
+    r"|\bbefore running (?:a|another|the) T_speed\b",
     r"\b(?:can|could|may|might) i get you to\b|\bmind (?=\w+ing\b)|\bat this (?:stage|point)\b",
     r"\b(?:i|we)(?:'d| would)? (?:suggest|recommend|propose)(?: that)? we\b",
     r"\blet's\b|\blet us\b|\bwe(?:'ll| will)? (?:need|have) to\b|\bwe should\b"

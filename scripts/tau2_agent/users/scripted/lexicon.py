@@ -33,7 +33,8 @@ TOPICS: dict[str, str] = {
     "network_status": r"(?:cellular |mobile )?network (?:connection status|connection|status"
     r"|info\w*|details|settings)|cellular (?:connection|status|network)|connection status",
     "status_bar": r"status ?bar|signal(?: (?:strength|bars?|icons?|indicators?))?|\bbars\b"
-    r"|top of (?:your |the )?(?:phone'?s? )?screen|reception|(?:make|receive) (?:phone )?calls"
+    r"|top of (?:your |the )?(?:phone'?s? )?(?:screen|display)|reception|(?:make"
+    r"|receive) (?:phone )?calls"
     r"|(?:cellular |cell |phone |mobile |network )?service(?! (?:provider|rep|cent|team|agent))",
     "airplane": r"(?:air ?plane|aero ?plane|flight)(?:[ -]?mode)?|plane(?= (?:icon|symbol|mode"
     r"|sign))",
@@ -121,7 +122,8 @@ VERBS: dict[str, str] = {
     r" )?)?back(?: in(?:to)?)?",
     "reset": r"reset(?:ting)?|restor(?:e|ing)",
     "grant": r"grant(?:ing)?|allow(?:ing)?|giv(?:e|ing)",
-    "disconnect": r"disconnect(?:ing)?|log(?:ging)? out of|exit(?:ing)?|quit(?:ting)?",
+    "disconnect": r"disconnect(?:ing)?|(?:end|drop|clos)(?:e|p?ing)?(?= (?:the |your )?vpn)"
+    r"|log(?:ging)? out of|exit(?:ing)?|quit(?:ting)?",
     "connect": r"connect(?:ing)?|reconnect(?:ing)?",
     "on": r"(?:turn|switch|toggl|flip)(?:e|ing)? (?:back )?on|(?:re-?)?enabl(?:e|ing)"
     r"|(?:re-?)?activat(?:e|ing)",
@@ -134,7 +136,8 @@ VERBS: dict[str, str] = {
     r"|mak(?:e|ing)(?= (?:the |a |your |that )?payment)",
     "ensure": r"make sure|making sure|ensur(?:e|ing)|be sure(?! to)",
     "check": r"(?:re-?|double[ -]?)?check(?:ing)?|verify(?:ing)?|confirm(?:ing)?"
-    r"|look(?:ing)?(?: at| for| in| into| up)?|see(?:ing)?|view(?:ing)?|tell(?: me| us)|let (?:me"
+    r"|glanc(?:e|ing)(?: at)?|look(?:ing)?(?: at| for| in| into| up)?|see(?:ing)?|view(?:ing)?"
+    r"|tell(?: me| us)|let me have|let (?:me"
     r"|us) know|read|inspect(?:ing)?|report(?:ing)?|describ(?:e|ing)|review(?:ing)?|examin(?:e"
     r"|ing)|show(?: me)?|measur(?:e|ing)|re-?try(?:ing)?(?= sending| (?:the|your|it|an?|mms)\b)"
     r"|share|provide|test(?:ing)?"

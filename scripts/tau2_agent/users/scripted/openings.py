@@ -68,7 +68,8 @@ LEAD = re.compile(
     r"|(?:because|since|as|now that|so that|even though|so)\b)\s*"
 )
 AFTER_LEAD = re.compile(
-    r"(?:[\s,;:.!()-]+|(?:okay|great|good|perfect|excellent|thanks?|thank you|john|and|then|also|so"
+    r"(?:[\s,;:.!()-]+|(?:okay|great|good|perfect|excellent|exactly|yes|thanks?|thank you|john"
+    r"|and|then|also|so"
     r"|again|next|just in case|of course|because|since|as|so that|in fact|please|afterwards"
     r"|first up|first off|step (?:one|two|three|\d)|first things first|(?:just )?to be (?:safe"
     r"|sure|thorough))\b)\s*"
@@ -162,7 +163,8 @@ LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
     r"(?= (?:a|about|around|for|up|until|\d+|ten|thirty|fifteen|twenty|at least))|(?:give|allow) "
     r"(?:it|(?:the|your) (?:phone|T_phone|network|T_\w+)|me|us)"
     r"(?: about| around| up to)? (?:a|\d+|some|time|thirty|ten|half)"
-    r"|do (?:a|an|another|one more|the)(?: quick)? T_(?:speed|mms))\b"
+    r"|give (?:it|that|the \w+|T_\w+|the T_\w+) (?:a|another|one more) (?:try|go|shot)|do (?:a"
+    r"|an|another|one more|the)(?: quick)? T_(?:speed|mms))\b"
 )
 REPORT = re.compile(rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|ask|say so|reach out)\b")
 YOU_GET = re.compile(  # what the user has of it, as it is

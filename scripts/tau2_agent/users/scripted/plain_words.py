@@ -74,6 +74,8 @@ _PLAINLY = tuple(
         (r"\bno longer\b", "not"),
         (r"\bthe other (?=half|part|thing|step|switch|setting)\b", "the "),
         (r"\bthan before\b", "than it"),
+        (r"\bfrom scratch\b|\beither way\b|\bone (?:after the other|by one)\b", "then"),
+        (r"\bonce i(?:'ve)? (?:hear|heard) (?:back )?from you\b", "then"),
         (r"\bmy (?=(?:system|records?|screen|tools?|list|notes)\b)", "the "),
         (r"\b(?:just )?(?:a|an?) (?:moment|minute|second|few minutes) ago\b", "just"),
         (r" you(?:'d)? (?:want|need|like)$", " you get"),

@@ -25,7 +25,7 @@ THEN = re.compile(
 POLITE_QUESTION = re.compile(
     r"\b(?:can|could|would|will|may|might) (?:you|we|i)\b|\bplease\b|\bwhy don't (?:you|we)\b"
     r"|\b(?:how|what) about\b|\b(?:perhaps|maybe) you\b|\bwould it be\b|\bare you (?:able"
-    r"|willing)\b|\bif you (?:can|could|would)\b|\bdo you mind\b"
+    r"|willing)\b|\bif you (?:can|could|would)\b|\bfor me\?$|\bdo you mind\b"
 )
 LABEL = re.compile(r"^(?P<label>[^:]{2,60}):\W*")  # "known issues: restart ..."
 SETTLED = re.compile(  # after a request: "I see it is off now"

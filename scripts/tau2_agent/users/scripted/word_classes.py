@@ -110,7 +110,7 @@ _NOUNS = _words("""
     bottleneck restriction restrictions limitation interference slowdown fee refuel delivery route
     routes thing things part experience quick center control shade moment minute minutes second
     seconds adjustment item items piece factor factors source point check checks action
-    contents try information info detail details
+    contents explanation candidate try information info detail details
 """)
 # --- Words that may turn a request off ---
 DANGEROUS = _words("""
