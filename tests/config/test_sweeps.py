@@ -41,6 +41,7 @@ RESULTS = {"base results", "sft results"}
         ({"evaluation": {"splits": ["small"]}}, set()),
         ({"reward": {"alpha": 0.1}}, {"rl"}),
         ({"tasks": {"grpo": "train"}}, {"leaks", "rl"} | RESULTS),
+        ({"tasks": {"sft": "small"}}, ALL),
         ({"resources": {"time_limit_hours": 3}}, set()),
         ({}, set()),
     ],
@@ -57,6 +58,12 @@ def test_a_model_that_is_made_from_the_traces_is_made_anew_with_others(preset, o
     )
     assert found["o"].owners["traces"] == "o"
     assert (found["o"].owners["base"] == "o") is own
+
+
+def test_a_users_model_is_a_stage_where_one_is_served():
+    assert "user model" not in owners({"other": {"seed": 1}})["other"]
+    served = {"simulator": "llm", "serve": {"source": "a/b", "revision": "c"}}
+    assert owners({"other": {"user": served}})["other"]["user model"] == "other"
 
 
 def test_runs_share_with_each_other_too():

@@ -134,6 +134,8 @@ def test_its_time_limit_reaches_the_episode(random_model):
     parser = model_evaluation.argparse.ArgumentParser()
     model_evaluation.add_flags(parser)
     args = parser.parse_args(["--max-steps", "7"])
+    plain = (args.domain, args.task_split, args.backend, args.first)
+    assert plain == ("telecom", "test", "slime", None)
     args.user_phrasing, args.user_one_action = None, None
     limits = model_evaluation.make_settings(args, simulators=object()).limits
     assert (limits.max_steps, limits.timeout_s) == (7, model_evaluation.EPISODE_TIMEOUT_S)

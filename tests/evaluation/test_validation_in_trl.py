@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tau2_agent.evaluation import validation_trl
+from tau2_agent.benchmark.tasks import split_ids
+from tau2_agent.errors import InputError
+from tau2_agent.evaluation import validation, validation_trl
 from tau2_agent.evaluation.validation_trl import ValidationCallback
 from tau2_agent.records.validation import Validation, append_validation, is_due, read_validation
 
@@ -82,3 +84,23 @@ def test_who_is_asked_to_stop_validates_when_resumed(trained, tmp_path):
     state, said = trained(solved, 4, 8)
     assert [row.rollout for row in read_validation(tmp_path)] == [0, 2, 4, 6, 8]
     assert said == [0.3, 0.2, 0.2] and state.best_global_step == 4
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "every", "refused"),
+    [("best", 0, True), ("best", 3, True), ("best", 4, False), ("last", 0, False)],
+)
+def test_the_best_checkpoint_is_one_that_is_kept(monkeypatch, checkpoint, every, refused):
+    asked = []
+    monkeypatch.setattr(validation, "require_positions", lambda *of: asked.append(of))
+    options = SimpleNamespace(checkpoint=checkpoint, validation_every=every, save_rollouts=2)
+    vars(options).update(model="m", tasks="t", validation_context_length=99, validation_tasks=2)
+    if refused:
+        with pytest.raises(InputError, match=f"now {every}, to be a multiple of --save-rollouts 2"):
+            validation.check(options, [])
+        return
+    validation.check(options, split_ids("train"))
+    assert asked == ([("m", 99, "evaluation.context_length")] if every else [])
+    if every:
+        with pytest.raises(InputError, match=r"t: .* and 1 others have the faults of validation"):
+            validation.check(options, validation.task_ids(options))

@@ -434,6 +434,8 @@ def test_an_episode_that_is_told_nothing_plays_as_tau2_does(hooks):
     assert settings.limits == Limits(max_steps=200, timeout_s=900.0, repeat_limit=0)
     told = hooks.episode_settings(SimpleNamespace(), plain | {"top_p": 0.9, "top_k": 20})
     assert (told.sampling.top_p, told.sampling.top_k) == (0.9, 20)
+    told = hooks.episode_settings(SimpleNamespace(tau2_max_new_tokens=128), plain)
+    assert told.sampling.max_new_tokens == 128
 
 
 def test_calls_of_the_user_are_written_where_the_training_says(hooks, monkeypatch, tmp_path):

@@ -85,6 +85,15 @@ def test_the_window_ends_an_episode_with_the_whole_prompt(codec) -> None:
         assert len(trajectory.tokens.ids) == whole + room
 
 
+def test_text_is_read_as_it_was_written(codec, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(codec.tokenizer, "decode", lambda ids, **how: asked.append((ids, how)))
+    codec.decode([1, 2])
+    assert asked == [
+        ([1, 2], {"skip_special_tokens": False, "clean_up_tokenization_spaces": False})
+    ]
+
+
 def test_the_response_has_a_bound_of_its_own(codec) -> None:
     trajectory, policy = run(codec, "short", context_length=200_000, response_length=150)
     record = trajectory.tokens
