@@ -305,6 +305,23 @@ def test_tensorboard_writes_beside_the_logs():
     assert variables["TENSORBOARD_DIR"] == str(Path("logs/tensorboard/sft").resolve())
 
 
+SINGLE = ["--tensor-parallel", "1"]
+
+
+def test_sft_needs_a_trace_for_each_place_of_a_batch(monkeypatch):
+    monkeypatch.setattr(train_sft_slime, "require_weights", lambda _: None)
+    options = train_sft_slime.parse([*SFT_FILES, "--batch-size", "8", "--gpus", "2", *SINGLE])
+    train_sft_slime.check(options, 8)
+    with pytest.raises(InputError, match="/d/traces has 7 traces, --batch-size is 8; lower it"):
+        train_sft_slime.check(options, 7)
+    options.traces *= 2
+    with pytest.raises(InputError, match="/d/traces and /d/traces has 7 traces"):
+        train_sft_slime.check(options, 7)
+    uneven = train_sft_slime.parse([*SFT_FILES, "--batch-size", "9", "--gpus", "2", *SINGLE])
+    with pytest.raises(InputError, match="--batch-size 9 cannot be shared by 2 replicas"):
+        train_sft_slime.check(uneven, 99)
+
+
 @pytest.mark.parametrize("flag", user_arguments.REPLACED)
 def test_a_flag_of_slimes_own_rollout_is_refused_unless_it_is_used(flag):
     instead = re.escape(user_arguments.REPLACED[flag])
