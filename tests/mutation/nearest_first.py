@@ -24,16 +24,20 @@ submit = ForkServerRunner.submit
 warm_up, execute = PytestRunner.warm_up, PytestRunner.execute_pytest
 
 
-def nearest_first(self: ForkServerRunner, name: str, tests: list[str], *limits: float) -> None:
+def nearest_first(
+    self: ForkServerRunner, name: str, tests: list[str], cpu_limit: int, lasts: float
+) -> None:
     seconds = state().duration_by_test
     first, second, *_ = name.split(".")
     home = f"tests/{second if first == 'tau2_agent' else HOMES.get(first, 'programs')}/"
     chosen = []
     for near in (True, False):
         group = sorted((seconds[t], t) for t in tests if t.startswith(home) is near)
-        ends = itertools.accumulate(lasts for lasts, _ in group)
+        ends = itertools.accumulate(own for own, _ in group)
         chosen += [t for (_, t), end in zip(group, ends, strict=True) if end < BUDGET_S]
-    submit(self, name, chosen or tests, *limits)
+    if chosen:  # else there are slow ones only
+        tests, cpu_limit = chosen, min(cpu_limit, int(20 * (5 + sum(seconds[t] for t in chosen))))
+    submit(self, name, tests, cpu_limit, lasts)
 
 
 class Fixtures:
