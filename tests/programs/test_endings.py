@@ -43,14 +43,14 @@ def ends(monkeypatch, random_model, tmp_path):
         files, prepare = PROGRAMS[program]
         given = [w for name in files.split() for w in (f"--{name}", str(inputs[name]))]
         given += ["--output", str(tmp_path / "out"), *BASE[program]]
-        lists = {"loads": [], "cuts": [], "swept": [], "dropped": []}
+        lists = {"loads": [], "cuts": [], "swept": [], "dropped": [], "taken": []}
 
         def patches(patch, module, seen, folder):
             prepare(patch, module, seen, folder)
             vars(seen).update(ran=None, finished=None, record=None, **lists)
 
             def stage(target, mark, settings=None):
-                seen.stage, seen.mark = Ends(target), mark
+                seen.stage, seen.mark, seen.settings = Ends(target), mark, settings
                 seen.stage.stop_requested = stopped
                 return seen.stage
 
@@ -88,6 +88,9 @@ def ends(monkeypatch, random_model, tmp_path):
             patch.setattr(module, "Stage", stage)
             dropped = lambda path, first: seen.dropped.append((path.name, first))  # noqa: E731
             patch.setattr(module, "drop_rows_from", dropped, raising=False)
+            cut = lambda *cut: seen.cuts.append(("curve", *cut))  # noqa: E731
+            patch.setattr(module, "cut_validation", cut, raising=False)
+            patch.setattr(module, "take_gpus", lambda gpus: seen.taken.append(gpus), raising=False)
             patch.setattr(module, "sweep", lambda mark: seen.swept.append(mark), raising=False)
             patch.setattr(module, "Training", training, raising=False)
             patch.setattr(module, "read_config", config, raising=False)
@@ -187,7 +190,12 @@ def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     assert not seen.error and seen.loaded == {"dtype": torch.float32}
     begun = 0 if step > ROLLOUTS else step  # more than was asked for is another run
     assert (f"it has {step} rollouts" in seen.stage.aside) == (step > ROLLOUTS)
-    assert seen.cuts == [(ends.folder, begun), (ends.folder, begun - 1, "rollouts.jsonl")]
+    assert seen.settings == {"rollouts": ROLLOUTS, "checkpoint": "last"}
+    assert seen.cuts == [
+        (ends.folder, begun),
+        (ends.folder, begun - 1, "rollouts.jsonl"),
+        ("curve", ends.folder, begun),
+    ]
     where = f"resumed its own run at rollout {begun}" if begun else f"from {ends.model}"
     said = capsys.readouterr().out
     assert f"{ROLLOUTS} rollouts of {2 * seen.options.samples_per_prompt} episodes on" in said
@@ -295,6 +303,15 @@ def test_grpo_with_slime(ends, monkeypatch, tmp_path):
     assert seen.dropped == [("rollouts.jsonl", 0)]
     hooks = yaml.safe_load((ends.folder / "tau2.yaml").read_text(encoding="utf-8"))
     assert hooks["tau2_episode_timeout_s"] == 900.0
+    told = (
+        "prompt users user_calls alpha partial_weights max_new_tokens max_steps repeat_limit"
+        " repeat_penalty episode_timeout_s tasks_path resampled_groups over_sampling_groups"
+        " group_order curriculum rollouts_path transcripts_path keep_episodes validation"
+    )
+    assert set(hooks) == {f"tau2_{name}" for name in told.split()}
+    assert hooks["tau2_users"] == registry.to_settings(seen.users)
+    assert seen.settings == {"rollouts": ROLLOUTS, "checkpoint": "best"}
+    assert seen.taken == [seen.options.gpus]
     (install, options, _), more = seen.given
     assert isinstance(install, Install) and seen.swept == [str(ends.folder.resolve())]
     assert more.pop("validate").validator.folder == ends.folder
