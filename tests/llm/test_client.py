@@ -14,7 +14,7 @@ from fake_openai import FakeOpenAI, calls, says
 
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model
 from tau2_agent.llm.failures import classify, without_secrets
-from tau2_agent.llm.ledger import Ledger, dollars, tokens
+from tau2_agent.llm.ledger import Cost, Ledger, dollars, tokens
 from tau2_agent.llm.prices import price_of
 from tau2_agent.llm.quiet import quiet_litellm
 
@@ -601,6 +601,27 @@ def test_lines_of_another_job_do_not_count(tmp_path):
     marks = [json.loads(line).get("fingerprint") for line in path.read_text().splitlines()]
     assert marks == ["one", "two", None]
     assert [Ledger(path, mark).calls for mark in ("one", "two", "", "three")] == [1, 1, 1, 0]
+
+
+def test_what_was_cached_adds_up_and_a_file_gets_its_folder(tmp_path):
+    path = tmp_path / "of" / "another" / "run" / "calls.jsonl"
+
+    async def calls() -> None:
+        ledger = Ledger(path)
+        for cached in (3, 4):
+            async with ledger.call("m", 1, Cost(10, None)) as call:
+                call.settle(
+                    prompt_tokens=9,
+                    completion_tokens=1,
+                    cached_tokens=cached,
+                    dollars=0.5,
+                    seconds=1.0,
+                )
+
+    asyncio.run(calls())
+    total = Ledger(path).total()
+    assert (total["calls"], total["cached_tokens"], total["dollars"]) == (2, 7, 1.0)
+    assert (total["prompt_tokens"], total["completion_tokens"]) == (18, 2)
 
 
 def test_a_failed_call_that_may_be_charged_names_the_most_only_under_a_budget(tmp_path):
