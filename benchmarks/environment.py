@@ -31,6 +31,7 @@ from tau2_agent.teachers.baselines import make_agent
 from tau2_agent.users.registry import make_user
 
 OURS, ORCHESTRATOR, GYM = "ours", "tau2's orchestrator and evaluator", "tau2's AgentGymEnv"
+RUNNER = "tau2's run_task, which makes tool schemas each time"
 
 
 class UnequalRewards(PipelineError):
@@ -75,10 +76,14 @@ def with_orchestrator(tasks: list[Task]) -> list[float]:
     return [peers.orchestrated(task, make_agent("scripted")) for task in tasks]
 
 
+def with_runner(tasks: list[Task]) -> list[float]:
+    return [peers.by_runner(task, make_agent("scripted")) for task in tasks]
+
+
 def compare(split: str, number: int, rounds: int) -> str:
-    """The table of ours against the orchestrator."""
+    """The table of ours against the orchestrator, and against the runner around it."""
     tasks = load_tasks(split)[:number]
-    ways = {OURS: in_our_loop, ORCHESTRATOR: with_orchestrator}
+    ways = {OURS: in_our_loop, ORCHESTRATOR: with_orchestrator, RUNNER: with_runner}
     for way in ways.values():
         way(tasks[:2])  # what is made once a process
     times, rewards = play(ways, tasks, rounds)

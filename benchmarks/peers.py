@@ -1,8 +1,9 @@
 """tau2's own ways to play an episode, with our scripted agent and user behind its interfaces.
 
-Two ways: its `Orchestrator` with `evaluate_simulation`, which its runner calls, and `AgentGymEnv`.
-Both are tau2's code unchanged but for one repair without which neither can play many episodes in a
-process: `break_vpn` changes a class attribute, which is set back (upstream issue 154).
+Three ways: its `Orchestrator` with `evaluate_simulation`; `run_task`, which is these two and what
+its runner makes for each episode; and `AgentGymEnv`. All are tau2's code unchanged but for one
+repair without which none can play many episodes in a process: `break_vpn` changes a class
+attribute, which is set back (upstream issue 154).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import measure  # noqa: F401  first: it quiets tau2
 from tau2.agent.base import LocalAgent
+from tau2.agent.llm_agent import LLMAgent
 from tau2.data_model.message import AssistantMessage, MultiToolMessage
 from tau2.data_model.tasks import Task
 from tau2.domains.telecom.environment import get_environment
@@ -20,6 +22,8 @@ from tau2.domains.telecom.user_tools import TelecomUserTools
 from tau2.evaluator.evaluator import EvaluationType, evaluate_simulation
 from tau2.gym.gym_agent import AgentGymEnv
 from tau2.orchestrator.orchestrator import Orchestrator
+from tau2.registry import registry
+from tau2.run import run_task
 from tau2.user.base import OUT_OF_SCOPE, STOP, TRANSFER, BaseUser
 
 from tau2_agent.rollout.episode import Agent, User
@@ -92,6 +96,36 @@ def orchestrated(task: Task, agent: Agent) -> float:
     ).run()
     _mend()  # the evaluator replays the episode
     return evaluate_simulation(run, task, EvaluationType.ALL, False, "telecom").reward
+
+
+class _RegisteredAgent(OfficialAgent, LLMAgent):
+    """The agent that is to play now: `run_task` makes agents from tools and a policy alone."""
+
+    now: Agent
+
+    def __init__(self, tools, domain_policy, **_) -> None:
+        super().__init__(_RegisteredAgent.now)
+
+
+class _RegisteredUser(OfficialUser):
+    """The user of the task that is played now."""
+
+    now: Task
+
+    def __init__(self, **_) -> None:
+        super().__init__(make_user("scripted", _RegisteredUser.now))
+
+
+registry.register_agent(_RegisteredAgent, "registered")
+registry.register_user(_RegisteredUser, "registered")
+
+
+def by_runner(task: Task, agent: Agent) -> float:
+    """The reward of an episode as tau2's own runner plays it."""
+    _RegisteredAgent.now, _RegisteredUser.now = agent, task
+    _mend()
+    run = run_task("telecom", task, "registered", "registered", max_steps=MAX_STEPS)
+    return run.reward_info.reward
 
 
 class ScriptedUserGym(AgentGymEnv):

@@ -84,9 +84,10 @@ def test_unequal_rewards_are_no_result():
 
 
 def test_tables_of_the_environment():
-    head, ours, theirs = columns(environment.compare("test", 2, 2), "way")
+    head, ours, theirs, runner = columns(environment.compare("test", 2, 2), "way")
     assert head[1:] == ["CPU ms an episode", "episodes/s", "× ours", "solved"]
     assert ours[3:] == ["1.0", "2 of 2"] and theirs[4] == "2 of 2" and float(theirs[3]) > 2
+    assert runner[4] == "2 of 2" and float(runner[3]) > float(theirs[3])
     rows = columns(environment.flat("small", 40, points=2), "episodes")
     assert [row[0] for row in rows[1:]] == ["20", "40"]
     assert all(float(cell) > 0 for row in rows[1:] for cell in row[1:])
