@@ -52,6 +52,7 @@ from tau2_agent.users.registry import Users
 
 OURS, ORCHESTRATOR, GYM = "ours", "tau2's orchestrator", "tau2's AgentGymEnv"
 Way = Callable[[Task, Agent], float]
+SPLITS = ["base", "extra_train"]  # tau2's gym knows no others than base
 TICK_S = 0.002
 
 
@@ -190,9 +191,9 @@ class Setting:
         return run
 
 
-def make_setting(split: str, number: int, speed: Speed) -> Setting:
-    """Tasks with the teacher's words for each, and a tokenizer."""
-    tasks = load_tasks(split)[:number]
+def make_setting(splits: list[str], number: int, speed: Speed) -> Setting:
+    """The first tasks of these splits, with the teacher's words for each, and a tokenizer."""
+    tasks = [task for split in splits for task in load_tasks(split)][:number]
     codec = ChatCodec(policies.tokenizer())
     played = policies.recorded(tasks)
     turns = {task_id: policies.answers(t, codec) for task_id, t in played.items()}
@@ -276,7 +277,7 @@ def ceiling(setting: Setting, concurrency: int) -> str:
 
 def main() -> int:
     parser = cli.parser(__doc__)
-    parser.add_argument("--split", default="extra_train")
+    parser.add_argument("--splits", nargs="*", default=SPLITS)
     parser.add_argument("--tasks", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=1, help="of the comparison with tau2")
     parser.add_argument("--gym", type=int, default=2, help="tasks in the gym, half a minute each")
@@ -287,12 +288,12 @@ def main() -> int:
     args = parser.parse_args()
     speed = Speed(args.request_s, args.token_s, args.slots)
     number = max(args.tasks, *args.at_once, 1)
-    setting = make_setting(args.split, number, speed)
-    few = min(40, args.tasks)
+    setting = make_setting(args.splits, number, speed)
+    few, splits = min(40, args.tasks), " and ".join(args.splits)
     print(f"{measure.machine()}\n")
     print(
         f"Stand-in server: {speed.request_s * 1000:g} ms a request and {speed.token_s * 1000:g} ms "
-        f"a token, {speed.slots} slots; {args.split}, turns of "
+        f"a token, {speed.slots} slots; tasks of {', '.join(args.splits)}, turns of "
         f"{fmean(len(ids) for turns in setting.turns.values() for ids in turns):.0f} tokens\n"
     )
     sizes = [(few, few), (args.tasks, min(speed.slots, args.tasks)), (args.tasks, args.tasks)]

@@ -88,14 +88,14 @@ def simulated(
 
 def main() -> int:
     parser = cli.parser(__doc__)
-    parser.add_argument("--split", default="extra_train")
+    parser.add_argument("--splits", nargs="*", default=evaluation.SPLITS)
     parser.add_argument("--tasks", type=int, default=640, help="episodes of each simulation")
     parser.add_argument("--at-once", type=int, default=320, help="ten times qwen3-4b's evaluation")
     parser.add_argument("--rate", type=float, nargs="*", default=[1000, 2500, 5000])
     parser.add_argument("--turn-tokens", type=float, nargs="*", default=[100, 300])
     parser.add_argument("--shares", type=float, nargs="*", default=[0.25, 0.5, 0.75, 1.5])
     args = parser.parse_args()
-    setting = evaluation.make_setting(args.split, args.tasks, Speed())
+    setting = evaluation.make_setting(args.splits, args.tasks, Speed())
     free = setting.ours(min(args.tasks, 64), 64, Speed(0.0, 0.0, 4096))
     turn_cpu_s, length = free.cpu / free.turns, free.tokens / free.turns
     print(f"{measure.machine()}\n")

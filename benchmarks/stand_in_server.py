@@ -67,7 +67,7 @@ class StandInServer:
         path = Path(self._folder.name) / "turns.json"
         path.write_text(json.dumps(dict(self.turns)), encoding="utf-8")
         command = [sys.executable, __file__, str(path), *map(str, self.speed)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
         port = self._process.stdout.readline().strip()
         if not port:
             raise RuntimeError(f"{__file__} did not start; what it said stands above")

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHON = sorted([*ROOT.glob("scripts/**/*.py"), *ROOT.glob("experiments/*.py")])
+PYTHON = sorted(
+    file
+    for folder in ("scripts", "experiments", "benchmarks")
+    for file in (ROOT / folder).glob("**/*.py")
+)
 RULES = [ROOT / "Snakefile", *sorted(p for p in ROOT.glob("rules/**/*") if p.is_file())]
 STARTERS = {"run", "Popen", "check_output", "check_call", "getoutput"}
 TEXT = {"text", "universal_newlines"}

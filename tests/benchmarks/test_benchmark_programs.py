@@ -39,7 +39,7 @@ def columns(text: str, first: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def setting():
-    return evaluation.make_setting("train", 4, FAST)
+    return evaluation.make_setting(["train"], 4, FAST)
 
 
 # --- measuring
