@@ -97,7 +97,6 @@ def seldom_full_collections() -> Iterator[None]:
     that only a full collection frees.
     """
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(before[0], before[1], 1000)
     try:
