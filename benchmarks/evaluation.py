@@ -289,7 +289,7 @@ def main() -> int:
     speed = Speed(args.request_s, args.token_s, args.slots)
     number = max(args.tasks, *args.at_once, 1)
     setting = make_setting(args.splits, number, speed)
-    few, splits = min(40, args.tasks), " and ".join(args.splits)
+    few = min(40, args.tasks)
     print(f"{measure.machine()}\n")
     print(
         f"Stand-in server: {speed.request_s * 1000:g} ms a request and {speed.token_s * 1000:g} ms "

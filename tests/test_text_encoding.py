@@ -13,11 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PYTHON = sorted(
-    file
-    for folder in ("scripts", "experiments", "benchmarks")
-    for file in (ROOT / folder).glob("**/*.py")
-)
+PYTHON = sorted([*ROOT.glob("scripts/**/*.py"), *ROOT.glob("experiments/*.py")])
 RULES = [ROOT / "Snakefile", *sorted(p for p in ROOT.glob("rules/**/*") if p.is_file())]
 STARTERS = {"run", "Popen", "check_output", "check_call", "getoutput"}
 TEXT = {"text", "universal_newlines"}
