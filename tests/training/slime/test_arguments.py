@@ -299,6 +299,23 @@ def test_our_hooks_are_importable_in_every_process_and_secrets_are_not_handed_on
     assert "secret" not in " ".join(command("grpo", ["--tracking", "wandb"]))
 
 
+def test_every_process_of_a_job_has_these_variables(monkeypatch):
+    for before, after in (("", "127.0.0.1,localhost"), (".here", "127.0.0.1,localhost,.here")):
+        monkeypatch.setenv("no_proxy", before)
+        install = Install(Path("/slime"), Path("/megatron"))
+        variables = job_environment(install, train_grpo_slime.parse(GRPO_FILES))
+        variables.pop("PYTHONPATH")
+        assert variables == {
+            "PYTHONUNBUFFERED": "1",
+            "CUDA_DEVICE_MAX_CONNECTIONS": "1",
+            "RAY_DEDUP_LOGS": "0",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            "LOGURU_AUTOINIT": "False",
+            "SGLANG_HEALTH_CHECK_TIMEOUT": "240",
+            "no_proxy": after,
+        }
+
+
 def test_tensorboard_writes_beside_the_logs():
     options = train_sft_slime.parse([*SFT_FILES, "--tracking", "tensorboard"])
     variables = job_environment(Install(Path("/slime"), Path("/megatron")), options)
