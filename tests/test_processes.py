@@ -1,6 +1,8 @@
 """Children end with their parent; no instructions are used that other machines lack."""
 
+import contextlib
 import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tau2_agent.processes import end_with_parent
+from tau2_agent.processes import end_with_parent, seldom_full_collections
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 COMPUTE = """
@@ -54,3 +56,14 @@ def test_a_child_ends_with_its_parent_and_nothing_is_loaded_between_fork_and_exe
     monkeypatch.setattr(ctypes, "CDLL", None)  # another thread may hold the loader's lock
     words = [sys.executable, "-c", SHOW]
     assert subprocess.check_output(words, preexec_fn=end_with_parent, text=True).split() == ["15"]
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError])
+def test_full_collections_are_seldom_for_a_while_only(error):
+    before = gc.get_threshold(), gc.get_freeze_count()
+    with contextlib.suppress(RuntimeError), seldom_full_collections():
+        assert gc.get_freeze_count() > 1000  # what was loaded is not looked at
+        assert gc.get_threshold()[:2] == before[0][:2] and gc.get_threshold()[2] >= 1000
+        if error:
+            raise error
+    assert (gc.get_threshold(), gc.get_freeze_count()) == before

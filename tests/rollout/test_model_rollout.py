@@ -9,6 +9,7 @@ import pytest
 
 from tau2_agent.benchmark.environment import PROMPTS, assistant_tools, domain_policy, system_prompt
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.rollout import model_rollout
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import GREETING, Limits
 from tau2_agent.rollout.model_rollout import EpisodeSettings, play
@@ -100,3 +101,27 @@ def test_the_response_has_a_bound_of_its_own(codec) -> None:
     assert trajectory.end is EndReason.CONTEXT_LENGTH
     assert 0 < len(record.ids) - record.prompt_length <= 150
     assert policy.asked[0][1].max_new_tokens == 150
+
+
+async def test_episodes_start_one_by_one_in_passes_of_the_event_loop(codec, monkeypatch) -> None:
+    """So that hundreds at once do not hold up what else runs in the loop."""
+    passes, starts = 0, []
+
+    async def count():
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    async def begun(*_, **__):
+        starts.append(passes)
+
+    monkeypatch.setattr(model_rollout, "run_episode", begun)
+    counting = asyncio.create_task(count())
+    settings = EpisodeSettings(Users(), prompt="short")
+    await asyncio.gather(
+        *(play(TASK, Says(codec), codec, settings, f"{i}", f"{i}") for i in range(20))
+    )
+    counting.cancel()
+    assert len(starts) == len(set(starts)) == 20
+    assert starts[-1] < 200  # nor do they wait for long
