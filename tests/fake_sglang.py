@@ -15,6 +15,10 @@ from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 512  # of 5 all others would be asked for again after seconds
+
+
 class FakeSGLang:
     """Behaviours: a list of token ids (answered with log prob -0.25 each), or one of the words
     "500", "429", "400", "drop", "half", "abort", "nonsense", "no_logprobs", or ("slow", seconds).
@@ -62,7 +66,7 @@ class FakeSGLang:
                 with contextlib.suppress(ConnectionError):  # nobody waits for it any more
                     self.wfile.write(body)
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"

@@ -181,6 +181,38 @@ def test_a_turn_costs_the_same_with_many_episodes_at_once():
     assert cpu_of_a_turn(200) < 3 * cpu_of_a_turn(8)
 
 
+async def test_what_follows_an_answer_has_a_pass_of_the_event_loop_to_itself(monkeypatch):
+    """Or a server that answers hundreds at once would hold up all else in the loop."""
+    passes, ends = 0, []
+    answered = asyncio.Event()
+    pair = {"output_token_logprobs": [[-0.25, 7, None]], "finish_reason": {"type": "stop"}}
+
+    async def count():
+        nonlocal passes
+        while True:
+            passes += 1
+            await asyncio.sleep(0)
+
+    async def post(*_):
+        await answered.wait()
+        return {"meta_info": pair}
+
+    async def ask_once(policy, session):
+        await policy.generate([1], SAMPLING, session)
+        ends.append(passes)
+
+    policy = SGLangPolicy("http://127.0.0.1:9", (7,))
+    monkeypatch.setattr(policy, "_post", post)
+    tasks = [asyncio.create_task(ask_once(policy, str(number))) for number in range(20)]
+    counting = asyncio.create_task(count())
+    await asyncio.sleep(0)
+    answered.set()
+    await asyncio.gather(*tasks)
+    counting.cancel()
+    assert len(ends) == len(set(ends)) == 20
+    assert ends[-1] < 200
+
+
 def ask_foreign(fake):
     async def run():
         policy = SGLangPolicy(fake.url, (7, 8), attempts=2, timeout_s=5.0, max_wait_s=0.05)

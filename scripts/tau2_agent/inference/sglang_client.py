@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import orjson
 
+from tau2_agent.rollout.event_loop import own_pass
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import PolicyFailure, Turn
 
@@ -66,7 +67,8 @@ class SGLangPolicy:
         while True:
             attempt += 1
             try:
-                return self._read(await self._post(request, headers))
+                answer = await self._post(request, headers)
+                break
             except _Retryable as failure:
                 if attempt >= self.attempts and time.monotonic() - began >= self.patience_s:
                     raise PolicyFailure(
@@ -74,6 +76,8 @@ class SGLangPolicy:
                     ) from failure
             most = min(0.5 * 2 ** (attempt - 1), self.max_wait_s)
             await asyncio.sleep(self._random.uniform(0, most))
+        await own_pass()  # hundreds may be answered at once
+        return self._read(answer)
 
     async def check(self, warm_up_s: float = WARM_UP_S) -> bool:
         """Ask the server for a sign of life, and wait while it warms up, which is a 503.

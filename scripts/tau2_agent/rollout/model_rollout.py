@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 from tau2.data_model.tasks import Task
 
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import Limits, User, run_episode
+from tau2_agent.rollout.event_loop import own_pass
 from tau2_agent.rollout.model_agent import ModelAgent
 from tau2_agent.rollout.policy import Policy, Sampling
 from tau2_agent.rollout.trajectory import Trajectory
@@ -50,7 +49,7 @@ async def play(
     `session` names it for prefix caches and seeds, `sample` for the draw of who asks: the same in
     each attempt at an episode. Raises JobStop.
     """
-    await _turn_to_start()
+    await own_pass()
     agent = ModelAgent(
         policy,
         codec,
@@ -63,16 +62,3 @@ async def play(
     )
     user = settings.users.make(task, sample)
     return await run_episode(task, agent, user, limits=settings.limits)
-
-
-_STARTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
-
-
-async def _turn_to_start() -> None:
-    """Wait for a pass of the event loop in which no other episode starts.
-
-    Hundreds that start in one pass, a millisecond or two each, would hold up everything else in
-    the loop for as long as all of them take: answers, time-outs, signs of life.
-    """
-    async with _STARTS.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
-        await asyncio.sleep(0)
