@@ -28,7 +28,7 @@ from tau2_agent.errors import InputError, first_problem
 from tau2_agent.evaluation.review import Conversation, Review, agreement, request, review
 from tau2_agent.evaluation.statistics import figure
 from tau2_agent.files import write_json
-from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
+from tau2_agent.llm.client import LLM, Ledger, LLMFailure, settings_from_options
 from tau2_agent.llm.ledger import spending
 from tau2_agent.records.episode_row import SOLVED
 from tau2_agent.rollout.episode import together
@@ -104,20 +104,7 @@ async def review_all(
     if reviews:
         print(f"{len(reviews)} reviews are done already", flush=True)
     ledger = Ledger(args.output.with_suffix(".review_calls.jsonl"), fingerprint)
-    llm = LLM(
-        LLMSettings(
-            args.model,
-            api_base=args.api_base,
-            temperature=args.temperature,
-            max_tokens=args.max_tokens,
-            timeout_s=args.timeout,
-            options=args.options,
-            concurrency=args.concurrency,
-            budget_usd=args.budget_usd,
-            budget_tokens=args.budget_tokens,
-        ),
-        ledger,
-    )
+    llm = LLM(settings_from_options(args, "", timeout_s=args.timeout), ledger)
     done.parent.mkdir(parents=True, exist_ok=True)
     with open(done, "a", encoding="utf-8") as stream:
 

@@ -18,7 +18,7 @@ from tau2_agent.evaluation.model_evaluation import EPISODE_TIMEOUT_S, chosen_tas
 from tau2_agent.evaluation.playing import PLAYING, play_each
 from tau2_agent.evaluation.recalled import recall
 from tau2_agent.evaluation.rescoring import made_by, rescore
-from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
+from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings, settings_from_options
 from tau2_agent.llm.sent import as_sent
 from tau2_agent.records.conversation import make_transcript
 from tau2_agent.records.episode_log import EpisodeLog
@@ -91,14 +91,7 @@ def play_agent(
 
 def agent_settings(options: argparse.Namespace) -> LLMSettings:
     """How the agent that is a language model is asked."""
-    return LLMSettings(
-        options.agent_model,
-        api_base=options.agent_api_base,
-        temperature=options.agent_temperature,
-        concurrency=options.concurrency,
-        budget_usd=options.agent_budget_usd,
-        budget_tokens=options.agent_budget_tokens,
-    )
+    return settings_from_options(options, "agent_", concurrency=options.concurrency)
 
 
 def open_agent(options: argparse.Namespace, fingerprint: str) -> LLM | None:

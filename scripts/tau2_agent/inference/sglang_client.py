@@ -32,9 +32,8 @@ class SGLangPolicy:
     for `patience_s`; anything else, and the last failure, is a `PolicyFailure`. A request that the
     server aborts is one too. A time-out is `timeout_s` without a byte.
 
-    aiohttp, because a turn costs it the same however many there are at once: httpx's pool looks
-    at each connection for each request, 11 ms of CPU a turn with 160 episodes, one of a kind that
-    makes all episodes wait for each other.
+    aiohttp, because a turn costs it the same however many there are at once. httpx's pool looks at
+    each connection for each request: 11 ms of CPU a turn with 160 episodes, for which all wait.
     """
 
     def __init__(

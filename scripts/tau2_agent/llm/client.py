@@ -13,7 +13,8 @@ import json
 import random
 import re
 import time
-from dataclasses import dataclass, field
+from argparse import Namespace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
@@ -25,6 +26,7 @@ from tau2_agent.llm.prices import at_price, longest_answer, price_of
 from tau2_agent.llm.quiet import quiet_litellm
 
 __all__ = ["LLM", "Answer", "LLMFailure", "LLMSettings", "Ledger", "check_model"]
+__all__ += ["settings_from_options"]
 
 MOST_BACKOFF_S = 30.0
 # Further options may change what is sampled, not who pays, where to, or how often.
@@ -55,6 +57,18 @@ class LLMSettings:
     options: dict[str, Any] = field(default_factory=dict)
     price: dict[str, float] | None = None
     backoff_s: float = 1.0
+
+
+def settings_from_options(options: Namespace, prefix: str, **instead: Any) -> LLMSettings:
+    """The settings that a program was told, each as `PREFIX` and its name among the options.
+
+    What the program has no option for keeps its default. instead: values that are told otherwise.
+    """
+    names = [one.name for one in fields(LLMSettings)]
+    told = {n: getattr(options, f"{prefix}{n}") for n in names if hasattr(options, f"{prefix}{n}")}
+    if price := told.get("price"):
+        told["price"] = {"input": price[0], "output": price[1]}
+    return LLMSettings(**{**told, **instead})
 
 
 @dataclass(frozen=True)

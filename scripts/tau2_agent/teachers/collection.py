@@ -20,7 +20,7 @@ from tau2_agent.benchmark.data_files import data_sha256
 from tau2_agent.benchmark.environment import prompt_sha256
 from tau2_agent.benchmark.tasks import get_task
 from tau2_agent.files import write_json
-from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings
+from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, settings_from_options
 from tau2_agent.llm.ledger import Ledger, spending
 from tau2_agent.llm.sent import as_sent
 from tau2_agent.records.episode_log import EpisodeLog
@@ -193,19 +193,7 @@ def open_teacher(ledger: Path, fingerprint: str, args) -> LLM | None:
 
 def teacher_settings(args) -> LLMSettings:
     """The teacher's model, from the options."""
-    price = args.teacher_price
-    return LLMSettings(
-        args.teacher_model,
-        api_base=args.teacher_api_base,
-        temperature=args.teacher_temperature,
-        max_tokens=args.teacher_max_tokens,
-        timeout_s=args.teacher_timeout_s,
-        options=args.teacher_options,
-        concurrency=args.concurrency,
-        budget_usd=args.teacher_budget_usd,
-        budget_tokens=args.teacher_budget_tokens,
-        price=price and {"input": price[0], "output": price[1]},
-    )
+    return settings_from_options(args, "teacher_", concurrency=args.concurrency)
 
 
 def attempt_fingerprint(users: Users, args) -> str:

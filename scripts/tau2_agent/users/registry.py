@@ -22,7 +22,7 @@ from typing import Any
 
 from tau2.data_model.tasks import Task
 
-from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings
+from tau2_agent.llm.client import LLM, Ledger, LLMFailure, LLMSettings, settings_from_options
 from tau2_agent.llm.sent import as_sent
 from tau2_agent.rollout.episode import User
 from tau2_agent.rollout.trajectory import JobStop
@@ -159,23 +159,11 @@ class Users:
 
 def from_options(options: argparse.Namespace, seed: int) -> Users:
     """The simulators that were asked for. Raises MixError or InputError."""
-    price = options.user_price
+    api_base = os.environ.get(API_BASE) or options.user_api_base
     return Users(
         simulator=mix_text(options.user),
         seed=seed,
-        llm=LLMSettings(
-            model=options.user_model,
-            api_base=os.environ.get(API_BASE) or options.user_api_base,
-            temperature=options.user_temperature,
-            max_tokens=options.user_max_tokens,
-            timeout_s=options.user_timeout_s,
-            retries=options.user_retries,
-            concurrency=options.user_concurrency,
-            budget_usd=options.user_budget_usd,
-            budget_tokens=options.user_budget_tokens,
-            options=options.user_options,
-            price=price and {"input": price[0], "output": price[1]},
-        ),
+        llm=settings_from_options(options, "user_", api_base=api_base),
         max_failure_share=options.user_max_failure_share,
         phrasing=options.user_phrasing,
         one_action=options.user_one_action,
