@@ -20,9 +20,11 @@ if words[0] == "start":
     signal.pause()
 elif words[:2] == ["job", "submit"] and os.environ.get("TAU2_TEST_RAY") == "elsewhere":
     # A Ray of somebody else: the job is not its client's child and outlives it.
-    job = subprocess.Popen(words[words.index("--") + 1 :], start_new_session=True)
     name = words[words.index("--submission-id") + 1]
-    pathlib.Path(os.environ["TAU2_TEST_JOBS"], name).write_text(str(job.pid))
+    known = os.path.join(os.environ["TAU2_TEST_JOBS"], name)
+    # It can be stopped before it says its first word.
+    command = ["sh", "-c", 'echo $$ > "$0" && exec "$@"', known, *words[words.index("--") + 1 :]]
+    job = subprocess.Popen(command, start_new_session=True)
     sys.exit(job.wait())
 elif words[:2] == ["job", "stop"]:
     os.kill(int(pathlib.Path(os.environ["TAU2_TEST_JOBS"], words[-1]).read_text()), signal.SIGTERM)
