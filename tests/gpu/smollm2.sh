@@ -1,53 +1,57 @@
 #!/bin/bash
-# A pretrained model from base to GRPO. With two GPUs, one trains and the other evaluates meanwhile.
-#   tests/gpu/smollm2.sh FOLDER GPUS [MODEL]
-# Base, SFT and GRPO on the test tasks and on 200 unseen tasks, the last two also with the user's held-out
-# wording; with two GPUs beside it SFT of one wording a task, and 20 steps with slime's own rollout function.
-# MODEL: its folder, where no hub can be reached. TAU2_KILL_AT=N: the training and all its processes are
-# killed with -9 once GRPO has a checkpoint of rollout N, and the same command is given again.
+# A pretrained model from base to GRPO: base, SFT and GRPO on the test tasks and on 200 unseen tasks, the
+# last two also with the user's held-out wording.
+#   tests/gpu/smollm2.sh FOLDER TRAINING_GPUS [OTHER_GPU] [MODEL]
+# TRAINING_GPUS: 0, or 2,3. OTHER_GPU: evaluates base and SFT meanwhile, then makes 20 steps of SFT with
+# slime's own rollout function; without one ("") base and SFT are evaluated at the end.
+# MODEL: its folder, where no hub can be reached.
+# TAU2_SETTINGS: more settings as YAML, such as '{seed: 1}'. TAU2_KILL_AT=N: the training and all its
+# processes are killed with -9 once GRPO has a checkpoint of rollout N, and the same command is given again.
 # TAU2_STOP_AFTER=SECONDS: GRPO is stopped (SIGTERM) then, and what it has is evaluated.
 . "$(dirname "$0")/common.sh"
-model=${3:+$(realpath "$3")} gpus=$2
+gpus=$2 other=$3 model=${4:+$(realpath "$4")}
 [ -d "$1/scripts" ] || fresh_copy "$1"
 cd "$1" || exit 1
-watch_gpus gpus.csv
+CUDA_VISIBLE_DEVICES=$gpus${other:+,$other} watch_gpus gpus.csv
 began=$(date +%s)
 say() { echo "[$(($(date +%s) - began)) s] $*" | tee -a run.log; }
 cat >overlay.py <<'P'
-import json, os, sys, yaml
-stack, model = sys.argv[1:]
+import os, sys, yaml
+
+stack, model, gpus, more = sys.argv[1:]
 config = yaml.safe_load(open(stack)) if stack else {}
-slime = config.setdefault("slime", {})
-own = (
-    "--rollout-function-path slime.rollout.sft_rollout.generate_rollout --loss-mask-type qwen"
-    f" --prompt-data {os.getcwd()}/data/teacher_traces.jsonl --input-key messages --tool-key tools"
-)
-config["runs"] = {
-    "held_out": {"evaluation": {"phrasing": "held_out", "compare_with": []}},
-    "one_wording": {"traces": {"wordings": 1}},
-    "slimes_own": {
-        "sft": {"steps": 20, "save_steps": 20},
-        "slime": {"extra_args": f"{slime.get('extra_args', '')} {own}".strip()},
-    },
-}
-config["resources"] = {"gpus": 1, "threads": 4}
+config["resources"] = {"gpus": len(gpus.split(",")), "threads": 4}
 config["evaluation"] = {"num_tasks": 200, "compare_with": []}
 if model:
     config["model"] = {"source": model, "revision": None}
-print(yaml.safe_dump(config))
+for key, value in yaml.safe_load(more or "{}").items():
+    config[key] = {**config[key], **value} if isinstance(value, dict) and key in config else value
+held_out = {"evaluation": {"phrasing": "held_out", "compare_with": []}}
+with open("overlay.yaml", "w") as file:
+    yaml.safe_dump({**config, "runs": {"held_out": held_out}}, file)
+slime = config.setdefault("slime", {})
+slime["extra_args"] = (
+    f"{slime.get('extra_args', '')} --rollout-function-path slime.rollout.sft_rollout.generate_rollout"
+    f" --prompt-data {os.getcwd()}/data/teacher_traces.jsonl --input-key messages --tool-key tools"
+    " --loss-mask-type qwen"
+).strip()
+own = {"resources": {"gpus": 1}, "sft": {"steps": 20, "save_steps": 20}, "slime": slime}
+with open("slimes_own.yaml", "w") as file:
+    yaml.safe_dump({**config, "runs": {"slimes_own": own}}, file)
 P
-python3 overlay.py "$TAU2_CONFIGFILE" "$model" >overlay.yaml || exit 1
-TAU2_CONFIGFILE=overlay.yaml
+python3 overlay.py "$TAU2_CONFIGFILE" "$model" "$gpus" "$TAU2_SETTINGS" || exit 1
+export TAU2_CONFIGFILE=overlay.yaml
 preset=(--rerun-incomplete --config preset=smollm2-135m)
-rl=checkpoints/smollm2-135m_rl_telecom sft=checkpoints/smollm2-135m_sft_telecom
-of_sft=(results/sft/eval_test.json results/sft/eval_extra_unseen.json results/held_out/sft/eval_test.json)
-of_one_wording=(results/one_wording/sft/eval_test.json results/one_wording/sft/eval_extra_unseen.json)
+rl=checkpoints/smollm2-135m_rl_telecom sft=checkpoints/smollm2-135m_sft_telecom base=models/smollm2-135m
 of_base=(results/base/eval_test.json results/base/eval_extra_unseen.json)
+of_sft=(results/sft/eval_test.json results/sft/eval_extra_unseen.json results/held_out/sft/eval_test.json)
 of_rl=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json)
 
-# Runs in the background, in a session of its own: in_session LOG GPU COMMAND...
-in_session() {
-    CUDA_VISIBLE_DEVICES=$2 setsid bash -c '. tests/gpu/common.sh; "$@"' run "${@:3}" >>"$1" 2>&1 &
+# The training, in the background, in a session of its own.
+train() {
+    CUDA_VISIBLE_DEVICES=$gpus setsid bash -c '. tests/gpu/common.sh; recipe "$@"' train \
+        "$rl" "${preset[@]}" >>run.log 2>&1 &
+    training=$!
 }
 
 # evaluate CHECKPOINT GPU PORT TARGET...: all of them at once, by one server (its start takes as long as
@@ -64,6 +68,7 @@ evaluate() {
         sleep 1
     done
     say "$checkpoint is served on GPU $gpu"
+    : >"served-$port"
     recipe "${@:4}" --resources gpu=9 "${preset[@]}" "evaluation={sglang_port: $port}" >"evaluate-$port.log" 2>&1
     say "$checkpoint evaluated: status $?"
     kill -- -$server
@@ -75,28 +80,32 @@ whole() { # GRPO's whole checkpoint of rollout $1 or a later one
     [ "${last:-0}" -ge "$1" ]
 }
 
-beside() { # the other GPU's work, while the first one trains
-    until [ -e models/smollm2-135m_torch_dist/latest_checkpointed_iteration.txt ] && [ -s data/teacher_traces.jsonl ]; do
-        kill -0 "$1" 2>/dev/null || return
+port=$((31000 + 10 * ${gpus%%,*}))
+base_and_sft() { # on GPU $1
+    rm -f served-$port
+    evaluate $sft "$1" $port "${of_sft[@]}" &
+    until [ -e served-$port ]; do
+        kill -0 $! 2>/dev/null || break
         sleep 1
     done
-    sleep 5
-    recipe checkpoints/smollm2-135m+one_wording_sft_telecom "${preset[@]}" >one_wording.log 2>&1
-    until [ -e "$sft" ]; do
+    [ "$TAU2_NO_BASE" ] || evaluate $base "$1" $((port + 1)) "${of_base[@]}"
+    wait
+}
+
+beside() { # the other GPU's work, while the first ones train
+    until [ -e $sft ]; do
         [ -e training_ended ] && return
         sleep 1
     done
-    evaluate "$sft" 1 31001 "${of_sft[@]}"
-    evaluate checkpoints/smollm2-135m+one_wording_sft_telecom 1 31004 "${of_one_wording[@]}"
-    evaluate models/smollm2-135m 1 31002 "${of_base[@]}"
-    recipe checkpoints/smollm2-135m+slimes_own_sft_telecom "${preset[@]}" >slimes_own.log 2>&1
+    base_and_sft "$other"
+    TAU2_CONFIGFILE=slimes_own.yaml CUDA_VISIBLE_DEVICES=$other recipe checkpoints/smollm2-135m+slimes_own_sft_telecom "${preset[@]}" >slimes_own.log 2>&1
+    say "SFT with slime's own rollout function: status $?"
 }
 
 rm -f training_ended
-in_session run.log 0 recipe "$rl" "${preset[@]}"
-training=$!
-if [ "$gpus" -gt 1 ]; then
-    CUDA_VISIBLE_DEVICES=1 beside $training &
+train
+if [ "$other" ]; then
+    beside &
     beside=$!
 fi
 while kill -0 $training 2>/dev/null; do
@@ -104,12 +113,10 @@ while kill -0 $training 2>/dev/null; do
         kill -9 -- -$training
         wait $training
         say "killed with -9, GRPO has a checkpoint of rollout $TAU2_KILL_AT"
-        : >killed
         sleep 3
         say "processes of the training left: $(grep -lsa "TAU2_JOB=$PWD/.*_rl_" /proc/[0-9]*/environ | wc -l)"
         TAU2_KILL_AT=
-        in_session run.log 0 recipe "$rl" "${preset[@]}"
-        training=$!
+        train
     fi
     if [ "$TAU2_STOP_AFTER" ] && [ $(($(date +%s) - began)) -gt "$TAU2_STOP_AFTER" ]; then
         say "stopped: no time for further rollouts"
@@ -125,17 +132,21 @@ say "training ended with $status"
 if [ ! -e "$rl" ]; then # learning rate and all are constant: fewer rollouts are a finished training
     last=$(cat checkpoints/.store/smollm2-135m_rl_telecom-*/latest_checkpointed_iteration.txt) || exit 1
     preset+=("grpo={rollouts: $((last + 1))}")
-    in_session run.log 0 recipe "$rl" "${preset[@]}"
-    wait $!
+    train
+    wait $training
 fi
 [ -e "$rl" ] || exit 1
-evaluate "$rl" 0 31003 "${of_rl[@]}"
+if [ -z "$other" ] && [ "${gpus##*,}" != "${gpus%%,*}" ]; then
+    base_and_sft "${gpus##*,}" &
+    beside=$!
+fi
+evaluate "$rl" "${gpus%%,*}" $((port + 2)) "${of_rl[@]}"
 if [ "$beside" ]; then
     wait "$beside"
 else
-    evaluate "$sft" 0 31001 "${of_sft[@]}"
-    evaluate models/smollm2-135m 0 31002 "${of_base[@]}"
+    base_and_sft "$gpus"
 fi
+[ "$TAU2_NO_BASE" ] && of_base=()
 recipe results/report.html results/summary.csv "${of_base[@]}" "${of_sft[@]}" "${of_rl[@]}" \
     --rerun-triggers mtime "${preset[@]}" >page.log 2>&1
 status=$?

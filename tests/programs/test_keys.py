@@ -355,7 +355,10 @@ def test_arguments_of_others_count_in_the_workflow_as_in_the_keys(key_of) -> Non
         return made_by.training_arguments(config), made_by.server_arguments(config)
 
     plain, _ = key_of("train_grpo_slime")
-    for words in ("--use-tis", "--sglang-quantization fp8", "--sglang-log-level info", "--tb-x 1"):
+    deciding = ("--use-tis", "--sglang-quantization fp8")
+    neutral = ("--sglang-log-level info", "--tb-x 1", "--no-offload-train --no-offload-rollout")
+    for words in (*deciding, *neutral):
         key, _ = key_of("train_grpo_slime", f"--extra-args={words}")
-        assert (key != plain) == (params(extra_args=words)[0] != params()[0]), words
+        assert (key != plain) == (words in deciding), words
+        assert (params(extra_args=words)[0] != params()[0]) == (words in deciding), words
     assert params(server_args="--port 1") == params() != params(server_args="--dtype half")

@@ -26,6 +26,8 @@ MACHINE_PREFIXES = (
     "--attention-backend",
     "--no-gradient-accumulation-fusion",
     "--recompute-",
+    "--offload",
+    "--no-offload-",
     "--log-probs-",
     "--use-fault-tolerance",
     "--rollout-health-check-",
