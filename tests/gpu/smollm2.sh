@@ -47,9 +47,9 @@ of_base=(results/base/eval_test.json results/base/eval_extra_unseen.json)
 of_sft=(results/sft/eval_test.json results/sft/eval_extra_unseen.json results/held_out/sft/eval_test.json)
 of_rl=(results/eval_test.json results/eval_extra_unseen.json results/held_out/eval_test.json)
 
-# The training, in the background, in a session of its own.
+# The training, in the background, in a session of its own, which ends with its last process.
 train() {
-    CUDA_VISIBLE_DEVICES=$gpus setsid bash -c '. tests/gpu/common.sh; recipe "$@"' train \
+    CUDA_VISIBLE_DEVICES=$gpus setsid bash -c 'trap : TERM; . tests/gpu/common.sh; recipe "$@"' train \
         "$rl" "${preset[@]}" >>run.log 2>&1 &
     training=$!
 }
@@ -120,7 +120,7 @@ while kill -0 $training 2>/dev/null; do
     fi
     if [ "$TAU2_STOP_AFTER" ] && [ $(($(date +%s) - began)) -gt "$TAU2_STOP_AFTER" ]; then
         say "stopped: no time for further rollouts"
-        kill -TERM $training
+        kill -TERM -- -$training
         break
     fi
     sleep 1
