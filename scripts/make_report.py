@@ -54,6 +54,8 @@ def main(argv: list[str] | None = None) -> None:
         config = json.loads(args.config)
     except ValueError as error:
         raise InputError(f"--config is not valid JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise InputError(f"--config is no mapping of keys to values: {args.config}")
 
     from tau2_agent.files import write_text
     from tau2_agent.report.page import Sources, make_page

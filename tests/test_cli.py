@@ -97,3 +97,13 @@ def test_every_error_of_the_package_can_be_mended_or_stays_inside() -> None:
     assert {k for k in stray if k not in INSIDE and k.__name__ not in INSIDE} == set(), (
         "derive it from errors.PipelineError: its message is for people"
     )
+
+
+@pytest.mark.parametrize("how", [{"nargs": "+"}, {"nargs": "*"}, {}])
+def test_an_empty_path_is_refused(how, capsys) -> None:
+    parser = cli.parser("doc")
+    parser.add_argument("--file", type=Path, **how)
+    assert parser.parse_args(["--file", "a/b"]).file in (Path("a/b"), [Path("a/b")])
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--file", ""])
+    assert "argument --file: an empty path" in capsys.readouterr().err

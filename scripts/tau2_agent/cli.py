@@ -16,6 +16,7 @@ import locale
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tau2_agent.deferred import defer
 from tau2_agent.errors import PipelineError
@@ -38,7 +39,16 @@ def parser(doc: str | None) -> argparse.ArgumentParser:
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         pass
 
-    return argparse.ArgumentParser(description=doc, formatter_class=Formatter)
+    made = argparse.ArgumentParser(description=doc, formatter_class=Formatter)
+    made.register("type", Path, _path)
+    return made
+
+
+def _path(text: str) -> Path:
+    """A path of the command line. An empty one, as of an unset variable, would be this folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path; name a file or a folder")
+    return Path(text)
 
 
 def run(main: Callable[[], int | None]) -> None:

@@ -355,9 +355,13 @@ def test_what_language_models_cost_is_gathered_from_every_record(evaluations, tr
     assert found[0].what == "teacher traces: teacher"
 
 
-def test_a_configuration_that_is_no_json_is_one_line(tmp_path) -> None:
-    words = ["--results", "absent.json", "--config", "{cut", "--output", str(tmp_path / "r.html")]
-    with pytest.raises(InputError, match="--config is not valid JSON"):
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [("{cut", "--config is not valid JSON"), ("5", "no mapping"), ("[1]", "no mapping")],
+)
+def test_a_configuration_that_is_none_is_one_line(tmp_path, config, says) -> None:
+    words = ["--results", "absent.json", "--config", config, "--output", str(tmp_path / "r.html")]
+    with pytest.raises(InputError, match=says):
         make_report.main(words)
 
 
