@@ -107,13 +107,13 @@ class Run:
         monkeypatch.setattr(cli, "parser", parser)
 
     def __call__(self, program: str, *words: str) -> SimpleNamespace:
-        """What the program had made. Its `error` is the message of what it refused, else ""."""
+        """What the program had made, and its `status`. error: what it says of what it refused."""
         module = importlib.import_module(program)
         self.patch.setattr(sys, "argv", [program, *self.given, *words])
         seen = SimpleNamespace(error="", words=words)
         self.prepare(self.patch, module, seen, self.tmp_path)
         try:
-            module.main()
+            seen.status = module.main()
         except Reached:
             pass
         except (PipelineError, OSError) as error:

@@ -212,13 +212,94 @@ def test_sampling_follows_the_distribution(model):
     assert (counts / 2000 - expected).abs().max() < 0.04
 
 
+@pytest.mark.parametrize("more", [{"top_p": 0.9}, {"top_k": 1}])
+def test_what_it_cannot_draw_from_is_refused(model, more):
+    from tau2_agent.rollout.trajectory import PolicyFailure
+
+    sampling = Sampling(temperature=1.0, max_new_tokens=1, **more)
+    with pytest.raises(PolicyFailure, match="samples from the whole distribution only"):
+        asyncio.run(local_policy(model, (STOP,)).generate([9, 10], sampling, "s"))
+
+
+def test_a_top_k_of_nothing_leaves_everything_to_draw_from(model):
+    sampling = Sampling(temperature=1.0, max_new_tokens=1, top_k=0)
+    turn = asyncio.run(local_policy(model, (STOP,)).generate([9, 10], sampling, "s"))
+    assert len(turn.token_ids) == 1
+
+
+@pytest.fixture
+def fed(model):
+    """What the model is given, pass by pass: ids, places, and the width of what it looks at."""
+    seen = []
+
+    def note(module, arguments, given):
+        if "attention_mask" in given:  # else the test asks it itself
+            width = given["attention_mask"].shape[1]
+            seen.append((given["input_ids"].tolist(), given["position_ids"].tolist(), width))
+
+    handle = model.register_forward_pre_hook(note, with_kwargs=True)
+    yield seen
+    handle.remove()
+
+
+def test_a_turn_reads_only_what_is_new(model, fed):
+    policy, sampling = local_policy(model, ()), Sampling(temperature=0.0, max_new_tokens=2)
+
+    async def run():
+        first = await policy.generate([9, 10, 11], sampling, "s")
+        longer = [9, 10, 11, *first.token_ids, 12]
+        return longer, await policy.generate(longer, sampling, "s")
+
+    longer, _ = asyncio.run(run())
+    assert [ids for ids, _, _ in fed[:2]] == [[[9, 10, 11]], [[longer[3]]]]
+    # the last token of a turn was sampled, and never read
+    assert fed[2][:2] == ([[longer[4], 12]], [[4, 5]])
+    assert [places for _, places, _ in fed[:2]] == [[[0, 1, 2]], [[3]]]
+
+
+def test_a_prompt_that_does_not_go_on_is_read_anew(model, fed):
+    """A cache of other tokens than its own would make every log prob wrong."""
+    policy, sampling = local_policy(model, ()), Sampling(temperature=0.0, max_new_tokens=2)
+
+    async def run():
+        await policy.generate([9, 10, 11], sampling, "s")
+        del fed[:]
+        turn = await policy.generate([9, 20, 11, 12, 13, 14], sampling, "s")
+        return turn, fed[0][:2]
+
+    turn, first = asyncio.run(run())
+    assert first == ([[9, 20, 11, 12, 13, 14]], [[0, 1, 2, 3, 4, 5]])
+    log_probs = reference_log_probs(model, [9, 20, 11, 12, 13, 14], turn.token_ids)
+    assert turn.token_ids == log_probs.argmax(-1).tolist()
+
+
+def test_holes_between_turns_are_closed(model, fed):
+    """Two sessions of unlike turns leave holes: what is looked at is as wide as the longer one."""
+    policy = local_policy(model, ())
+
+    async def run():
+        prompts, known = {"a": [9] * 3, "b": [9] * 30}, {"a": 0, "b": 0}
+        for number in range(6):
+            del fed[:]
+            most = {"a": 1 + 6 * (number % 2), "b": 7 - 6 * (number % 2)}
+            asked = ((prompts[n], Sampling(1.0, max_new_tokens=most[n]), n) for n in prompts)
+            turns = await asyncio.gather(*(policy.generate(*one) for one in asked))
+            new = max(len(prompts[name]) - known[name] for name in prompts)
+            assert fed[0][2] == max(known.values()) + new
+            for name, turn in zip(prompts, turns, strict=True):
+                known[name] = len(prompts[name]) + len(turn.token_ids) - 1
+                prompts[name] = prompts[name] + turn.token_ids + [10, 11]
+
+    asyncio.run(run())
+
+
 def test_a_broken_batch_is_a_policy_failure_not_a_hang(model):
     from tau2_agent.rollout.trajectory import PolicyFailure
 
     policy = local_policy(model, (STOP,))
 
     async def run():
-        with pytest.raises(PolicyFailure):
+        with pytest.raises(PolicyFailure, match="IndexError: index out of range"):
             await asyncio.wait_for(policy.generate([99999], Sampling(), "bad"), timeout=20)
         turn = await asyncio.wait_for(
             policy.generate([9, 10], Sampling(max_new_tokens=2), "good"), timeout=20

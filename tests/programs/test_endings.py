@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import pytest
 import torch
 import yaml
 from arrivals import Run, make_inputs
-from before_training import BASE, PROGRAMS, Here
+from before_training import BASE, PROGRAMS, Here, by_flag
 from model_configs import config as model_config
 
 from tau2_agent.records import validation as curve
@@ -37,13 +38,23 @@ class Ends(Here):
 
 @pytest.fixture
 def ends(monkeypatch, random_model, tmp_path):
-    """Runs a program whose training is over at once. step: of its last checkpoint on the CPU."""
+    """Runs a program whose training is over at once.
 
-    def run(program: str, *words: str, step: int = 0, stopped: bool = False) -> SimpleNamespace:
+    step: of its last checkpoint on the CPU. done: the last rollout that slime's folder holds.
+    """
+
+    def run(
+        program: str,
+        *words: str,
+        step: int = 0,
+        done: int | None = None,
+        stopped: bool = False,
+    ) -> SimpleNamespace:
         files, prepare = PROGRAMS[program]
         given = [w for name in files.split() for w in (f"--{name}", str(inputs[name]))]
         given += ["--output", str(tmp_path / "out"), *BASE[program]]
-        lists = {"loads": [], "cuts": [], "swept": [], "dropped": [], "taken": []}
+        names = "loads cuts swept dropped taken required needed recovered validated"
+        lists: dict[str, list] = {name: [] for name in names.split()}
 
         def patches(patch, module, seen, folder):
             prepare(patch, module, seen, folder)
@@ -83,6 +94,10 @@ def ends(monkeypatch, random_model, tmp_path):
             def write_record(folder, record):
                 seen.record = folder, record
 
+            def recover(stage, rollouts):
+                seen.recovered.append((stage, rollouts))
+                return done
+
             clock = iter([100.0, 112.34])
             patch.setattr(module, "time", SimpleNamespace(time=lambda: next(clock)), raising=False)
             patch.setattr(module, "Stage", stage)
@@ -93,8 +108,16 @@ def ends(monkeypatch, random_model, tmp_path):
             patch.setattr(module, "take_gpus", lambda gpus: seen.taken.append(gpus), raising=False)
             patch.setattr(module, "sweep", lambda mark: seen.swept.append(mark), raising=False)
             patch.setattr(module, "Training", training, raising=False)
+            patch.setattr(module, "last_rollout", recover, raising=False)
+            patch.setattr(module, "require_weights", seen.needed.append, raising=False)
+            if hasattr(module, "preflight"):
+                patch.setattr(module.preflight, "require", lambda *of: seen.required.append(of))
             patch.setattr(module, "read_config", config, raising=False)
             patch.setattr(module, "write_record", write_record, raising=False)
+            patch.setattr(
+                "tau2_agent.evaluation.validation_slime.cut_validation",
+                lambda *cut: seen.validated.append(cut) or [],
+            )
             patch.setattr("trl.SFTTrainer", lambda **made: SimpleNamespace(**made))
             patch.setattr(
                 "tau2_agent.training.trl_grpo.ObjectiveTrainer",
@@ -134,12 +157,15 @@ def as_told(config, options, wanted: dict) -> None:
 @pytest.mark.parametrize("step", [0, 2])
 def test_sft_with_trl(ends, capsys, step):
     seen = ends("train_sft_trl", step=step)
-    assert not seen.error and seen.loaded == {"dtype": torch.float32}
+    assert not seen.error and seen.status == 0
+    assert seen.loaded == {"dtype": torch.float32}
     checkpoint = ends.folder / "checkpoint-2" if step else None
     stage, trainer, from_checkpoint, progress = seen.ran
     assert (stage, from_checkpoint) == (seen.stage, checkpoint)
+    assert trainer.model == f"weights of {ends.model}"
     assert seen.cuts == [(ends.folder, step)]
     told = trainer.args
+    assert told.logging_steps == 10
     as_told(told, seen.options, optimizer_of(seen.options, "cosine"))
     assert seen.mark["code"] == code_digest("train_sft_trl")
     assert (told.output_dir, told.max_length, told.packing) == (str(ends.folder), None, False)
@@ -150,7 +176,12 @@ def test_sft_with_trl(ends, capsys, step):
     told = (progress.stage, progress.total, progress.done, progress.unit, progress.says)
     assert told == (f"sft {seen.options.output}", steps, step, "steps", False)
     where = "resumed at step 2" if step else f"from {ends.model}"
-    assert f"{steps} steps; {where}\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{steps} steps; {where}\n" in said
+    rows = trainer.train_dataset
+    tokens = sum(map(len, rows["input_ids"]))
+    trained = sum(label != -100 for labels in rows["labels"] for label in labels)
+    assert f"3 traces, {tokens} tokens, loss on {trained} of them\n" in said
     stage, finished, tokenizer, summary, record = seen.finished
     assert (stage, finished) == (seen.stage, trainer)
     assert tokenizer is trainer.processing_class
@@ -187,7 +218,8 @@ GRPO = ["--rollouts", str(ROLLOUTS), "--validation-every", "0", "--prompts-per-r
 def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     monkeypatch.setattr("tau2_agent.users.registry.Users.usage", lambda _, path: {"of": path.name})
     seen = ends("train_grpo_trl", *GRPO, step=step)
-    assert not seen.error and seen.loaded == {"dtype": torch.float32}
+    assert not seen.error and seen.status == 0
+    assert seen.loaded == {"dtype": torch.float32}
     begun = 0 if step > ROLLOUTS else step  # more than was asked for is another run
     assert (f"it has {step} rollouts" in seen.stage.aside) == (step > ROLLOUTS)
     assert seen.settings == {"rollouts": ROLLOUTS, "checkpoint": "last"}
@@ -212,13 +244,23 @@ def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     assert (told.output_dir, told.shuffle_dataset) == (str(ends.folder), False)
     assert (told.save_total_limit, told.save_steps) == (2, seen.options.save_rollouts)
     assert not told.logging_nan_inf_filter and not told.gradient_checkpointing
+    # One optimizer step a rollout, whose places in the batch are two prompts.
+    steps, rest = divmod(2 * seen.options.samples_per_prompt, seen.options.micro_batch_size)
+    assert told.gradient_accumulation_steps == steps and rest == 0
+    assert isinstance(told.gradient_accumulation_steps, int)  # a range of them is gone through
+    assert trainer.model == f"weights of {ends.model}"
+    assert len(set(trainer.train_dataset["prompt"])) == 2
     seen.users = trainer.rollout_func.settings.users
     if begun == ROLLOUTS:
         assert seen.ran is None and weights == f"weights of {ROLLOUTS}"
     else:
         checkpoint = ends.folder / f"checkpoint-{begun}" if begun else None
         assert seen.ran[:4] == (seen.stage, trainer, checkpoint, progress)
-        assert seen.ran[4].stage is seen.stage and weights is None
+        validate = seen.ran[4]
+        assert (validate.stage, validate.progress) == (seen.stage, progress)
+        assert validate.codec is trainer.rollout_func.codec and weights is None
+        assert validate.validator.settings.users is not seen.users
+        assert validate.validator.folder == ends.folder
     assert stage is seen.stage and tokenizer is trainer.processing_class
     assert summary == {
         "stage": "grpo",
@@ -247,9 +289,13 @@ def test_what_was_not_validated_at_the_end_is_validated_on_its_checkpoint(ends, 
 
 
 def test_grpo_leaves_the_best_weights_that_were_asked_for(ends, monkeypatch):
+    def chosen(folder, which, rollouts):
+        assert (folder, which, rollouts) == (ends.folder, "best", ROLLOUTS)
+        return 8
+
     for module in (curve, "train_grpo_trl"):
         place = module if isinstance(module, str) else module.__name__
-        monkeypatch.setattr(f"{place}.chosen_rollout", lambda folder, which, rollouts: 8)
+        monkeypatch.setattr(f"{place}.chosen_rollout", chosen)
     seen = ends("train_grpo_trl", *GRPO, "--checkpoint", "best", "--validation-every", "4")
     *_, summary, record, weights = seen.finished
     assert summary["taken"]["rollout"] == record.rollout == 8
@@ -264,16 +310,29 @@ def test_a_training_that_was_stopped_is_not_finished(ends, program):
     assert not hasattr(seen.stage, "summary")
 
 
-def test_sft_with_slime(ends, tmp_path):
+def needs_of(seen, folder: Path, data: list[Path], length: int) -> None:
+    """The machine was asked for what this training needs, of the slime that is there."""
+    [(needs, install)] = seen.required
+    assert install is seen.given[0][0] and isinstance(install, Install)
+    told = (needs.stores, needs.data, needs.context_length, needs.sample_length)
+    assert told == ((folder,), tuple(data), length, length)
+    assert (needs.model, needs.gpus) == (seen.options.model, seen.options.gpus)
+
+
+def test_sft_with_slime(ends, tmp_path, capsys):
     seen = ends("train_sft_slime", "--epochs", "4")
     assert not seen.error and seen.ran == (seen.stage, sys.executable)
+    assert seen.status == 0
     assert seen.stage.summary == {"stage": "sft", "taken": {"rollout": 7}, "rollouts": 9}
     code = code_digest("train_sft_slime")
     record = TrainedFor(stage="sft", prompt=seen.options.prompt, code=code)
-    assert seen.record == (ends.folder, record)
-    (install, options, arguments), more = seen.given
-    assert isinstance(install, Install) and seen.swept == [str(ends.folder.resolve())]
-    assert options.epochs == 4 and "--rollout-batch-size" in arguments
+    assert seen.record == (ends.folder, record) and seen.mark["code"] == code
+    (_, options, arguments), more = seen.given
+    folder = ends.folder.resolve()
+    assert seen.swept == [str(folder)] and seen.recovered == [(seen.stage, 8)]
+    needs_of(seen, ends.folder, options.traces, options.max_length)
+    assert seen.needed == [tmp_path / "base"]
+    assert options.epochs == 4
     assert more == {
         "weights": Path(tmp_path / "base"),
         "rollouts": 8,  # 3 traces, 2 a step, 4 times
@@ -281,14 +340,31 @@ def test_sft_with_slime(ends, tmp_path):
         "per_rollout": 2,
         "done": None,
     }
-    data = (ends.folder / "tokens.jsonl").read_text(encoding="utf-8")
-    assert len(data.splitlines()) == 3
+    flags = by_flag(arguments)
+    assert flags["--rollout-batch-size"] == "2"
+    assert (flags["--load"], flags["--save"]) == (str(folder), str(folder))
+    assert flags["--prompt-data"] == str(folder / "tokens.jsonl")
+    text = (folder / "tokens.jsonl").read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines()]
+    # slime takes a row's prompt from the key that it is told
+    assert [row[flags["--input-key"]] for row in rows] == [0, 1, 2]
+    trained = sum(sum(row["metadata"]["loss_mask"]) for row in rows)
+    assert f" in all, loss on {trained} of them\n" in capsys.readouterr().out
 
 
-def test_grpo_with_slime(ends, monkeypatch, tmp_path):
+HOOKS = (
+    "prompt users user_calls alpha partial_weights max_new_tokens max_steps repeat_limit"
+    " repeat_penalty episode_timeout_s tasks_path resampled_groups over_sampling_groups"
+    " group_order curriculum rollouts_path transcripts_path keep_episodes validation"
+)
+
+
+@pytest.mark.parametrize("done", [None, 4])
+def test_grpo_with_slime(ends, monkeypatch, tmp_path, done):
     monkeypatch.setattr("tau2_agent.users.registry.Users.usage", lambda _, path: {"of": path.name})
-    seen = ends("train_grpo_slime", *GRPO[:2], "--checkpoint", "best")
+    seen = ends("train_grpo_slime", *GRPO[:2], "--checkpoint", "best", done=done)
     assert not seen.error and seen.ran == (seen.stage, sys.executable)
+    assert seen.status == 0
     assert seen.stage.summary == {
         "stage": "grpo",
         "taken": {"rollout": 7},
@@ -300,26 +376,58 @@ def test_grpo_with_slime(ends, monkeypatch, tmp_path):
     seen.users = registry.from_options(seen.options, seen.options.seed)
     record = record_of_grpo(seen, "train_grpo_slime", "best", 7)
     assert seen.record == (ends.folder, record)
-    assert seen.dropped == [("rollouts.jsonl", 0)]
-    hooks = yaml.safe_load((ends.folder / "tau2.yaml").read_text(encoding="utf-8"))
+    assert seen.mark["code"] == code_digest("train_grpo_slime")
+    trained = 0 if done is None else done + 1  # rows of later rollouts go
+    folder = ends.folder.resolve()
+    assert seen.recovered == [(seen.stage, ROLLOUTS)]
+    assert seen.dropped == [("rollouts.jsonl", trained)]
+    assert seen.validated == [(folder, trained)]
+    hooks = yaml.safe_load((folder / "tau2.yaml").read_text(encoding="utf-8"))
+    assert set(hooks) == {f"tau2_{name}" for name in HOOKS.split()}
     assert hooks["tau2_episode_timeout_s"] == 900.0
-    told = (
-        "prompt users user_calls alpha partial_weights max_new_tokens max_steps repeat_limit"
-        " repeat_penalty episode_timeout_s tasks_path resampled_groups over_sampling_groups"
-        " group_order curriculum rollouts_path transcripts_path keep_episodes validation"
-    )
-    assert set(hooks) == {f"tau2_{name}" for name in told.split()}
     assert hooks["tau2_users"] == registry.to_settings(seen.users)
+    # Other processes, of other folders, read these.
+    places = {
+        "user_calls": folder / "user_calls.jsonl",
+        "rollouts_path": folder / "rollouts.jsonl",
+        "transcripts_path": folder / "transcripts.jsonl.gz",
+        "tasks_path": tmp_path / "tasks",
+    }
+    assert {name: hooks[f"tau2_{name}"] for name in places} == {
+        name: str(place) for name, place in places.items()
+    }
     assert seen.settings == {"rollouts": ROLLOUTS, "checkpoint": "best"}
     assert seen.taken == [seen.options.gpus]
-    (install, options, _), more = seen.given
-    assert isinstance(install, Install) and seen.swept == [str(ends.folder.resolve())]
-    assert more.pop("validate").validator.folder == ends.folder
+    (_, options, arguments), more = seen.given
+    needs_of(seen, ends.folder, [options.tasks], options.context_length)
+    assert seen.needed == [tmp_path / "base"] and seen.swept == [str(folder)]
+    flags = by_flag(arguments)
+    assert (flags["--load"], flags["--save"]) == (str(folder), str(folder))
+    assert flags["--custom-config-path"] == str(folder / "tau2.yaml")
+    assert flags["--eval-prompt-data"] == f"validation {folder / 'validation_tasks.jsonl'}"
+    validate = more.pop("validate")
+    assert (validate.folder, validate.ledger) == (folder, folder / "user_calls.jsonl")
+    assert validate.validator.folder == folder
     assert more == {
         "weights": tmp_path / "base",
         "rollouts": ROLLOUTS,
         "updates_per_rollout": options.updates_per_rollout,
-        "done": None,
+        "done": done,
         "engines": True,
         "checkpoint": "best",
     }
+
+
+@pytest.mark.parametrize("program", ["train_sft_slime", "train_grpo_slime"])
+@pytest.mark.parametrize(
+    ("words", "here"),
+    [
+        (["--gpus", "4"], True),
+        (["--gpus", "4", "--ray-address", "http://head:8265"], False),
+        (["--gpus", "4", "--nodes", "2", "--ray-address", "http://head:8265"], False),
+        (["--gpus", "4", "--nodes", "2"], False),  # each node takes its own
+    ],
+)
+def test_gpus_are_taken_where_the_job_runs_on_this_machine_alone(ends, program, words, here):
+    seen = ends(program, *words, "--batch-size" if "sft" in program else "--rollouts", "4")
+    assert seen.taken == ([4] if here else [])

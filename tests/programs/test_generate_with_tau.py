@@ -13,14 +13,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import replays
 import torch
 from fake_openai import FakeOpenAI
 from fake_sglang import FakeSGLang
+from replays import gold_calls
 from transformers import AutoTokenizer
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.llm.client import LLMSettings
 from tau2_agent.records.transcripts import read_transcripts
+from tau2_agent.reward.scoring import score
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import STOP, Limits
 from tau2_agent.rollout.policy import Sampling
@@ -29,7 +32,7 @@ from tau2_agent.training.groups import Group
 from tau2_agent.training.slime import records, router
 from tau2_agent.training.slime.grpo_rollout import as_episode
 from tau2_agent.users.registry import Users, to_settings
-from tau2_reward_shaping import tau2_reward_post_process
+from tau2_reward_shaping import PartialWeights, tau2_reward_post_process
 
 STAND_IN = Path(__file__).parents[1] / "slime_stand_in"
 
@@ -445,6 +448,88 @@ def test_calls_of_the_user_are_written_where_the_training_says(hooks, monkeypatc
         hooks.episode_settings(arguments(tau2_user_calls=str(tmp_path / name)), PARAMETERS)
     hooks.episode_settings(arguments(), PARAMETERS)
     assert opened == [(tmp_path / "a.jsonl",), (tmp_path / "b.jsonl",), (None,)]
+
+
+def ends_with(hooks, monkeypatch, end, seen=None):
+    """Episodes are over at once; of 10 seconds the policy took 4. An exception is raised."""
+
+    async def play(task, policy, codec, settings, session, sample):
+        if seen is not None:
+            seen.append((session, sample))
+        if isinstance(end, Exception):
+            raise end
+        policy.seconds += 4.0
+        return Trajectory(task.id, [], end, "d" * 600, tokens=TokenRecord())
+
+    clock = iter([100.0, 110.0])
+    monkeypatch.setattr(hooks, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(hooks, "play", play)
+
+
+@pytest.mark.parametrize(("session", "name"), [("session-7", "session-7"), ("", "5")])
+def test_an_episode_has_a_session_for_each_try_and_one_user(
+    hooks, slime, monkeypatch, session, name
+):
+    """The sample's index draws who the user is: the second try must meet the same one."""
+    seen = []
+    ends_with(hooks, monkeypatch, EndReason.POLICY_ERROR, seen)
+    sample = new_sample(slime, 5, session_id=session)
+    asyncio.run(hooks.generate(arguments(), sample, dict(PARAMETERS)))
+    assert seen == [(name, "5"), (f"{name}/1", "5")]
+
+
+def test_what_the_policy_took_is_no_other_time(hooks, slime, monkeypatch):
+    ends_with(hooks, monkeypatch, EndReason.USER_STOP)
+    sample = asyncio.run(hooks.generate(arguments(), new_sample(slime), dict(PARAMETERS)))
+    assert sample.non_generation_time == 6.0
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (EndReason.POLICY_ERROR, {"end": "policy_error", "detail": "d" * 500}),
+        (RuntimeError("broken"), {"end": "policy_error", "detail": "RuntimeError: broken"}),
+    ],
+)
+def test_an_aborted_sample_is_whole_for_slimes_checks(hooks, slime, monkeypatch, end, told):
+    """Also with experts, whose shape slime looks at before it looks at the loss mask."""
+    ends_with(hooks, monkeypatch, end)
+    moe = {"use_rollout_routing_replay": True, "num_layers": LAYERS, "moe_router_topk": EXPERTS}
+    sample = new_sample(slime)
+    task = sample.metadata["task_id"]
+    asyncio.run(hooks.generate(arguments(**moe), sample, dict(PARAMETERS)))
+    assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
+    assert sample.metadata == {"task_id": task, **told, "failure": ""}
+    assert sample.rollout_routed_experts == [[[0, 1]] * LAYERS]
+    assert (len(sample.tokens), sample.response_length) == (2, 1)
+    assert (sample.loss_mask, sample.rollout_log_probs) == ([0], [0.0])
+
+
+def test_without_a_failure_of_the_user_none_is_named(hooks, slime):
+    assert given_up(hooks, slime).metadata["failure"] == ""
+
+
+def test_a_finished_episode_is_scored_as_the_training_was_told(hooks, slime):
+    """Weights, alpha and penalty are not the defaults; one of its turns was cut."""
+    sample = new_sample(slime)
+    task = next(t for t in load_tasks("train") if len(gold_calls(t)) > 1)
+    episode = replays.play(task, gold_calls(task)[:1])  # one of its actions, and it is not solved
+    episode.seconds, episode.tokens = 1.23456, TokenRecord()
+    episode.tokens.append_context([1, 2])
+    episode.tokens.prompt_length = 2
+    episode.tokens.append_sampled(Turn([3, 4], [-1.0, -2.0], "length"))
+    weights = "0.1,0.2,0.7"
+    told = {"tau2_alpha": 0.25, "tau2_partial_weights": weights, "tau2_repeat_penalty": 0.1}
+    result = hooks.finish(arguments(**told), sample, episode, task)
+    partial = score(episode, task, PartialWeights.read(weights)).partial
+    assert result.partial == partial != score(episode, task).partial
+    assert sample.reward == {
+        "reward": 0.0,
+        "partial": partial,
+        "penalty": pytest.approx(0.1),
+        "shaped": pytest.approx(0.25 * partial - 0.1),
+    }
+    assert (sample.metadata["cut_turns"], sample.metadata["seconds"]) == (1, 1.235)
 
 
 def finished(slime, shaped, number=0):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from types import SimpleNamespace
 
 import pytest
 from arrivals import USER, Arrival, Reached, Run, at, check_arrivals, make_inputs, refused
+from made_results import row, summary
 
+import evaluate_tau2
 from tau2_agent.evaluation import model_players
 
 PLAYS: dict[str, Arrival] = {
@@ -35,7 +38,7 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         **PLAYS,
         "output_path": lambda seen, value: (value.with_suffix(".episodes.jsonl").exists(), True),
         "stage": at("summary.stage"),
-        "compare": at("options.compare"),  # evaluation/test_results.py
+        "compare": at("options.compare"),
         "domain": lambda seen, value: (value, "telecom"),  # there is one
         "task_split": at("summary.split"),
         "num_tasks": lambda seen, value: (len(seen.jobs), value),
@@ -133,3 +136,16 @@ def test_every_option_arrives(monkeypatch, random_model, tmp_path, program) -> N
     check_arrivals(
         Run(monkeypatch, tmp_path, on_evaluation, given), program, ARRIVES[program], INSTEAD, {}
     )
+
+
+def test_results_to_compare_with_stand_before_the_new_ones(monkeypatch, tmp_path) -> None:
+    before, now = (summary([row("a")], ["a"], stage=stage) for stage in ("base", "rl"))
+    path = tmp_path / "base.json"
+    path.write_text(before.model_dump_json())
+    shown = []
+    monkeypatch.setattr(evaluate_tau2, "evaluate", lambda args: now)
+    monkeypatch.setattr("tau2_agent.evaluation.table.show", shown.extend)
+    words = ["--checkpoint", "m", "--output-path", "o.json", "--compare", str(path)]
+    monkeypatch.setattr(sys, "argv", ["evaluate_tau2.py", *words])
+    assert evaluate_tau2.main() == 0
+    assert [one.stage for one in shown] == ["base", "rl"] and shown == [before, now]

@@ -210,22 +210,35 @@ class Raises(Recited):
 
 
 @pytest.mark.parametrize(
-    ("error", "end"),
+    ("error", "end", "detail"),
     [
-        (PolicyFailure("dead"), EndReason.POLICY_ERROR),
-        (EpisodeEnd(EndReason.CONTEXT_LENGTH), EndReason.CONTEXT_LENGTH),
+        (PolicyFailure("dead"), EndReason.POLICY_ERROR, "dead"),
+        (EpisodeEnd(EndReason.CONTEXT_LENGTH), EndReason.CONTEXT_LENGTH, ""),
+        (EpisodeEnd(EndReason.CONTEXT_LENGTH, "9 left"), EndReason.CONTEXT_LENGTH, "9 left"),
     ],
 )
-def test_failures_of_the_policy_have_names(error, end):
+def test_failures_of_the_policy_have_names(error, end, detail):
     trajectory = play(Raises("assistant", error), Recited("user", [("Hello", None)]))
-    assert trajectory.end is end
+    assert (trajectory.end, trajectory.detail, trajectory.failure) == (end, detail, "")
     assert [m.role for m in trajectory.messages] == ["assistant", "user"]
 
 
-def test_a_failing_or_silent_user_is_never_the_agents_end():
-    hello = Recited("assistant", [("Hello", None)])
-    assert play(hello, Raises("user", UserFailure("rate_limited"))).end is EndReason.USER_ERROR
-    assert play(hello, Recited("user", [("  ", None)])).end is EndReason.USER_ERROR
+@pytest.mark.parametrize(
+    ("user", "kind", "detail"),
+    [
+        (Raises("user", UserFailure("rate_limited")), "rate_limited", "rate_limited"),
+        (Raises("user", UserFailure("refused", "no key")), "refused", "refused: no key"),
+        (
+            Recited("user", [("  ", None)]),
+            "said_nothing",
+            "said_nothing: neither text nor a tool call",
+        ),
+    ],
+)
+def test_a_failing_or_silent_user_is_never_the_agents_end(user, kind, detail):
+    trajectory = play(Recited("assistant", [("Hello", None)]), user)
+    assert trajectory.end is EndReason.USER_ERROR
+    assert (trajectory.failure, trajectory.detail) == (kind, detail)
 
 
 @pytest.mark.parametrize("text", ["", "  \n", None])

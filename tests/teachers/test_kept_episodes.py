@@ -10,7 +10,7 @@ import pytest
 
 import teacher_traces
 from base_model import demo_tokenizer, training_texts
-from tau2_agent.benchmark.environment import system_prompt
+from tau2_agent.benchmark.environment import prompt_tools, system_prompt
 from tau2_agent.benchmark.tasks import get_task, split_ids
 from tau2_agent.errors import InputError
 from tau2_agent.files import write_jsonl
@@ -87,6 +87,17 @@ def reasons(kept):
 def test_sft_learns_from_the_tokens_as_they_were_sampled(choice, spelled):
     kept = choose([transcript for _, transcript in spelled], choice)
     assert [trace["task_id"] for trace in kept.traces] == TASKS and not kept.dropped
+    for trace, (_, one) in zip(kept.traces, spelled, strict=True):
+        assert trace["tools"] == prompt_tools("short")
+        told = {name: trace[name] for name in set(trace) - {"messages", "tools", "sampled"}}
+        assert told == {
+            "task_id": one.task_id,
+            "trial": one.trial,
+            "reward": 1.0,
+            "partial": one.partial,
+            "end": "user_stop",
+            "steps": one.steps,
+        }
     lines = json.loads(json.dumps(kept.traces))  # as from the file
     records = token_records(lines, choice.codec, LONGEST)
     for record, (sampled, _) in zip(records, spelled, strict=True):
@@ -161,7 +172,7 @@ def test_most_checks_come_first_then_the_shorter_then_the_earlier(choice, three)
     assert sorted(reasons(kept)) == [(1, "surplus"), (2, "surplus")]
     longest_first = [one.model_copy(update={"trial": 9 - one.trial}) for one in three]
     assert choose(longest_first, choice).traces[0]["trial"] == 9
-    better = [three[0].model_copy(update={"partial": 0.5}), *three[1:]]
+    better = [three[0].model_copy(update={"partial": 0.0}), *three[1:]]
     assert choose(better, choice).traces[0]["trial"] == 1
     two = choose(better, replace(choice, most=2))
     assert [trace["trial"] for trace in two.traces] == [1, 2]
@@ -218,6 +229,9 @@ def test_what_cannot_be_taught_is_dropped_for_its_reason(choice, three, changes,
     kept = choose([three[0].model_copy(update=changes), three[1]], choice)
     assert [trace["trial"] for trace in kept.traces] == [1]
     assert reasons(kept) == [(0, reason)]
+    (dropped,) = kept.dropped
+    assert set(dropped) == {"task_id", "trial", "reason", "detail"}
+    assert dropped["task_id"] == TASKS[0] and dropped["detail"]
 
 
 def test_a_solved_episode_is_held_against_what_every_trace_is(choice, codec, traces, three):
@@ -248,6 +262,8 @@ def test_a_task_never_solved_gives_its_best_episode_above_the_bar(choice, three)
     ]
     assert not choose(failed, choice).traces
     assert not choose(failed, replace(choice, min_partial=0.61)).traces
+    hopeless = [one.model_copy(update={"partial": 0.0}) for one in failed]
+    assert not choose(hopeless, replace(choice, min_partial=0.1)).traces
     bar = replace(choice, min_partial=0.5, most=3)
     kept = choose(failed, bar)
     assert [(t["trial"], t["reward"], t["partial"]) for t in kept.traces] == [(1, 0.0, 0.6)]

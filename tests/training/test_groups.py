@@ -7,8 +7,10 @@ from collections import Counter
 
 import pytest
 
+from tau2_agent.records.episode_row import SOLVED as ENOUGH
 from tau2_agent.rollout.trajectory import JobStop
-from tau2_agent.training.groups import Episode, Group, Plan, draws, fill, kept, summary
+from tau2_agent.training import objective
+from tau2_agent.training.groups import Episode, Group, Plan, draws, fill, kept, notice, summary
 from tau2_agent.training.task_choice import Played
 
 SOLVED, FAILED, SPREAD = (1.0, 1.0), (0.0, 0.0), (0.0, 1.0)
@@ -72,7 +74,7 @@ def test_without_resampling_all_are_taken() -> None:
         ([(0.0, 0.2), (0.0, 0.2)], "all_failed"),
         ([(0.0, 0.2), (0.0, 0.4)], ""),  # the partial score tells them apart
         ([(1.0, 0.0), (0.0, 2.0)], "equal"),
-        ([(1 - 9e-7, 0.0)] * 2, "all_solved"),  # as near as tau2 asks
+        ([(ENOUGH, 0.0)] * 2, "all_solved"),  # as near as tau2 asks
         ([(1 - 2e-6, 0.0)] * 2, "equal"),
         ([(1.0, 0.0), (None, 0.0), (1.0, 0.0)], "all_solved"),  # a lost episode is no reward of 0
         ([(1.0, 0.0), (None, 0.0)], "not_finished"),
@@ -82,6 +84,26 @@ def test_without_resampling_all_are_taken() -> None:
 def test_why_a_group_teaches_nothing(rewards, why) -> None:
     episodes = [episode(reward, partial=partial) for reward, partial in rewards]
     assert Group(0, "t", episodes).without_spread() == why
+
+
+@pytest.mark.parametrize(("reward", "said"), [(ENOUGH, "nothing to learn"), (0.0, "trains noth")])
+def test_a_rollout_that_solves_all_is_not_one_that_trains_nothing(reward, said) -> None:
+    groups = [Group(0, "t", [episode(reward), episode(reward), episode(None)])]
+    assert notice(objective.FlatRollouts(), groups).startswith(said)
+
+
+def test_groups_that_end_together_come_after_those_that_ended_before() -> None:
+    """Which are kept must not hang on their numbers, where the first to finish are taken."""
+
+    async def group(of: Group):
+        for _ in range([9, 9, 9, 5, 1][of.number]):  # passes of the event loop
+            await asyncio.sleep(0)
+        return [episode(reward) for reward in SPREAD]
+
+    plan = Plan(3, resampled=2, ahead=2, in_order=False)
+    groups = asyncio.run(fill(plan, lambda groups, replaced: "t", group))
+    assert numbers(groups) == [0, 3, 4]
+    assert [group.finished for group in groups] == [2, 3, 4, 1, 0]
 
 
 def test_in_the_order_drawn_a_long_group_keeps_its_place() -> None:

@@ -195,7 +195,9 @@ def test_groups_without_a_spread_are_said_and_end_a_training_that_goes_on_so() -
     flat.rollout([same, lost], solved=False)
     with pytest.raises(JobStop, match=r"last 5 rollouts: .* 42 groups .* grpo\.temperature"):
         flat.check()
-    flat.rollout([spread], solved=False)  # counts anew
+    assert flat.rollout([spread], solved=False) == ""
+    assert flat.rollout([same], solved=False).endswith("(1 in a row)")  # counts anew
+    flat.rollout([spread], solved=False)
     for _ in range(9):
         flat.rollout([same], solved=False)
         flat.check()  # nine groups say little
@@ -203,3 +205,4 @@ def test_groups_without_a_spread_are_said_and_end_a_training_that_goes_on_so() -
         said = flat.rollout([[1.5, 1.5]] * 10, solved=True)
         assert said == "nothing to learn: every episode is solved"
         flat.check()
+    assert flat.rollout([same], solved=False).endswith("(1 in a row)")

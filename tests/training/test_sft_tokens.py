@@ -221,6 +221,13 @@ def test_slimes_own_position_is_where_a_resumed_run_goes_on(rows, records, data_
     assert before + taken(resumed, range(23, 40)) == whole
 
 
+def test_a_trace_may_be_as_long_as_is_said_and_no_longer(rows, codec):
+    (record,) = token_records(rows[:1], codec, LONGEST)
+    assert token_records(rows[:1], codec, len(record.ids))
+    with pytest.raises(InputError, match=r"sft\.max_length"):
+        token_records(rows[:1], codec, len(record.ids) - 1)
+
+
 def test_a_trace_without_an_answer_is_refused(rows, codec):
     row = copy.deepcopy(rows[0])
     row["messages"] = row["messages"][:3]

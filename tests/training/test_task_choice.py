@@ -187,6 +187,44 @@ def test_a_task_is_taken_again_only_when_none_is_left() -> None:
     assert chooses.another(0, 3, [], TRAIN[:3]) in TRAIN[:3]
 
 
+def test_a_group_that_was_equal_is_replaced_by_an_easier_or_a_harder_task() -> None:
+    """Where the partial score alone was the same, neither side is the right one."""
+    before = [Played(0, task, (n % 5) / 4) for n, task in enumerate(TRAIN) for _ in range(4)]
+    rates = dict(zip(TRAIN, choice().success_rates(1, before), strict=True))
+    middle = sorted(TRAIN, key=rates.__getitem__)[len(TRAIN) // 2]
+    drawn = [choice().another(1, n, before, [middle], middle, "equal") for n in range(8, 40)]
+    assert {rates[task] < rates[middle] for task in drawn} == {True, False}
+
+
+@pytest.mark.parametrize(("why", "other"), [("all_solved", 0.0), ("all_failed", 1.0)])
+def test_the_same_faults_with_another_persona_replace_no_group(why, other) -> None:
+    """They are as easy, or as hard, as those that taught nothing."""
+    same = [f"[mms_issue]airplane_mode_on|bad_vpn[PERSONA:{name}]" for name in ("Easy", "Hard")]
+    wanted = "[service_issue]lock_sim_card_pin|contract_end_suspension[PERSONA:None]"
+    tasks = [*same, wanted]
+    known = [Played(0, task, other if task == wanted else 0.5) for task in tasks for _ in range(8)]
+    chooses = choice(tasks, prompts=1)
+    drawn = [chooses.another(1, n, known, same[:1], same[0], why) for n in range(1, 30)]
+    assert set(drawn) == {wanted}
+
+
+@pytest.mark.parametrize("which", ["rollout", "number"])
+def test_replacements_of_a_rollout_and_of_the_next_are_drawn_anew(which) -> None:
+    chooses = choice(EXTRA)
+    told = [(3, n) if which == "number" else (n, 8) for n in range(12)]
+    assert len({chooses.another(*one, [], []) for one in told}) > 8
+
+
+@pytest.mark.parametrize(("reward", "rate"), [(1.0, 0.99), (0.0, 0.01)])
+def test_no_task_is_sure_before_it_was_played(reward, rate) -> None:
+    """Or its turn would never come: its chance is that of a rollout that tells good from bad."""
+    known = [Played(0, task, reward) for task in EXTRA[:400] for _ in range(8)]
+    faults_of = {frozenset(faults(task)[1]) for task in EXTRA[:400]}
+    rates = choice(EXTRA).success_rates(1, known)
+    unseen = [r for task, r in zip(EXTRA, rates, strict=True) if faults(task)[1] not in faults_of]
+    assert len(unseen) > 100 and set(unseen) == {rate}
+
+
 def test_rows_of_both_backends_are_read() -> None:
     rows = [
         {"step": 0, "task_id": "a", "reward": 1.0},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tau2_agent.training.trained_for import (
@@ -9,6 +11,7 @@ from tau2_agent.training.trained_for import (
     TrainedFor,
     TrainedForError,
     read_record,
+    tokenizer_sha256,
     write_record,
 )
 
@@ -17,7 +20,8 @@ RECORD = TrainedFor(stage="grpo", prompt="short", user={"user": "scripted"}, max
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
+def checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr("tau2_agent.training.trained_for.project_commit", lambda: "0123abc")
     for name in FILES:
         (tmp_path / name).write_text(name)
     write_record(tmp_path, RECORD)
@@ -27,9 +31,10 @@ def checkpoint(tmp_path):
 def test_it_is_read_as_it_was_written(checkpoint) -> None:
     read = read_record(checkpoint)
     assert read is not None
-    assert read.model_dump(exclude={"commit", "tokenizer_sha256"}) == RECORD.model_dump(
-        exclude={"commit", "tokenizer_sha256"}
-    )
+    told = {"commit": "0123abc", "tokenizer_sha256": tokenizer_sha256(checkpoint)}
+    assert read == RECORD.model_copy(update=told)
+    written = json.loads((checkpoint / FILE).read_text(encoding="utf-8"))
+    assert set(written) == set(TrainedFor.model_fields)  # reading passes over any other
 
 
 def test_a_model_from_elsewhere_has_none(tmp_path) -> None:

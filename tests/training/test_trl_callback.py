@@ -94,11 +94,12 @@ def test_what_is_logged_is_a_line_each(stage, capsys, monkeypatch) -> None:
 
 
 def test_a_line_has_what_people_follow(stage, capsys) -> None:
-    shown = {"loss": 0.5, "kl": 0.25, "grad_norm": 2.0, "rewards/shaped/mean": 0.125}
+    shown = {"loss": 0.5, "mean_token_accuracy": 0.75, "kl": 0.25, "grad_norm": 2.0}
+    shown |= {"rewards/shaped/mean": 0.125}
     hidden = {"rewards/shaped/std": 1.0, "completions/mean": 9.0, "epoch": 1.0}
     StageCallback(stage, None).on_log(None, STATE, None, logs={**shown, **hidden})
-    said = "step 7/9  loss 0.5  kl 0.25  grad_norm 2  rewards/shaped/mean 0.125\n"
-    assert capsys.readouterr().out == said
+    said = "step 7/9  loss 0.5  mean_token_accuracy 0.75  kl 0.25  grad_norm 2  "
+    assert capsys.readouterr().out == f"{said}rewards/shaped/mean 0.125\n"
 
 
 def test_rows_beyond_a_checkpoint_go(tmp_path) -> None:

@@ -18,6 +18,8 @@ from tau2_agent.records.progress import Progress
 from tau2_agent.reward.scoring import Score
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.trajectory import EndReason, JobStop, TokenRecord, Trajectory, Turn
+from tau2_agent.training.groups import Group
+from tau2_agent.users.registry import Users
 
 TASKS = [task.id for task in load_tasks("small")[:2]]
 FLAGS = ["--model", "m", "--tasks", "t", "--output", "o", "--prompt", "short"]
@@ -26,9 +28,16 @@ FLAGS += ["--prompts-per-rollout", "2", "--samples-per-prompt", "3", "--no-dynam
 
 @pytest.fixture
 def rollouts(monkeypatch, tmp_path, tokenizer):
-    """Rollouts whose episodes end as `ends` says: session -> end; and are worth `worth`."""
+    """Rollouts whose episodes end as `ends` says: session -> end; and are worth `worth`.
+
+    silent: sessions in which the policy says nothing. policies, opened, weighed, kept: what the
+    policies were made of, which ledgers of the user's calls were opened, what an episode was scored
+    with, which samples a rollout gave to keep.
+    """
     from tau2_agent.training import trl_rollouts
 
+    opened = []
+    monkeypatch.setattr(Users, "open", lambda self, *place: opened.append(place))
     made = trl_rollouts.Rollouts(
         train_grpo_trl.parse([*FLAGS, "--keep-episodes", "0"]),
         ChatCodec(tokenizer),
@@ -36,14 +45,18 @@ def rollouts(monkeypatch, tmp_path, tokenizer):
         Progress("grpo", 9, 0, "rollouts", says=False),
         TASKS,
     )
-    made.ends, made.worth, made.played = {}, {}, []
+    made.ends, made.worth, made.played, made.silent = {}, {}, [], set()
+    made.opened, made.policies, made.weighed, made.kept = opened, [], [], []
+    made.tokenizer_of_samples = made.samples.tokenizer
+    made.samples = SimpleNamespace(keep=lambda *kept: made.kept.append(kept))
 
     async def play(task, policy, codec, settings, session, sample, **_):
         made.played.append(session)
         record = TokenRecord()
         record.append_context([1, 2])
         record.prompt_length = 2
-        record.append_sampled(Turn([3, 4], [-1.0, -2.0], "stop"))
+        if session not in made.silent:
+            record.append_sampled(Turn([3, 4], [-1.0, -2.0], "stop"))
         end = made.ends.get(session, EndReason.USER_STOP)
         trajectory = Trajectory(task.id, [], end, tokens=record)
         trajectory.sample = sample
@@ -51,11 +64,19 @@ def rollouts(monkeypatch, tmp_path, tokenizer):
         return trajectory
 
     def score(trajectory, task, weights):
+        made.weighed.append(weights)
         reward = made.worth.get(trajectory.sample, 0.0)
         return Score(reward, 0.0, {"reward": reward})
 
     monkeypatch.setattr(trl_rollouts, "play", play)
     monkeypatch.setattr(trl_rollouts, "score", score)
+    make = trl_rollouts.LocalPolicy
+
+    def policy(*told, **more):
+        made.policies.append((told, more))
+        return make(*told, **more)
+
+    monkeypatch.setattr(trl_rollouts, "LocalPolicy", policy)
     return made
 
 
@@ -63,6 +84,7 @@ def play(rollouts, step=0):
     import torch
 
     trainer = SimpleNamespace(state=SimpleNamespace(global_step=step), model=torch.nn.Linear(1, 1))
+    rollouts.model = trainer.model
     return rollouts([task_id for task_id in TASKS for _ in range(3)], trainer)
 
 
@@ -90,6 +112,65 @@ def test_what_the_machine_ended_is_played_again_once_then_dropped(rollouts, end,
     loops = {"repeated_calls", "repeated_turns", "longest_loop", "cut_turns"}
     assert set(rows[0]) == told | loops | {"penalty"}
     assert set(rows[1]) - {"failure"} == told
+
+
+def test_a_rollout_is_played_with_the_models_policy_and_the_trainings_settings(
+    rollouts, tmp_path, tokenizer
+) -> None:
+    rollouts.args.seed, rollouts.weights = 17, (0.1, 0.2, 0.7)
+    rollouts.worth = {"3/0": 1.0}
+    columns = play(rollouts, step=3)
+    stop_ids = rollouts.codec.stop_ids
+    assert rollouts.policies == [((rollouts.model, stop_ids), {"seed": 17})]
+    assert rollouts.opened == [(tmp_path / "user_calls.jsonl",)]
+    assert rollouts.weighed == [(0.1, 0.2, 0.7)] * 6
+    assert rollouts.tokenizer_of_samples is tokenizer
+    ((step, samples),) = rollouts.kept
+    assert step == 3 and [one.shaped for one in samples] == columns["shaped"]
+    # TRL gives each column to the functions of that name in train_grpo_trl.py
+    assert columns["official"] == [1.0, *[0.0] * 5] and columns["partial"] == [0.0] * 6
+    tokens = {"prompt_ids", "completion_ids", "logprobs", "env_mask"}
+    assert set(columns) == tokens | {"shaped", "official", "partial"}
+
+
+def test_an_episode_in_which_the_policy_says_nothing_trains_nothing(rollouts) -> None:
+    """Its first prompt was too long: no token of it is the policy's."""
+    rollouts.ends, rollouts.silent = {"0/0/0": EndReason.CONTEXT_LENGTH}, {"0/0/0"}
+    columns = play(rollouts)
+    stop = rollouts.codec.stop_id
+    names = ("prompt_ids", "completion_ids", "logprobs", "env_mask", "shaped", "official")
+    assert [columns[name][0] for name in names] == [[stop], [stop], [0.0], [0], None, None]
+    assert columns["shaped"][1:] == [0.0] * 5 and len(rollouts.played) == 6
+
+
+def test_a_dropped_group_is_in_the_rows_and_in_the_line(rollouts, tmp_path, capsys) -> None:
+    rollouts.worth = {"3/0": 1.0}
+    rollouts.ends = {"3/1/0": EndReason.MAX_STEPS}
+    names = (["3/0", "3/1"], ["3/2", "3/2"])
+    played = [
+        [asyncio.run(rollouts._play(task_id, name, None)) for name in of_group]
+        for task_id, of_group in zip(TASKS, names, strict=True)
+    ]
+    groups = [Group(number, TASKS[number], episodes) for number, episodes in enumerate(played)]
+    groups[1].dropped = "all_failed"
+    rollouts._record(groups, 3, 12.34)
+    rows = [json.loads(line) for line in (tmp_path / "rollouts.jsonl").read_text().splitlines()]
+    assert [row.get("dropped") for row in rows] == [None, None, "all_failed", "all_failed"]
+    assert ["dropped" in row for row in rows] == [False, False, True, True]
+    assert [(row["group"], row["tokens"]) for row in rows] == [(0, 4), (0, 4), (1, 4), (1, 4)]
+    said = capsys.readouterr().out
+    assert "dropped {'all_failed': 1}  tokens 4 " in said
+    assert "ends {'user_stop': 1, 'max_steps': 1}  12.3 s" in said
+
+
+def test_seconds_are_those_of_the_episodes(rollouts, capsys, monkeypatch) -> None:
+    from tau2_agent.training import trl_rollouts
+
+    clock = iter([100.0, 112.34])
+    monkeypatch.setattr(trl_rollouts, "time", SimpleNamespace(time=lambda: next(clock)))
+    rollouts.worth = {"0/0": 1.0}
+    play(rollouts)
+    assert " 12.3 s" in capsys.readouterr().out
 
 
 AGENTS = [EndReason.CONTEXT_LENGTH, EndReason.MAX_STEPS, EndReason.TOO_MANY_ERRORS]

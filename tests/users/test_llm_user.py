@@ -310,7 +310,7 @@ def test_other_stops_are_not(task, offer, answer):
 def test_failures_have_a_name(task, answer, kind, words):
     with FakeOpenAI(behaviours=[answer] * 4) as server:
         failed = failure(server, task, retries=1, timeout_s=0.5)
-    assert failed.kind == kind and words in failed.detail
+    assert failed.kind == kind and str(failed).startswith(f"{kind}: ") and words in str(failed)
 
 
 def test_no_key_and_no_budget_end_the_job(task):

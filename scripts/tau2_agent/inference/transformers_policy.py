@@ -63,6 +63,7 @@ class LocalPolicy:
         self._waiting: list[_Request] = []
         self._passes: int | None = None  # without a new request; None: nobody counts
         self._running = False
+        self._batch: asyncio.Task[None] | None = None  # that runs: the loop keeps no task alive
         self._rows: dict[str, _Row] = {}
         self._order: list[str] = []
         self._layers: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -96,8 +97,7 @@ class LocalPolicy:
             return
         batch, self._waiting = self._waiting[: self.max_batch], self._waiting[self.max_batch :]
         self._running = True
-        task = asyncio.get_running_loop().create_task(self._run(batch))
-        task.add_done_callback(lambda _: None)
+        self._batch = asyncio.get_running_loop().create_task(self._run(batch))
 
     async def _run(self, batch: list[_Request]) -> None:
         try:
@@ -240,7 +240,7 @@ class LocalPolicy:
     def _generator(self, request: _Request) -> torch.Generator:
         name = f"{self.seed}:{request.session}:{len(request.prompt)}"
         digest = hashlib.sha256(name.encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+        return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
 
 
 class _ColumnCache(DynamicCache):
@@ -275,9 +275,8 @@ class _ColumnCache(DynamicCache):
     def get_seq_length(self, layer_idx: int = 0, *args: Any) -> int:
         return self._buffers[layer_idx][2] if layer_idx < len(self._buffers) else 0
 
-    def get_mask_sizes(self, query_length: Any, layer_idx: int = 0) -> tuple[int, int]:
-        count = query_length if isinstance(query_length, int) else query_length.shape[0]
-        return self.get_seq_length(layer_idx) + count, 0
+    def get_mask_sizes(self, query_length: int, layer_idx: int) -> tuple[int, int]:
+        return self.get_seq_length(layer_idx) + query_length, 0
 
     def tensors(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Keys and values of each layer, shape (rows, heads, columns, head size)."""

@@ -121,7 +121,7 @@ def _words(text: str | None) -> tuple[str, ...]:
 
 
 def _dumped(arguments: dict[str, Any]) -> str:
-    return json.dumps(arguments, sort_keys=True, default=str)
+    return json.dumps(arguments, sort_keys=True)
 
 
 def _flat(messages: Iterable[Message]) -> Iterable[Message]:

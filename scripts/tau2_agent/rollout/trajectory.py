@@ -38,13 +38,12 @@ OFFICIAL_ENDS = frozenset({EndReason.USER_STOP, EndReason.AGENT_STOP})
 INFRASTRUCTURE_ENDS = frozenset({EndReason.TIMEOUT, EndReason.USER_ERROR, EndReason.POLICY_ERROR})
 
 
+@dataclass(eq=False)
 class EpisodeEnd(Exception):
     """Raised by an agent that cannot take another turn, with the name of the end."""
 
-    def __init__(self, reason: EndReason, detail: str = "") -> None:
-        super().__init__(detail or reason.value)
-        self.reason = reason
-        self.detail = detail
+    reason: EndReason
+    detail: str = ""
 
 
 class UserFailure(Exception):
@@ -53,7 +52,6 @@ class UserFailure(Exception):
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind}: {detail}" if detail else kind)
         self.kind = kind
-        self.detail = detail
 
 
 class JobStop(PipelineError):

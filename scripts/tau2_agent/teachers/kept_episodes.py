@@ -99,7 +99,7 @@ def _choose_of_task(
 def _rank(one: Transcript) -> tuple:
     """What stands earlier is kept rather."""
     tokens = sum(one.tokens.mask) if one.tokens else 0
-    return not one.solved, -(one.partial or 0.0), tokens, one.trial
+    return -(one.partial or 0.0), tokens, one.trial
 
 
 def _check_worth(one: Transcript, solved: bool, min_partial: float | None) -> None:
@@ -160,7 +160,7 @@ def _check_tokens(
 
 
 def _said(messages: Sequence[Mapping[str, Any]]) -> str:
-    return json.dumps(list(_answers(messages)), ensure_ascii=False)
+    return json.dumps(list(_answers(messages)))
 
 
 def _answers(messages: Sequence[Mapping[str, Any]]) -> Iterator[Any]:

@@ -74,7 +74,7 @@ class TaskChoice:
     """
 
     def __init__(
-        self, task_ids: Sequence[str], *, prompts: int, seed: int, curriculum: str = "none"
+        self, task_ids: Sequence[str], *, prompts: int, seed: int, curriculum: str
     ) -> None:
         require_enough(len(task_ids), prompts)
         self.task_ids = list(task_ids)

@@ -145,8 +145,32 @@ def test_extra_arguments_come_last_and_win():
     assert arguments[-4:] == ["--lr", "5e-7", "--sglang-mem-fraction-static", "0.5"]
 
 
+OFFLOAD = ["--optimizer-cpu-offload", "--overlap-cpu-optimizer-d2h-h2d"]
+
+
+@pytest.mark.parametrize("stage", ["sft", "grpo"])
+@pytest.mark.parametrize(
+    ("option", "more", "fewer"),
+    [
+        (["--optimizer-offload"], [*OFFLOAD, "--use-precision-aware-optimizer"], []),
+        (["--tracking", "tensorboard"], ["--use-tensorboard"], []),
+        (["--recompute", "none"], [], ["--recompute-granularity", "full"]),
+        (["--tensor-parallel", "1"], [], ["--sequence-parallel"]),
+        (["--no-dynamic-batches"], [], ["--use-dynamic-batch-size"]),
+    ],
+)
+def test_what_an_option_adds_and_takes_away(stage, option, more, fewer):
+    before, after = command(stage, []), command(stage, option)
+    added = [word for word in after if after.count(word) > before.count(word)]
+    gone = [word for word in before if before.count(word) > after.count(word)]
+    assert [word for word in added if word.startswith("--") and word != "--balance-data"] == more
+    assert set(fewer) <= set(gone) and (fewer or not gone)
+
+
 def test_engines_are_watched_where_there_are_others():
     assert "--use-fault-tolerance" in command("grpo", ["--gpus", "2"])
+    nodes = ["--gpus", "2", "--gpus-per-engine", "2", "--nodes", "2"]
+    assert "--use-fault-tolerance" in command("grpo", nodes)
     alone = ["--gpus", "2", "--gpus-per-engine", "2"]
     assert "--use-fault-tolerance" not in command("grpo", alone)
     variables = job_environment(
@@ -189,7 +213,7 @@ def test_a_users_own_configuration_is_merged_into_ours(tmp_path, form):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "cannot be read"),
+        (None, r"mine\.yaml' cannot be read"),
         ("a: [", "cannot be read"),
         ("[1]", "keys and values"),
         ("tau2_alpha: 3", "tau2_alpha is set"),
@@ -208,6 +232,11 @@ def test_a_configuration_that_cannot_be_merged(tmp_path, text, said):
     assert "\n" not in str(error.value)
 
 
+def test_a_configuration_without_a_name():
+    with pytest.raises(InputError, match="--custom-config-path '' cannot be read"):
+        train_grpo_slime.hook_settings(grpo_options("--use-tis --custom-config-path"), Path("/s"))
+
+
 @pytest.mark.parametrize(
     ("extra", "refused"),
     [
@@ -215,6 +244,7 @@ def test_a_configuration_that_cannot_be_merged(tmp_path, text, said):
         ("--rollout-top-p=0.9", True),
         ("--rollout-top-p 0.9 --rollout-top-p 1", False),
         ("--rollout-top-p 1.0", False),
+        ("--rollout-top-p=1.0", False),
         ("--rollout-top-p high", True),
         ("--rollout-top-p", True),
         ("--custom-config-path {}", True),
@@ -262,6 +292,15 @@ def test_flags_of_the_machine_and_of_records_are_in_no_key(flag):
     [
         (train_sft_slime, SFT_FILES, ["--gpus", "3"], "cannot be shared by"),
         (train_sft_slime, SFT_FILES, ["--gpus", "4", "--batch-size", "7"], "2 replicas"),
+        (
+            train_sft_slime,
+            SFT_FILES,
+            [
+                *("--gpus", "2", "--tensor-parallel", "1", "--context-parallel", "1"),
+                *("--pipeline-parallel", "2", "--expert-parallel", "2"),
+            ],
+            "2 GPUs cannot be shared by expert × pipeline parallel = 2 × 2",
+        ),
         (train_sft_slime, SFT_FILES, ["--batch-size", "80"], "74 traces"),
         (train_sft_slime, SFT_FILES, ["--nodes", "2"], "--ray-address"),
         (train_grpo_slime, GRPO_FILES, ["--updates-per-rollout", "3"], "does not divide the 32"),

@@ -19,6 +19,7 @@ from tau2_agent.benchmark.tasks import split_ids
 from tau2_agent.records.counters import LOOPS
 from tau2_agent.rollout.trajectory import EndReason, JobStop
 from tau2_agent.training import objective
+from tau2_agent.training.groups import Episode
 from tau2_agent.training.slime import grpo_rollout, records
 from tau2_agent.training.slime.log import JobLog, Start, drop_rows_from
 from tau2_agent.training.slime.router import rollout_state
@@ -107,6 +108,7 @@ async def scripted(args, sample, sampling_params, evaluation=False):
     """Take (rewards, seconds) of a group from the script; a reward of None is a lost episode."""
     import generate_with_tau
 
+    assert not evaluation  # else slime would take other parameters for it
     number = sample.group_index - args.script["first"]
     rewards, seconds = args.script.get(number, ((0.0, 1.0), 0))
     for _ in range(int(seconds / 0.01)):
@@ -132,6 +134,56 @@ def test_samples_of_a_group_are_numbered_and_name_their_task(play):
     assert told == [
         (3, 3 * SIZE + number, "a task", {"task_id": "a task"}) for number in range(SIZE)
     ]
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "TRUNCATED"])
+def test_an_episode_that_was_cut_counts_as_any(play, status):
+    (sample, _) = grpo_rollout.new_samples(play.args, 0, "a task")
+    sample.status = getattr(type(sample).Status, status)
+    sample.tokens, sample.reward = [1] * 7, {"reward": 0.0, "shaped": 0.25}
+    sample.metadata["agent_turns"] = 3
+    assert grpo_rollout.as_episode(sample) == Episode(sample, 0.0, 0.25, 7, 3)
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "PENDING", "FAILED"])
+def test_a_lost_episode_has_no_reward_no_length_and_a_reason(play, status):
+    (sample, _) = grpo_rollout.new_samples(play.args, 0, "a task")
+    sample.status = getattr(type(sample).Status, status)
+    sample.tokens, sample.reward = [0, 0], {"reward": 0.0, "shaped": 0.0}
+    sample.metadata |= {"end": "timeout", "detail": "no end", "agent_turns": 3}
+    assert grpo_rollout.as_episode(sample) == Episode(sample, None, None, 0, 0, "timeout: no end")
+
+
+@pytest.mark.parametrize("curriculum", [{}, {"tau2_curriculum": "success_rate"}])
+def test_tasks_are_chosen_as_slime_was_told(play, monkeypatch, curriculum):
+    """The seed is slime's; without it, and without a curriculum, what the defaults are."""
+    chosen = []
+    choose = grpo_rollout._choice
+    monkeypatch.setattr(grpo_rollout, "_choice", lambda *told: chosen.append(told) or choose(*told))
+    play(0, [SPREAD, SPREAD], **curriculum)
+    del play.args.rollout_seed
+    play(1, [SPREAD, SPREAD], **curriculum)
+    told = curriculum.get("tau2_curriculum", "none")
+    assert chosen == [(play.args.tau2_tasks_path, 2, seed, told) for seed in (3, 0)]
+
+
+def test_slimes_own_functions_are_told_of_this_rollout(play, slime, monkeypatch):
+    aborted, abort = [], slime.abort
+
+    async def of_abort(args, rollout_id):
+        aborted.append((args.tau2_rollouts_path, rollout_id))
+        return await abort(args, rollout_id)
+
+    async def of_evaluation(args, rollout_id):
+        return (args.tau2_rollouts_path, rollout_id), []
+
+    for name, put in (("abort", of_abort), ("eval_rollout", of_evaluation)):
+        monkeypatch.setattr(slime, name, put)
+    more = {"tau2_resampled_groups": 1, "tau2_over_sampling_groups": 1}
+    play(4, [SPREAD, SPREAD, LONG], **more)
+    path = play.args.tau2_rollouts_path
+    assert aborted == [(path, 4)]
+    assert grpo_rollout.generate_rollout(play.args, 7, None, evaluation=True) == (path, 7)
 
 
 def rows(play):
@@ -213,6 +265,7 @@ def test_the_line_shows_the_length_bias(play, caplog):
     play(0, [SPREAD, slow, ((1.0, 1.0), 0.1)], **more)
     told = line(caplog)
     assert (told["tokens"], told["tokens_played"]) == (200, 200)
+    assert 0.2 <= told["seconds"] < 60
     play(1, [LONG, SPREAD, slow], **more, tau2_group_order="finished")
     told = line(caplog)
     assert told["tokens"] == 200 and told["tokens_played"] == 200  # the long one was cut short

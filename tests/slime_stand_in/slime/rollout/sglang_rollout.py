@@ -18,6 +18,7 @@ class GenerateState:
     _shared: ClassVar[dict] = {}
 
     def __init__(self, args) -> None:
+        assert args is not None  # slime's own takes the tokenizer and more from them
         self.__dict__ = GenerateState._shared
         self.sampling_params = {
             "temperature": getattr(args, "rollout_temperature", 1.0),
