@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
-import pickle
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from tau2.domains.telecom.user_tools import TelecomUserTools
 from tau2.environment.toolkit import ToolKitBase
 
 from tau2_agent.benchmark.data_files import DATABASE, MANUAL, POLICY, USER_DATABASE, data_folder
+from tau2_agent.benchmark.snapshots import Snapshot
 from tau2_agent.syntax import module_tree
 
 # `break_vpn` of any episode in this process mutates the class attribute: keep it as it was.
@@ -36,8 +36,8 @@ SHORT_SYSTEM_PROMPT = (
 )
 
 
-# (data folder, task id) -> the task, its toolkits in the initial state: 11 kB a task
-_INITIAL: dict[tuple[Path, str], tuple[Task, bytes]] = {}
+# (data folder, task id) -> the task, its environment in the initial state
+_INITIAL: dict[tuple[Path, str], tuple[Task, Snapshot[TelecomEnvironment]]] = {}
 
 
 class _NamedTools:
@@ -84,21 +84,16 @@ class _Environment(TelecomEnvironment):
 
 
 @lru_cache(maxsize=2)
-def _new_toolkits(folder: Path) -> bytes:
-    # Loading a pickle is several times faster than pydantic's deep copy.
+def _new(folder: Path) -> Snapshot[TelecomEnvironment]:
     user_tools = _UserTools(TelecomUserDB.load(str(folder / USER_DATABASE)))
     user_tools.default_vpn_details = _VPN_DETAILS.model_copy(deep=True)
-    return pickle.dumps((_Tools(TelecomDB.load(str(folder / DATABASE))), user_tools))
-
-
-def _with_toolkits(pickled: bytes) -> TelecomEnvironment:
-    tools, user_tools = pickle.loads(pickled)
-    return _Environment("telecom", domain_policy(), tools, user_tools)
+    tools = _Tools(TelecomDB.load(str(folder / DATABASE)))
+    return Snapshot(_Environment("telecom", _policy(folder), tools, user_tools))
 
 
 def new_environment() -> TelecomEnvironment:
     """A fresh environment before any task's initialisation: tau2's `get_environment()`."""
-    return _with_toolkits(_new_toolkits(data_folder()))
+    return _new(data_folder()).copy()
 
 
 def make_environment(task: Task) -> TelecomEnvironment:
@@ -113,10 +108,8 @@ def make_environment(task: Task) -> TelecomEnvironment:
             initialization_actions=initial.initialization_actions if initial else None,
             message_history=[],
         )
-        # Together: a broken VPN's details are those of the phone and the toolkit's at once.
-        toolkits = pickle.dumps((environment.tools, environment.user_tools))
-        known = _INITIAL[place] = (task, toolkits)
-    return _with_toolkits(known[1])
+        known = _INITIAL[place] = (task, Snapshot(environment))
+    return known[1].copy()
 
 
 @lru_cache(maxsize=1)
