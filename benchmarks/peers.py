@@ -16,8 +16,9 @@ import measure  # noqa: F401  first: it quiets tau2
 from tau2.agent.base import LocalAgent
 from tau2.agent.llm_agent import LLMAgent
 from tau2.data_model.message import AssistantMessage, MultiToolMessage
+from tau2.data_model.simulation import RewardInfo, SimulationRun
 from tau2.data_model.tasks import Task
-from tau2.domains.telecom.environment import get_environment
+from tau2.domains.telecom.environment import TelecomEnvironment, get_environment
 from tau2.domains.telecom.user_tools import TelecomUserTools
 from tau2.evaluator.evaluator import EvaluationType, evaluate_simulation
 from tau2.gym.gym_agent import AgentGymEnv
@@ -85,17 +86,23 @@ class OfficialUser(BaseUser):
 
 def orchestrated(task: Task, agent: Agent) -> float:
     """The reward of an episode that tau2's orchestrator plays and tau2's evaluator scores."""
+    return evaluated(task, agent)[2].reward
+
+
+def evaluated(task: Task, agent: Agent) -> tuple[SimulationRun, TelecomEnvironment, RewardInfo]:
+    """Such an episode, its environment as it was at the end, and its score."""
     _mend()
+    environment = get_environment()
     run = Orchestrator(
         domain="telecom",
         agent=OfficialAgent(agent),
         user=OfficialUser(make_user("scripted", task)),
-        environment=get_environment(),
+        environment=environment,
         task=task,
         max_steps=MAX_STEPS,
     ).run()
     _mend()  # the evaluator replays the episode
-    return evaluate_simulation(run, task, EvaluationType.ALL, False, "telecom").reward
+    return run, environment, evaluate_simulation(run, task, EvaluationType.ALL, False, "telecom")
 
 
 class _RegisteredAgent(OfficialAgent, LLMAgent):

