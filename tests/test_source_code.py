@@ -93,6 +93,30 @@ def test_hooks_that_an_option_names(scripts) -> None:
     assert digest and hook_digest(["1.5", "absent.f"], scripts=scripts) == ""
     (scripts / "hooks.py").write_text("X = 1\n")
     assert hook_digest(words, scripts=scripts) != digest
+    inside = hook_digest(["tau2_agent.reward.scoring.score"], scripts=scripts)
+    assert inside == code_digest("tau2_agent.reward.scoring", scripts=scripts)
+
+
+def test_what_was_read_is_kept_beside_a_workflow(scripts, monkeypatch) -> None:
+    digest = code_digest("train", scripts=scripts)  # nothing to keep it in
+    assert not source_code.CACHE.exists()
+
+    def anew():
+        source_code._cache.cache_clear()
+        source_code._source.cache_clear()
+        return code_digest("train", scripts=scripts)
+
+    source_code.CACHE.parent.mkdir()
+    assert anew() == digest and source_code.CACHE.is_file()
+    read = []
+    tree = source_code.module_tree
+    monkeypatch.setattr(source_code, "module_tree", lambda *of: read.append(of) or tree(*of))
+    assert anew() == digest and read == []
+    source_code.CACHE.write_text("{")
+    assert anew() == digest and read
+    source_code.CACHE.unlink()
+    source_code.CACHE.mkdir()  # cannot be written
+    assert anew() == digest
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_training_arguments_are_those_that_decide_with_their_files_content(tmp_p
         assert made_by.folder(file) in before
         file.write_text("a: 2\n")
         assert told(words) != before
+        assert told(f"--lr 1 {words}").startswith("--lr 1 ")
 
 
 def test_packages_that_are_here(monkeypatch) -> None:

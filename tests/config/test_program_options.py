@@ -11,7 +11,13 @@ import train_grpo_slime
 import train_grpo_trl
 import train_sft_slime
 from tau2_agent.config.backend import Backend
-from tau2_agent.config.program_options import add, add_partial_weights, add_user, default
+from tau2_agent.config.program_options import (
+    add,
+    add_partial_weights,
+    add_user,
+    backend_of,
+    default,
+)
 from tau2_agent.config.resolve import DEFAULT_PRESETS, resolve
 
 PRESETS = Path(__file__).resolve().parents[2] / "presets"
@@ -48,6 +54,25 @@ def test_a_program_by_hand_does_what_the_workflow_does(program, section, backend
                 compared += 1
     assert compared > 9
     assert options["prompt"] == config["prompt"]
+
+
+def test_the_backend_is_known_before_the_other_options_are_read(capsys) -> None:
+    words = ["--model", "m", "--lr", "fast"]
+    assert backend_of(words) == backend_of(["--help"]) == "slime"
+    assert backend_of([*words, "--backend", "cpu"]) == "cpu"
+    assert backend_of(["--back", "cpu"]) == "slime"  # may be another option
+    with pytest.raises(SystemExit):
+        backend_of(["--backend", "gpu"])
+    assert "invalid choice: 'gpu'" in capsys.readouterr().err
+
+
+def test_weights_and_biases_is_told_how_to_work(capsys) -> None:
+    parse, files = train_sft_slime.parse, FILES[train_sft_slime]
+    assert parse(files).wandb_mode == "online"
+    assert parse([*files, "--wandb-mode", "offline"]).wandb_mode == "offline"
+    with pytest.raises(SystemExit):
+        parse([*files, "--wandb-mode", "off"])
+    assert "invalid choice: 'off'" in capsys.readouterr().err
 
 
 def test_kinds_of_options() -> None:

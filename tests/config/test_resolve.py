@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from tau2_agent.config.backend import Backend
+from tau2_agent.config.fields import find
 from tau2_agent.config.layers import ConfigError, load_preset, merge
 from tau2_agent.config.resolve import Resolved, resolve
+from tau2_agent.config.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESETS = ROOT / "presets"
@@ -34,6 +36,7 @@ def settle(*layers: dict[str, Any], choose=on_cpu) -> Resolved:
         ({"backend": "slime"}, ("slime", "backend in the configuration")),
         ({"preset": "demo"}, ("cpu", "preset demo")),
         ({"preset": "qwen3-4b"}, ("slime", "preset qwen3-4b")),
+        ({"preset": "demo", "backend": "cpu"}, ("cpu", "backend in the configuration")),
     ],
 )
 def test_a_backend_is_chosen_for_who_wants_it(layer, asked):
@@ -43,8 +46,8 @@ def test_a_backend_is_chosen_for_who_wants_it(layer, asked):
         wishes.append(wish)
         return on_cpu(*wish)
 
-    settle(layer, choose=choose)
-    assert wishes == [asked]
+    found = settle(layer, choose=choose)
+    assert wishes == [asked] and found.backend.reason == asked[1]
 
 
 def mistakes(*layers: dict[str, Any]) -> str:
@@ -100,6 +103,7 @@ def test_preset_follows_the_backend_and_the_backend_the_preset() -> None:
     assert settle({"backend": "slime"}).preset == "qwen3-4b"
     assert settle({"preset": "gpu-smoke"}).backend.name == "slime"
     assert "preset gpu-smoke" in settle({"preset": "gpu-smoke"}).backend.reason
+    assert settle({}).origins["preset"] == "the preset of backend cpu"
 
 
 def test_extending_preset_lies_over_its_parent() -> None:
@@ -139,8 +143,10 @@ def test_texts_of_the_command_line() -> None:
             "model": {"revision": "null"},
             "grpo": {"rollouts": "1e2", "scale_by_group_std": "True", "kl_coef": "0"},
             "sft": {"epochs": 4.0},
+            "evaluation": {"keep_tokens": " False"},
         },
     ).config
+    assert config["evaluation"]["keep_tokens"] is False
     assert config["seed"] == 3
     assert config["model"]["revision"] is None
     assert (config["grpo"]["rollouts"], config["grpo"]["scale_by_group_std"]) == (100, True)
@@ -168,6 +174,15 @@ def test_preset_as_a_value_leaves_the_key_to_the_preset() -> None:
     assert config["grpo"]["lr"] == 0.2
     options = {"user": {"options": {"x": "preset"}}}  # not a key of ours
     assert settle(options).config["user"]["options"] == {"x": "preset"}
+    deep = {"reward": {"weights": {"action": "preset"}}}
+    assert settle({"reward": 3}, deep) == settle({})
+
+
+def test_what_is_handed_over_stays_as_it_is() -> None:
+    layers = [{"grpo": {"lr": 0.1, "rollouts": "7"}, "sft": None}, {"grpo": {"lr": "preset"}}]
+    before = copy.deepcopy(layers)
+    settle(*layers)
+    assert layers == before
 
 
 # --- mistakes ------------------------------------------------------------------------------------
@@ -345,6 +360,14 @@ def test_mistake_names_key_value_and_remedy(layer: dict[str, Any], parts: list[s
     message = mistakes(layer)
     for part in parts:
         assert part in message
+
+
+def test_a_mistake_is_one_line_from_its_file_to_its_remedy() -> None:
+    line = mistakes({"evaluation": {"num_tasks": 0}})
+    about = find(Settings, ["evaluation", "num_tasks"]).description
+    wanted = "but it must be -1 (all) or at least 1"
+    assert line == f"config.yaml: evaluation.num_tasks is 0 ({about}), {wanted}"
+    assert mistakes({}, {"preset": "qwen"}).startswith("mine.yaml: preset 'qwen' is not there; ")
 
 
 def test_mistakes_are_reported_together_with_their_files() -> None:

@@ -189,7 +189,8 @@ def test_traces_of_each_teacher_are_told_what_decides_them(tmp_path) -> None:
 
     scripted = "--user scripted --user-phrasing train --prompt tau2"
     assert told() == (f"--teacher scripted {scripted}", "")
-    assert told(wordings=3) == (f"--teacher scripted {scripted} --wordings 3", "")
+    for count in (2, 3):
+        assert told(wordings=count) == (f"--teacher scripted {scripted} --wordings {count}", "")
     paid, untracked = told(teacher="llm", model="openai/x", max_length=900)
     own = f"{scripted} --tokenizer MODEL --teacher-model openai/x --teacher-temperature 0.7"
     assert paid == f"--teacher llm {own} --attempts 4 --max-length 900"
@@ -213,6 +214,15 @@ def test_a_server_is_told_of_where_there_is_one() -> None:
     assert "--tensor-parallel 2 '--server-args=--quantization fp8'" in untracked
     for flags in (stage_flags.evaluation(config_of()), stage_flags.rejection_sampling(config_of())):
         assert "--tensor-parallel" not in flags.untracked and "server-args" not in flags.untracked
+
+
+def test_a_training_is_told_that_nothing_is_validated() -> None:
+    """Its program by itself would: that is the preset's."""
+    for preset in ("demo", "qwen3-4b"):
+        grpo = {"validation_every": 0, "checkpoint": "last"}
+        words = shlex.split(stage_flags.grpo(config_of(preset, grpo=grpo)).untracked)
+        assert words[words.index("--validation-every") + 1] == "0"
+        assert [word for word in words if "validation" in word] == ["--validation-every"]
 
 
 def test_untracked_flags_reach_the_programs() -> None:

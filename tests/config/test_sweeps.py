@@ -43,6 +43,7 @@ RESULTS = {"base results", "sft results"}
         ({"tasks": {"grpo": "train"}}, {"leaks", "rl"} | RESULTS),
         ({"tasks": {"sft": "small"}}, ALL),
         ({"resources": {"time_limit_hours": 3}}, set()),
+        ({"slime": {"convert_args": "--x 1"}}, set()),  # of the other backend
         ({}, set()),
     ],
 )
@@ -87,6 +88,7 @@ LATER = {"rejection", "rejection results", "rl"}
     [
         (SAMPLED, LATER),
         (SAMPLED | {"grpo": {"lr": 1e-5}}, LATER),
+        ({"rejection_sampling": {"samples_per_task": 1}}, LATER),
         ({"rejection_sampling": {"temperature": 0.5}}, set()),  # of a stage that is left out
         ({"rejection_sampling": {"lr": 1e-5}}, set()),
     ],
@@ -142,17 +144,53 @@ def test_a_served_user_is_downloaded_once_for_models_of_any_name() -> None:
     assert own == {"user model", "rl"} | RESULTS
 
 
+def test_where_and_how_a_run_works_makes_nothing_anew() -> None:
+    for machine in ({"resources": {"gpus": 4}}, {"tracking": {"tool": "wandb", "project": "x"}}):
+        assert on_slime(machine) == set()
+
+
+def test_given_traces_are_those_of_any_tasks(tmp_path) -> None:
+    (given := tmp_path / "t.jsonl").write_text("{}")
+    for traces in (
+        {"teacher": "file", "source": str(given)},
+        {"teacher": "hub", "source": "a/b", "revision": "c"},
+    ):
+        other = {"tasks": {"sft": "small"}}
+        assert on_slime(other, traces=traces) == {"leaks", "rl"} | RESULTS
+    assert "traces" in on_slime(other)
+
+
+def test_the_backend_of_every_run_is_chosen_alike() -> None:
+    asked = []
+
+    def choose(wanted, wanted_by):
+        asked.append((wanted, wanted_by))
+        return Backend("slime" if wanted == "auto" else wanted, "chosen here")
+
+    layers = [("config.yaml", {"runs": {"seed_1B": {"seed": 1}, "cpu": {"backend": "cpu"}}})]
+    found = resolve_runs(layers, ROOT / "presets", choose)
+    assert [wanted for wanted, _ in asked] == ["auto", "auto", "cpu"]
+    assert {run.settings.backend.reason for run in found.values()} == {"chosen here"}
+    assert [run.settings.backend.name for run in found.values()] == ["slime", "slime", "cpu"]
+
+
 @pytest.mark.parametrize(
     "name", ["base", "sft", "rejection", "rl", "plain", "a-b", "a/b", "1st", ""]
 )
 def test_names_that_would_collide(name):
-    with pytest.raises(ConfigError, match=r"\S+: runs: .* cannot be the name of a run"):
+    with pytest.raises(ConfigError) as caught:
         owners({name: {"seed": 1}})
+    assert str(caught.value).startswith(f"config.yaml: runs: {name!r} cannot be the name of a run")
 
 
-def test_a_mistake_names_its_run():
-    with pytest.raises(ConfigError, match=r"\S+: runs\.fast: grpo\.lr is 'quick'"):
+def test_a_mistake_names_its_run(tmp_path):
+    with pytest.raises(ConfigError, match=r"^config\.yaml: runs\.fast: grpo\.lr is 'quick'"):
         owners({"fast": {"grpo": {"lr": "quick"}}})
+    preset = (ROOT / "presets" / "demo.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(f"{preset}\nruns: {{fast: {{grpo: {{lr: quick}}}}}}\n")
+    layers = [("config.yaml", {"preset": "mine"})]
+    with pytest.raises(ConfigError, match=r"^presets/mine\.yaml: runs\.fast: grpo\.lr is 'quick'"):
+        resolve_runs(layers, tmp_path, lambda *_: Backend("cpu", "test"))
     with pytest.raises(ConfigError, match=r"runs\.fast: unknown key grop; did you mean grpo"):
         owners({"fast": {"grop": {"lr": 0.1}}})
 

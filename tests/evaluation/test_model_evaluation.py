@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
+from made_results import MANIFEST
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import evaluate_tau2
@@ -20,8 +22,12 @@ from tau2_agent.inference import transformers_policy
 from tau2_agent.inference.sglang_server import ForeignPolicy, PatientPolicy, ServerOptions
 from tau2_agent.preflight.requirements import Requirements
 from tau2_agent.records.episode_log import read_rows
+from tau2_agent.records.progress import PROGRESS_FILE, read_progress
 from tau2_agent.records.transcripts import read_transcripts, transcripts_path
 from tau2_agent.rollout.trajectory import Turn
+from tau2_agent.teachers.baselines import BASELINES
+from tau2_agent.training.trained_for import TrainedFor, write_record
+from tau2_agent.users.registry import Users
 
 TASKS = [task.id for task in load_tasks("small")[:2]]
 
@@ -59,6 +65,7 @@ def evaluation(random_model, tmp_path, monkeypatch, capsys):
 
 def test_it_plays_each_task_and_keeps_everything(evaluation):
     words = ["--seed", "3", "--concurrency", "5", "--temperature", "0.25"]
+    words += ["--context-length", "900"]
     found = evaluation(*words, "--domain", "telecom")
     (policy,) = found.policies
     weights = next(policy.model.parameters())
@@ -70,7 +77,15 @@ def test_it_plays_each_task_and_keeps_everything(evaluation):
     assert (summary.split, summary.stage, summary.trials) == ("small", "sft", 1)
     assert (summary.evaluated, summary.excluded, summary.avg_reward) == (2, 0, 0.0)
     assert summary.selection == {"rule": "first", "num_tasks": 2}
-    assert summary.manifest.limits["max_steps"] == 6 and summary.manifest.seed == 3
+    assert summary.manifest.seed == 3
+    assert summary.manifest.limits == {
+        "max_steps": 6,
+        "max_errors": 10,
+        "timeout_s": model_evaluation.EPISODE_TIMEOUT_S,
+        "repeat_limit": 0,  # tau2 lets a loop go on
+        "context_length": 900,
+    }
+    assert [one.agent for one in summary.baselines] == list(BASELINES)
     assert not summary.copies and summary.user_usage is None
     rows = read_rows(evaluation.folder / "eval.episodes.jsonl")
     assert sorted(row.task_id for row in rows) == sorted(TASKS)
@@ -98,6 +113,58 @@ def test_the_same_command_plays_only_what_is_missing(evaluation):
     assert "no transcript" not in half.said and len(half.policies) == 1
     sessions = {session for session, _ in half.policies[0].asked}
     assert len(sessions) == 1 and half.summary.evaluated == 2
+
+
+def test_progress_goes_on_from_what_was_played(evaluation, monkeypatch):
+    output = evaluation.folder / "eval.json"
+    monkeypatch.setenv(PROGRESS_FILE, str(evaluation.folder / "progress.json"))
+    trials = ["--trials", "3", "--temperature", "0.5"]
+    evaluation(*trials)
+    rows = evaluation.folder / "eval.episodes.jsonl"
+    _, *kept = rows.read_text().splitlines()
+    kept = [line.replace('"reward":0.0', '"reward":1.0') for line in kept]
+    rows.write_text("".join(f"{line}\n" for line in kept))
+    again = evaluation(*trials)
+    assert "6/6 episodes, 5 solved" in again.said
+    ((stage, entry),) = read_progress(evaluation.folder / "progress.json").items()
+    assert stage == f"evaluate {output}"
+    found = [entry[name] for name in ("state", "done", "total", "solved")]
+    assert found == ["done", 6, 6, 5]
+    assert entry["tokens_per_second"] > 0
+
+
+def test_the_summary_says_what_the_model_was_trained_for_and_what_its_user_cost(
+    evaluation, random_model, tmp_path, monkeypatch
+):
+    """The record as far as it says something."""
+    shutil.copytree(random_model, folder := tmp_path / "trained")
+    write_record(folder, TrainedFor(stage="grpo", prompt="short", rollout=3))
+    asked = []
+    usage = {"model": "openai/x", "calls": 7}
+    monkeypatch.setattr(Users, "usage", lambda self, *of: asked.append(of) or usage)
+    found = evaluation("--checkpoint", str(folder)).summary
+    assert (found.checkpoint, found.user_usage) == (str(folder), usage)
+    told = {name: found.trained_for[name] for name in ("stage", "prompt", "rollout")}
+    assert told == {"stage": "grpo", "prompt": "short", "rollout": 3}
+    assert set(found.trained_for) - set(told) <= {"code", "commit", "tokenizer_sha256"}
+    (row, *_) = read_rows(evaluation.folder / "eval.episodes.jsonl")
+    assert asked == [(evaluation.folder / "eval.user_calls.jsonl", row.fingerprint)]
+
+
+def test_rows_belong_together_while_model_code_and_settings_are_the_same(
+    random_model, tmp_path, monkeypatch
+):
+    args = SimpleNamespace(checkpoint=random_model, domain="telecom")
+
+    def mark(**changed):
+        manifest = MANIFEST.model_copy(update={"user_settings": {"a": 1, "b": 2}} | changed)
+        return model_evaluation.evaluation_fingerprint(args, manifest)
+
+    plain = mark()
+    assert mark(user_settings={"b": 2, "a": 1}, partial_weights={}) == plain
+    assert plain != mark(seed=1) != mark(limits={"max_steps": 9})
+    monkeypatch.setattr(model_evaluation, "code_digest", lambda *_: "edited")
+    assert mark() != plain
 
 
 def test_trials_that_would_be_copies_are_named(evaluation):
@@ -128,6 +195,12 @@ def test_what_cannot_be_played_is_refused(evaluation, words, said):
     with pytest.raises(InputError, match=said):
         evaluation(*words)
     assert not (evaluation.folder / "eval.json").exists()
+
+
+def test_another_domain_is_refused(evaluation, capsys):
+    with pytest.raises(SystemExit):
+        evaluation("--domain", "retail")
+    assert "invalid choice: 'retail'" in capsys.readouterr().err
 
 
 def test_its_time_limit_reaches_the_episode(random_model):

@@ -84,8 +84,14 @@ def test_the_options_say_which_tasks_are_played():
     assert selection(Options(first=5)) == {"rule": "first", "num_tasks": 5}
     assert selection(Options(num_tasks=5))["rule"] == "stratified"
     assert selection(Options())["rule"] == "all"
-    for wrong in ({"num_tasks": 0}, {"first": 0}, {"first": 1, "num_tasks": 1}):
-        with pytest.raises(InputError):
+    both = "both say which"
+    for wrong, said in (
+        ({"num_tasks": 0}, "stratified 0: no task is left"),
+        ({"first": 0}, "first 0: no task is left"),
+        ({"first": 1, "num_tasks": 1}, both),
+        ({"first": 1, "num_tasks": 0}, both),
+    ):
+        with pytest.raises(InputError, match=said):
             ids(**wrong)
 
 
@@ -120,6 +126,11 @@ def test_groups_have_pass_hat_k_where_there_are_trials():
     assert made.pass_hat_k_interval[2].high > made.pass_hat_k[2] == 0.0
     assert sum(p.tasks for p in made.groups_pass_hat_k["kind"].values()) == 4
     assert all(p.value == 1.0 for p in made.groups_pass_at_k["kind"].values())
+    rows += [row(t, 0.0, trial=trial) for t in ids for trial in (2, 3)]
+    rows += [row(t, 1.0, trial=1) for t in ids]  # two of four: never all, of three always one
+    made = summary(rows, ids, trials=4)
+    for groups, value in ((made.groups_pass_hat_k, 0.0), (made.groups_pass_at_k, 1.0)):
+        assert [part.value for part in groups["kind"].values()] == [value] * len(groups["kind"])
 
 
 def test_a_rate_on_which_all_tasks_agree_has_a_width():
@@ -196,6 +207,24 @@ def test_baselines_are_played_once_for_the_same_tasks(made, monkeypatch):
     monkeypatch.setattr(played, "code_digest", lambda *_: "edited")
     with pytest.raises(pytest.fail.Exception):
         baselines(TEST, folder)  # other code
+
+
+def test_baselines_that_cannot_be_read_or_kept_are_played_again(tmp_path, monkeypatch):
+    value = rate([1.0])
+
+    def play(agent, _):
+        return played.Baseline(
+            **{"agent": agent, "label": agent, "user": "u"},
+            **{"all": value, "fix": value, "transfer": value},
+        )
+
+    monkeypatch.setattr(played, "_play", play)
+    found = baselines(TEST, tmp_path)
+    (path,) = tmp_path.iterdir()
+    kept = path.read_text()
+    path.write_text(kept[:-20])
+    assert baselines(TEST, tmp_path) == found and path.read_text() == kept
+    assert baselines(TEST, path) == found and path.read_text() == kept  # no folder: not kept
 
 
 # Two models, and the tables

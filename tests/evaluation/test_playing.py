@@ -10,10 +10,13 @@ import pytest
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.evaluation.model_players import play_all
 from tau2_agent.evaluation.playing import ATTEMPTS, PLAYING, SCORING, play_each
+from tau2_agent.records.episode_row import episode_row
 from tau2_agent.rollout import model_rollout
+from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.rollout.trajectory import INFRASTRUCTURE_ENDS, EndReason, JobStop, Trajectory
 from tau2_agent.source_code import closure
-from tau2_agent.users.registry import Users
+from tau2_agent.teachers.baselines import make_agent
+from tau2_agent.users.registry import Users, make_user
 from tau2_reward_shaping import PartialWeights
 
 TASKS = load_tasks("small")[:3]
@@ -96,7 +99,10 @@ def test_what_the_infrastructure_ended_is_played_again_then_left_out(end) -> Non
 
 @pytest.mark.parametrize("end", sorted(INFRASTRUCTURE_ENDS))
 def test_an_evaluation_of_which_too_much_fails_so_stops(end, monkeypatch) -> None:
+    samples = []
+
     async def failing(task, policy, codec, settings, session, sample):
+        samples.append(sample)
         return Trajectory(task.id, [], end)
 
     monkeypatch.setattr(model_rollout, "play", failing)
@@ -108,3 +114,26 @@ def test_an_evaluation_of_which_too_much_fails_so_stops(end, monkeypatch) -> Non
     with pytest.raises(JobStop, match=rf"\({key}\)"):
         asyncio.run(play_all(jobs, None, None, settings, args, lambda row, _: rows.append(row)))
     assert len(rows) >= 20  # fewer say nothing
+    assert set(samples) <= {str(trial) for trial in range(30)}  # the user's draw
+
+
+def test_rows_are_scored_with_the_weights_that_were_asked_for() -> None:
+    tasks = {task.id: task for task in load_tasks("test")[3:10:3]}
+
+    async def episode(task, session, sample):
+        user, cut = make_user("scripted", task), Limits(max_steps=30)
+        return await run_episode(task, make_agent("blind_script"), user, limits=cut)
+
+    found = []
+    for weights in (PartialWeights(1.0, 0.0, 0.0), PartialWeights(0.0, 0.0, 1.0)):
+        args, rows = SimpleNamespace(seed=4, concurrency=8, weights=weights), []
+
+        def write(row, trajectory, weights=weights, rows=rows):
+            task = tasks[row.task_id]
+            assert row.partial == episode_row(task, trajectory, weights=weights).partial
+            rows.append(row.partial)
+
+        jobs = [(task, 0) for task in tasks.values()]
+        asyncio.run(play_each(jobs, episode, Users(), args, write))
+        found.append(rows)
+    assert len(found[0]) == len(tasks) and found[0] != found[1]

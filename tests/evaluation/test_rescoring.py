@@ -13,7 +13,7 @@ from tau2_agent.evaluation.results import played_at
 from tau2_agent.records.conversation import make_transcript
 from tau2_agent.records.episode_log import EpisodeLog, read_rows
 from tau2_agent.records.episode_row import EpisodeRow, episode_row
-from tau2_agent.records.transcripts import TranscriptFile, read_transcripts
+from tau2_agent.records.transcripts import Tokens, TranscriptFile, read_transcripts
 from tau2_agent.rollout.episode import Limits, run_episode
 from tau2_agent.source_code import code_digest
 from tau2_agent.teachers.baselines import make_agent
@@ -21,6 +21,7 @@ from tau2_agent.users.registry import make_user
 from tau2_reward_shaping import PartialWeights
 
 FIRST, OTHER = PartialWeights(0.7, 0.1, 0.2), PartialWeights(0.2, 0.1, 0.7)
+TOKENS = Tokens(prompt_length=3, ids=[5], mask=[1], log_probs=[-0.5], pieces=["x"])
 
 
 @pytest.fixture
@@ -35,8 +36,12 @@ def kept(tmp_path):
     with log, transcripts:
         for task, trajectory in zip(tasks, trajectories, strict=True):
             row = episode_row(task, trajectory, weights=FIRST)
-            row.counters["cut_turns"] = 2
-            transcripts.append(make_transcript(task, trajectory, row))
+            # What an earlier version found in the messages, and what none does.
+            row.user_end, row.counters = "stop it", {"cut_turns": 2, "of_old": 1}
+            said = make_transcript(task, trajectory, row)
+            # Not all clocks are kept.
+            about = {"tokens": TOKENS, "started": "" if task is tasks[0] else said.started}
+            transcripts.append(said.model_copy(update=about))
             log.append(row)
     return tmp_path, {task.id: task for task in tasks}, trajectories
 
@@ -57,11 +62,13 @@ def test_a_row_says_what_played_and_what_scored_it() -> None:
 def test_other_weights_score_the_same_episodes(kept, capsys) -> None:
     folder, tasks, trajectories = kept
     before = read_rows(folder / "e.jsonl")
+    started = [one.started for one in read_transcripts(folder / "t.gz")]
     log, transcripts = opened(folder, OTHER, "later")
     with log, transcripts:
         assert rescoring.rescore(log, transcripts, tasks, OTHER) == len(tasks)
         assert rescoring.rescore(log, transcripts, tasks, OTHER) == 0
-    assert "4 episodes were scored by other code or weights" in capsys.readouterr().out
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("4 episodes were scored by other code or weights")
     after = {row.task_id: row for row in read_rows(folder / "e.jsonl")}
     said = {one.task_id: one for one in read_transcripts(folder / "t.gz")}
     assert len(after) == len(said) == 4
@@ -71,12 +78,26 @@ def test_other_weights_score_the_same_episodes(kept, capsys) -> None:
         asked = episode_row(tasks[row.task_id], trajectory, weights=OTHER)
         assert (new.reward, new.partial) == (asked.reward, asked.partial)
         assert new.reward_info == asked.reward_info == row.reward_info
-        assert new.counters == row.counters and new.counters["cut_turns"] == 2
+        assert new.counters == asked.counters | {"cut_turns": 2}
+        assert new.user_end == asked.user_end
         assert new.scored_by != row.scored_by
         assert (new.seconds, new.commit, new.code) == (row.seconds, "first", row.code)
         assert said[row.task_id].partial == new.partial
+        assert said[row.task_id].tokens == TOKENS
         changed += new.partial != row.partial
     assert changed > 0
+    assert [one.started for one in said.values()] == started
+    assert started[0] == "" and all(started[1:])
+
+
+def test_only_what_is_asked_for_is_scored(kept) -> None:
+    folder, tasks, _ = kept
+    _, *others = tasks
+    log, transcripts = opened(folder, OTHER)
+    with log, transcripts:
+        assert rescoring.rescore(log, transcripts, {t: tasks[t] for t in others}, OTHER) == 3
+    now = rescoring.scored_by(OTHER)
+    assert [row.scored_by == now for row in log.rows.values()] == [False, True, True, True]
 
 
 def test_an_edited_reward_is_another_scorer(kept, monkeypatch) -> None:

@@ -258,6 +258,19 @@ def test_summary_names_failures_and_what_scored():
     assert summary(rows[:3], ["a", "b", "c"]).scored_by == ""
 
 
+def test_a_summary_names_the_commits_and_the_code_that_played():
+    rows = [
+        row("a", commit="aaa", clean=True, code="x"),
+        row("b", commit="bbb", clean=False, code="y"),
+        row("c", commit="bbb", clean=False, code="y"),
+        row("d", code="y"),  # without git
+    ]
+    made = summary(rows, list("abcd"))
+    assert list(made.played_at.items()) == [("bbb+", 2), ("aaa", 1), ("", 1)]
+    assert made.commit == "bbb+" and list(made.played_by.items()) == [("y", 3), ("x", 1)]
+    assert summary(rows, ["d"]).commit is summary([], []).commit is None
+
+
 def test_summary_survives_its_file(tmp_path):
     made = summary([row("a", 1.0), row("b")], ["a", "b"])
     path = tmp_path / "eval_test.json"
@@ -285,8 +298,9 @@ def test_later_row_wins():
 
 
 def test_row_that_ended_normally_without_a_score_is_refused():
-    with pytest.raises(ResultsError, match="without a score"):
-        summary([EpisodeRow(task_id="a", end=EndReason.USER_STOP)], ["a"])
+    for score in ({}, {"reward": 1.0}, {"partial": 1.0}):
+        with pytest.raises(ResultsError, match="a trial 0: ended normally without a score"):
+            summary([EpisodeRow(task_id="a", end=EndReason.USER_STOP, **score)], ["a"])
 
 
 def test_several_trials_give_pass_hat_k_and_pass_at_k_and_no_wilson():

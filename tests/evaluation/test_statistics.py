@@ -44,6 +44,11 @@ def test_bootstrap_is_repeatable_and_as_wide_as_it_should_be():
     assert interval.low == pytest.approx(0.5 - half, abs=0.01)
     assert interval.high == pytest.approx(0.5 + half, abs=0.01)
     assert intervals.bootstrap_mean([0.3] * 5).high == pytest.approx(0.3)
+    fine = [number / 100 for number in range(101)]  # of which the mean is nearly normal
+    for level, quantile in ((0.95, 1.96), (0.5, 0.674)):
+        found, half = intervals.bootstrap_mean(fine, level), quantile * 0.02902
+        assert (found.low, found.high) == pytest.approx((0.5 - half, 0.5 + half), abs=0.002)
+        assert found.level == level
     with pytest.raises(ValueError):
         intervals.bootstrap_mean([])
 
@@ -69,11 +74,21 @@ def test_paired_difference_over_seeds_is_wider_when_seeds_disagree():
     gains = [{str(i): float(i < n) for i in range(100)} for n in (5, 30, 55)]
     made = intervals.paired_difference([before] * 3, gains)
     assert made.mean == pytest.approx(0.3)
+    assert 0.0 < made.interval.low < 0.2 and 0.4 < made.interval.high < 0.6
     assert made.interval.method == "bootstrap over tasks and seeds"
+    two = intervals.paired_difference([before] * 2, gains[:2])
+    assert two.interval.method == "bootstrap over tasks and seeds" and two.seeds == 2
     steady = intervals.paired_difference([before] * 3, [gains[1]] * 3)
     assert made.interval.high - made.interval.low > 1.5 * (
         steady.interval.high - steady.interval.low
     )
+
+
+def test_a_figure_in_a_table():
+    interval = intervals.Interval(low=0.1, high=0.25, method="wilson")
+    assert intervals.figure(None, interval) == "-"
+    assert intervals.figure(0.15, interval, "+") == "+0.150 [+0.10, +0.25]"
+    assert intervals.figure(12.34, digits=1) == "12.3"
 
 
 def test_what_does_not_pair_is_refused():

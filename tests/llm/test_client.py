@@ -14,8 +14,8 @@ from fake_openai import FakeOpenAI, calls, says
 
 from tau2_agent.llm.client import LLM, LLMFailure, LLMSettings, check_model
 from tau2_agent.llm.failures import classify, without_secrets
-from tau2_agent.llm.ledger import Cost, Ledger, dollars, tokens
-from tau2_agent.llm.prices import price_of
+from tau2_agent.llm.ledger import BudgetSpent, Cost, Ledger, dollars, spending, tokens
+from tau2_agent.llm.prices import LONGEST_ANSWER, at_price, longest_answer, price_of
 from tau2_agent.llm.quiet import quiet_litellm
 
 litellm = quiet_litellm()
@@ -403,6 +403,30 @@ def test_a_killed_call_counts_in_full(tmp_path):
     assert Ledger(path).calls == 1  # written on a line of its own, after the cut one
 
 
+def test_what_may_have_been_charged_counts_in_each_unit(tmp_path):
+    """A line may know tokens without dollars (under a budget in tokens), and the reverse."""
+    path = tmp_path / "usage.jsonl"
+    lines = [{"tokens": 700, "dollars": None}, {"tokens": None, "dollars": 0.25}]
+    lines += [{"tokens": 40, "dollars": 0.5}, None]
+    text = [
+        json.dumps({"call": str(n), "model": "m", "most": most}) for n, most in enumerate(lines)
+    ]
+    path.write_text("".join(f"{line}\n" for line in text))
+
+    async def fits(most, budget):
+        try:
+            async with Ledger(path).call("m", 1, most, budget) as call:
+                call.free("not sent")
+        except BudgetSpent:
+            return False
+        return True
+
+    for room, fitting in ((10, True), (9, False)):
+        assert asyncio.run(fits(Cost(10, None), Cost(tokens=740 + room))) is fitting
+    for room, fitting in ((0.125, True), (0.12, False)):
+        assert asyncio.run(fits(Cost(1, 0.125), Cost(dollars=0.75 + room))) is fitting
+
+
 # --- clouds without a static key -----------------------------------------------------------------
 
 CLOUD_MODELS = [
@@ -556,6 +580,60 @@ def test_cached_tokens_and_prices_of_a_list():
     }
 
 
+def read(message, usage, tools=None, **more):
+    """What `LLM` reads of a response with that message and usage."""
+    llm = LLM(LLMSettings(**{"model": "openai/x", "api_base": "http://127.0.0.1:9"} | more))
+    given = SimpleNamespace(**{"content": None, "tool_calls": None} | message)
+    response = SimpleNamespace(choices=[SimpleNamespace(message=given)], usage=usage)
+    return llm._read(response, ASK, tools, 1.0, 0)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(7, "7"), (None, None), ("call_7", "call_7")])
+def test_calls_are_as_openai_writes_them(given, kept):
+    asked = {"name": "look", "arguments": '{"at": "sky"}'}
+    call = SimpleNamespace(id=given, function=SimpleNamespace(**asked))
+    usage = SimpleNamespace(prompt_tokens=5, completion_tokens=2)
+    answer = read({"content": "Só.", "tool_calls": [call]}, usage)
+    calls = [{"id": kept, "type": "function", "function": asked}]
+    assert answer.message == {"role": "assistant", "content": "Só.", "tool_calls": calls}
+    counts = (answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
+    assert counts == (5, 2, 0) and answer.dollars is None
+    with pytest.raises(UnicodeEncodeError):  # half a character
+        read({"content": "\ud83d"}, usage)
+
+
+def test_what_a_server_does_not_count_is_estimated_from_all_that_was_said():
+    def counted(content, tools):
+        usage = SimpleNamespace(prompt_tokens=0, completion_tokens=None)
+        answer = read({"content": content}, usage, tools, price={"input": 1e6, "output": 1e6})
+        assert answer.dollars == answer.prompt_tokens + answer.completion_tokens
+        return answer.prompt_tokens, answer.completion_tokens
+
+    count = litellm.token_counter
+    asked, offered = (count("x", messages=ASK, tools=tools) for tools in (None, [TOOL]))
+    assert asked < offered
+    assert counted("Some words.", None) == (asked, count("x", text="Some words."))
+    assert counted(None, [TOOL]) == (offered, 0)
+
+
+def test_dollars_are_of_the_model_that_was_asked(monkeypatch):
+    """Under whatever name a server has it. The list knows of cached tokens; its prices do not."""
+    llm = LLM(LLMSettings("openai/gpt-4o-mini", api_base="http://127.0.0.1:9"))
+    said = {"role": "assistant", "content": "Hi."}
+    choices = [{"message": said, "finish_reason": "stop"}]
+    response = litellm.ModelResponse(choices=choices, model="of-nobody")
+    cached = {"cached_tokens": 400}
+    response.usage = litellm.Usage(
+        prompt_tokens=1000, completion_tokens=300, prompt_tokens_details=cached
+    )
+    listed = litellm.get_model_info("gpt-4o-mini")
+    names = ("input_cost_per_token", "cache_read_input_token_cost", "output_cost_per_token")
+    new, again, out = (listed[name] for name in names)
+    assert llm._dollars(response) == pytest.approx(600 * new + 400 * again + 300 * out)
+    monkeypatch.setattr(litellm, "completion_cost", lambda *_, **__: 1 / 0)
+    assert llm._dollars(response) == pytest.approx(1000 * new + 300 * out)
+
+
 def test_a_request_has_what_was_set_and_tries_nothing_by_itself():
     plain = {"temperature": 0.5, "timeout_s": 9, "options": {"top_p": 0.9}}
     told = {
@@ -584,7 +662,7 @@ def test_lines_of_calls(tmp_path):
     assert begun["call"] == second["call"] != first["call"]
     assert begun["most"]["tokens"] > 50 and "most" not in first and "attempt" not in begun
     assert (first["attempt"], second["attempt"]) == (1, 1)
-    assert 0 < first["seconds"] == round(first["seconds"], 3)
+    assert 0 < first["seconds"] == round(first["seconds"], 3) < 3
     known = Ledger(path)
     assert known.calls == 2
     assert known.tokens == sum(
@@ -600,6 +678,8 @@ def test_lines_of_another_job_do_not_count(tmp_path):
         ask(server, Ledger(path))
     marks = [json.loads(line).get("fingerprint") for line in path.read_text().splitlines()]
     assert marks == ["one", "two", None]
+    assert [Ledger(path, mark).calls for mark in ("one", "two", "", "three")] == [1, 1, 1, 0]
+    path.write_text(path.read_text().replace('"fingerprint"', '"run"'))  # of an earlier version
     assert [Ledger(path, mark).calls for mark in ("one", "two", "", "three")] == [1, 1, 1, 0]
 
 
@@ -635,8 +715,8 @@ def test_a_failed_call_that_may_be_charged_names_the_most_only_under_a_budget(tm
 
 @pytest.mark.parametrize(
     ("amount", "text"),
-    [(None, "unknown price"), (0, "$0.00"), (0.00421, "$0.0042"), (0.01, "$0.01"), (5, "$5.00"),
-     (1234.567, "$1,234.57")],
+    [(None, "unknown price"), (0, "$0.00"), (0.00421, "$0.0042"), (0.01, "$0.01"),
+     (0.5, "$0.50"), (5, "$5.00"), (1234.567, "$1,234.57")],
 )  # fmt: skip
 def test_dollars_have_as_many_digits_as_they_need(amount, text):
     assert dollars(amount) == text
@@ -648,6 +728,22 @@ def test_dollars_have_as_many_digits_as_they_need(amount, text):
 )
 def test_tokens_are_told_to_three_digits(count, text):
     assert tokens(count) == text
+
+
+def test_a_line_on_what_was_spent():
+    total = {"calls": 3, "prompt_tokens": 1500, "cached_tokens": 500, "completion_tokens": 20}
+    line = "teacher m: 3 calls, 1.5 k prompt tokens (500 cached), 20 completion tokens, $0.50"
+    assert spending("teacher m", {**total, "dollars": 0.5, "failed_calls": {}}) == line
+    failed = {"refused": 1, "timeout": 2}
+    said = spending("teacher m", {**total, "dollars": 0.5, "failed_calls": failed})
+    assert said == f"{line}; failed calls: refused 1, timeout 2"
+
+
+def test_what_the_list_says_of_a_model():
+    known = litellm.get_model_info("gpt-4o-mini")["max_output_tokens"]
+    assert longest_answer("gpt-4o-mini") == known != LONGEST_ANSWER
+    assert longest_answer("openai/of-nobody") == LONGEST_ANSWER
+    assert at_price({"input": 1.0, "output": 3.0}, 500_000, 2_000_000) == 6.5
 
 
 def test_pauses_double(monkeypatch):

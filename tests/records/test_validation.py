@@ -1,5 +1,7 @@
 """The validation curve: what is kept of it after a kill, and which checkpoint is the best."""
 
+import stat
+
 import pytest
 
 from tau2_agent.errors import PipelineError
@@ -72,11 +74,14 @@ def test_what_will_be_trained_again_is_dropped_and_a_cut_line_too(tmp_path) -> N
     curve(tmp_path, row(0, 0.1), row(2, 0.2), row(4, 0.3))
     with open(tmp_path / VALIDATION, "a", encoding="utf-8") as stream:
         stream.write('{"rollout": 6, "ta')
-    assert [one.rollout for one in cut_validation(tmp_path, 2)] == [0, 2]
+        stream.write("\n" + row(1, 0.2).model_dump_json() + "\n")
+    assert not stat.S_IMODE((tmp_path / VALIDATION).stat().st_mode) & 0o111  # no program
+    assert [one.rollout for one in cut_validation(tmp_path, 2)] == [0, 2, 1]
     append_validation(tmp_path, row(4, 0.4))
     assert [(one.rollout, one.pass_at_1) for one in read_validation(tmp_path)] == [
         (0, 0.1),
         (2, 0.2),
+        (1, 0.2),
         (4, 0.4),
     ]
 
@@ -101,3 +106,12 @@ def test_the_summary_says_which_and_how_good_it_was(tmp_path) -> None:
         "pass_at_1": 0.6,
         "pass_at_1_at_first": 0.1,
     }
+
+
+def test_the_summary_compares_with_what_was_played_alike(tmp_path) -> None:
+    curve(tmp_path, row(0, 0.1, "forty"), row(2, 0.9, "forty"), row(4, 0.5, "ten"))
+    assert choice(tmp_path, "best", 4, 9) == {
+        **{"checkpoint": "best", "rollout": 4, "of": 9},
+        **{"validated": 1, "tasks": 10, "pass_at_1": 0.5},
+    }
+    assert choice(tmp_path, "last", 9, 9) == {"checkpoint": "last", "rollout": 9, "of": 9}

@@ -27,7 +27,7 @@ class Section(BaseModel):
 
 def wrong(text: str) -> PydanticCustomError:
     """A mistake; `text` goes on from "KEY is VALUE, ": what it must be."""
-    return PydanticCustomError("wrong", "{text}", {"text": text})
+    return PydanticCustomError("wrong", text)
 
 
 def _real(value: Any) -> Any:

@@ -130,11 +130,10 @@ def reworded(error: Mapping[str, Any]) -> Fault:
     shown = f"{key} {verb} {_as_yaml(error['input'])}" + (f" ({about})" if about else "")
     if error["type"] == "literal_error" and field is not None:
         return Fault(key, f"{shown}; {choice(str(error['input']), list(choices_of(field)))}")
-    context = error.get("ctx", {})
     if error["type"] == "wrong":
-        return Fault(key, f"{shown}, {context['text']}")
+        return Fault(key, f"{shown}, {error['msg']}")
     if error["type"] in MUST_BE:
-        wanted = MUST_BE[error["type"]].format_map(context)
+        wanted = MUST_BE[error["type"]].format_map(error.get("ctx", {}))
         return Fault(key, f"{shown}, but it must be {wanted}")
     return Fault(key, f"{shown}, which is not allowed")
 

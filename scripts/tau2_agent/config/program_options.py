@@ -182,7 +182,7 @@ def _reader(key: str) -> Callable[[str], Any]:
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
-            fault = reworded({**error.errors(include_url=False)[0], "loc": tuple(key.split("."))})
+            fault = reworded({**error.errors()[0], "loc": tuple(key.split("."))})
             raise argparse.ArgumentTypeError(fault.text) from None
 
     return read

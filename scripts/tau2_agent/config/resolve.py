@@ -80,7 +80,7 @@ def resolve(
     try:
         config = Settings.model_validate(values).model_dump()
     except ValidationError as error:
-        faults = [reworded(one) for one in error.errors(include_url=False)]
+        faults = [reworded(one) for one in error.errors()]
         report(sorted(faults), layers)
         raise
     report(cross_checks(config), layers)
@@ -95,7 +95,7 @@ def _start(key: str, layers: Sequence[Layer]) -> str:
     try:
         return TypeAdapter(field.rebuild_annotation()).validate_python(value)
     except ValidationError as error:
-        faults = [reworded({**one, "loc": (key,)}) for one in error.errors(include_url=False)]
+        faults = [reworded({**one, "loc": (key,)}) for one in error.errors()]
         report(faults, layers)
         raise
 

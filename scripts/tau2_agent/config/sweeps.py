@@ -97,7 +97,7 @@ def _read(stage: str, config: Config) -> str:
     """Everything that a stage reads, as text to compare."""
     # Where and how a run works makes no other run.
     machine = {"resources": Resources().model_dump(), "tracking": Tracking().model_dump()}
-    return json.dumps(READS[stage]({**config, **machine}), sort_keys=True)
+    return json.dumps(READS[stage]({**config, **machine}))
 
 
 def _traces(config: Config) -> list[Any]:
@@ -113,10 +113,6 @@ def _traces(config: Config) -> list[Any]:
 
 def _leaks(config: Config) -> list[Any]:
     return [_traces(config), learnt_from(config), config["tasks"]["in_sample"]]
-
-
-def _user_model(config: Config) -> Any:
-    return stage_flags.user_model(config) if config["user"]["serve"] else None
 
 
 def _served(config: Config, stage: str) -> str:
@@ -164,27 +160,27 @@ def _rl(config: Config) -> list[Any]:
     ]
 
 
-def _results(trained: Reads) -> Reads:
+def _results(config: Config, trained: list[Any]) -> list[Any]:
     """What the evaluation of a model reads. trained: what its training does."""
-    return lambda config: [
+    return [
         stage_flags.evaluation(config),
-        trained(config),
+        trained,
         _leaks(config),
         _served(config, "evaluation"),
     ]
 
 
 READS: dict[str, Reads] = {
-    "user model": _user_model,
+    "user model": stage_flags.user_model,
     "traces": _traces,
     "leaks": _leaks,
     "base": _base,
     "sft": _sft,
     "rejection": _rejection,
     "rl": _rl,
-    "base results": _results(_base),
-    "sft results": _results(_sft),
-    "rejection results": _results(_rejection),
+    "base results": lambda config: _results(config, _base(config)),
+    "sft results": lambda config: _results(config, _sft(config)),
+    "rejection results": lambda config: _results(config, _rejection(config)),
 }
 
 

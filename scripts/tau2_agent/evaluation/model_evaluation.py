@@ -88,7 +88,7 @@ def evaluation_fingerprint(args, manifest) -> str:
     """Name what decides how episodes go: rows of the same name belong together."""
     from tau2_agent.inference.server_arguments import deciding
 
-    decides = manifest.model_dump(mode="json", exclude={"partial_weights"})
+    decides = manifest.model_dump(exclude={"partial_weights"})
     server = decides["server"]
     for name in [name for name in server if name.endswith("p_size")]:
         del server[name]  # GPUs: last digits

@@ -57,7 +57,7 @@ def rescore(
             continue
         task = tasks[kept.task_id]
         trajectory = played(kept)
-        scored = episode_row(task, trajectory, trial=row.trial, weights=weights)
+        scored = episode_row(task, trajectory, weights=weights)
         counters = scored.counters | _of_tokens(row)
         changed = {name: getattr(scored, name) for name in ("reward", "partial", "reward_info")}
         changed |= {"user_end": scored.user_end, "counters": counters, "scored_by": now}
@@ -76,18 +76,8 @@ def rescore(
 
 
 def played(kept: Transcript) -> Trajectory:
-    """The episode of a transcript, to be scored: without tokens, and to be replayed."""
-    return Trajectory(
-        task_id=kept.task_id,
-        messages=tau2_messages(kept),
-        end=kept.end,
-        detail=kept.detail,
-        failure=kept.failure,
-        steps=kept.steps,
-        agent_turns=kept.agent_turns,
-        seconds=kept.seconds,
-        user_report=kept.user_report,
-    )
+    """The episode of a transcript, as far as its score depends on it; to be replayed."""
+    return Trajectory(kept.task_id, tau2_messages(kept), kept.end)
 
 
 def _of_tokens(row: EpisodeRow) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def bootstrap_mean(values: Sequence[float], level: float = LEVEL, seed: int = 0)
     """
     if not len(values):
         raise ValueError("no value, no interval")
-    return _bootstrap(np.asarray(values, dtype=float)[None, :], level, seed)
+    return _bootstrap(np.asarray(values)[None, :], level, seed)
 
 
 def paired_difference(
@@ -135,11 +135,10 @@ def _bootstrap(values: np.ndarray, level: float, seed: int) -> Interval:
     seeds, tasks = values.shape
     rng = np.random.default_rng(seed)
     means = []
-    for start in range(0, RESAMPLES, _CHUNK):
-        size = min(_CHUNK, RESAMPLES - start)
+    for _ in range(RESAMPLES // _CHUNK):
         # Drawing with replacement n of n is a multinomial count for each.
-        by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size) / seeds
-        by_task = rng.multinomial(tasks, np.full(tasks, 1 / tasks), size) / tasks
+        by_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), _CHUNK) / seeds
+        by_task = rng.multinomial(tasks, np.full(tasks, 1 / tasks), _CHUNK) / tasks
         means.append(((by_seed @ values) * by_task).sum(axis=1))
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     method = "bootstrap over tasks" + (" and seeds" if seeds > 1 else "")
