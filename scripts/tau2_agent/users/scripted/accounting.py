@@ -23,7 +23,7 @@ from tau2_agent.users.scripted.harmless import (
 from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Part, Said
-from tau2_agent.users.scripted.things import marked, things_in
+from tau2_agent.users.scripted.things import marked, state, things_in
 from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES
 
 _WRONG = re.compile(r"\b(?:wrong|incorrect|mistaken|error)\b")
@@ -35,6 +35,10 @@ _DONE_BY_THE_USER = re.compile(
     r"\b(?:did|have|had) you\b(?! (?:see|notice|get|received?|now))|\bwhat you (?:did|do)\b"
     r"|\bwas that\b"
 )
+_NOT_YET = re.compile(
+    r"(?:it|this|that)(?:'s| is) (?:currently|still|presently) (?:\w+ )?(?:on|off|enabled"
+    r"|disabled|active|inactive)(?: right now| at the moment)?"
+)
 _TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
@@ -42,8 +46,12 @@ _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 def unaccounted(message: Message) -> list[str]:
     """Sentences of a message because of which nothing may be pressed for it."""
     pressed = {request.topic for request in message.requests if not request.reads}
+    wants = {request.want for request in message.requests if not request.reads}
     strange, asked, after, before = [], False, False, ""
-    for said in message.sentences:
+    for place, said in enumerate(message.sentences):
+        if asked and said.text == "why?" and place + 1 < len(message.sentences):
+            continue  # the next sentence says it
+        said = said._replace(parts=tuple(p for p in said.parts if not _repeats(p, asked, wants)))
         fits = _leaves_it(said, asked, after)
         if (
             _is_a_riddle(said, before, after, fits)
@@ -58,6 +66,15 @@ def unaccounted(message: Message) -> list[str]:
         asked = asked or said.requests
         after = after or said.presses
     return strange
+
+
+def _repeats(part: Part, asked: bool, wants: set[bool | None]) -> bool:
+    """Whether a clause only says again what was asked for, or that it is not the case yet."""
+    if not asked or part.presses:
+        return False
+    text = grammar.FILLERS.sub("", part.text)
+    yet = _NOT_YET.fullmatch(text)
+    return bool(grammar.DO_IT.match(text)) or bool(yet and wants == {not state(text)})
 
 
 def _is_known(said: Said, asked: bool) -> bool:

@@ -26,6 +26,9 @@ _JOURNEY = re.compile(
 )
 
 
+_BY_ITSELF = re.compile(r"\b(?:by (?:itself|themselves)|(?:on|of) its own)\b")
+
+
 def known_words(text: str, kind: str = "", menus: bool = False) -> bool:
     """Whether every word is a thing's, a value or harmless, or a verb's.
 
@@ -142,7 +145,7 @@ def certain(text: str, verb: re.Match[str]) -> bool:
         r"\bour\b", before(text, _TAIL, verb.end())
     ):
         return False
-    if _JOURNEY.search(text):
+    if _JOURNEY.search(text) or _BY_ITSELF.search(text):
         return False
     if re.match(r"\W*:", text[verb.end() :]) or re.search(r"\bwith (?:it|that|this)\W*$", text):
         return False  # "restart: 1 of 3"
@@ -173,7 +176,12 @@ _NOW_IS = re.compile(
 _AIM = re.compile(
     r"\b(?:so (?:that )?|until |such that |in order (?:that |to )|(?:in)?to (?:the |an? )?|to be "
     r"|and (?:make sure|ensure|leave|keep)\b|(?:should|must|needs? to|has to|ought to)\b|make"
-    r" sure\b|ensure\b)"
+    r" sure\b|ensure\b|(?:want|need|prefer|require|like)(?:ed)? (?:it|that|this|the \w+|your \w+)"
+    r"(?: to be)?\b)"
+)
+_WISH = re.compile(  # of a position; where it is not read as an aim, nobody knows which
+    r"\b(?:want|need|wish|like|prefer|require|should|must|supposed|meant|ought|goal|aim|target"
+    r"|desired?|intended|correct|proper|wanted|needed|end|final|result|after)\w*\b"
 )
 _VERB = re.compile(
     r"\b(?:put|turn(?:ing)?|(?<!the )(?<!data )(?<!mode )(?<!calling )switch(?:ing)?"
@@ -187,13 +195,15 @@ def goal(text: str) -> bool | str | None:
     "toggle it so that it is off" wants False, and so does "toggle it (it is currently on)".
     """
     now = _NOW_IS.search(text)
+    if state(text) is not None and re.search(r"n't\b|\bnot\b", text) and _WISH.search(text):
+        return "unsure"  # "we don't want it on"
     for pattern, end in ((_AIM, len(text)), (_VERB, now.start() if now else len(text))):
         aims = [text[m.start() : end] for m in pattern.finditer(text, 0, end)]
         aims = [aim for aim in aims if state(aim) is not None]
         if aims:
             return state(aims[-1])
     if now and (seen := state(text[now.start() :])) is not None:
-        return not seen
+        return "unsure" if _WISH.search(text, now.start()) else not seen
     if state(text) is None:
         return "unsure" if re.search(r"\b(?:until|so that|such that)\b", text) else None
     particle = re.search(r"\b(?:on|off)\b\W*$", text) or re.search(

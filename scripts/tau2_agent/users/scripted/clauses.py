@@ -12,6 +12,7 @@ import re
 from tau2_agent.users.scripted import certainty, grammar
 from tau2_agent.users.scripted.actions import asked_for, check_requests, needed, tool_requests
 from tau2_agent.users.scripted.conditions import guard_of
+from tau2_agent.users.scripted.keeping import add, is_pair, keep, replace_request
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import (
     Clause,
@@ -29,6 +30,7 @@ from tau2_agent.users.scripted.message import (
 from tau2_agent.users.scripted.pronouns import about_what_was_named, in_the_other_position
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import things_in
+from tau2_agent.users.scripted.waiting import waits_for_an_event
 
 _LOOKS = ("nav", "check", "ensure")  # verbs that press nothing
 
@@ -39,13 +41,18 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     sentence.previous = message.last
     topics = dict.fromkeys(thing.topic for thing in things_in(grammar.NOT_THAT.sub("", text)))
     clauses, parts = clauses_of(text), []
-    for clause in clauses:
+    for place, clause in enumerate(clauses):
+        said = clause.text
+        if place and said.startswith("until "):
+            said = f"{clauses[place - 1].text} {said}"
+        if waits_for_an_event(said, _asks_to_press(message, sentence)):
+            message.put_off = True
         sentence.is_question = text.endswith("?") and clause.last
         sentence.added.append([])
         told = len(message.headings)
         _read_clause(clause, sentence, message)
         sentence.alone = sentence.alone and not grammar.FILLERS.sub("", clause.text)
-        _keep(clause, text, sentence, message)
+        keep(clause, text, sentence, message)
         is_press = any(not request.reads for request in sentence.added[-1])
         parts.append(Part(clause.joint, clause.text, is_press or len(message.headings) > told))
     if message.named and grammar.LAST_NAMED.search(text):
@@ -63,24 +70,6 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     message.requests[before:] = [aimed(request, text, message) for request in asked]
     message.last = message.requests[before:]
     return sentence
-
-
-def _keep(clause: Clause, text: str, sentence: Sentence, message: Message) -> None:
-    """Put the requests of a clause into the message, in the order in which they are to be done."""
-    found = sentence.added[-1]
-    alternative = re.match(r"or (?:you can |to |else )?", clause.text)
-    if alternative and VERB_WORDS.match(clause.text, alternative.end()):
-        for request in [r for added in sentence.added[:-1] for r in added if not r.reads]:
-            replace_request(message, request, None)
-        found[:] = [request for request in found if request.reads]
-        message.unclear.append(text)  # one or the other: nobody knows which
-    if not found:
-        sentence.first = bool(grammar.FIRST.search(clause.text))  # "but before that, ..."
-        return
-    if (sentence.first or grammar.FIRST.search(clause.text)) and message.requests:
-        message.requests[:0] = found
-    else:
-        message.requests += found
 
 
 def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
@@ -135,6 +124,12 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
         _read_statement(body, sentence, message)
 
 
+def _asks_to_press(message: Message, sentence: Sentence) -> bool:
+    """Whether anything said so far is to be pressed."""
+    found = [*message.requests, *(request for added in sentence.added for request in added)]
+    return any(not request.reads for request in found)
+
+
 def _trails(clause: Clause, sentence: Sentence) -> bool:
     """Whether a condition or time stands after what it governs."""
     if not any(sentence.added):  # a fragment may be about the sentence before
@@ -159,7 +154,7 @@ def _read_condition(body: str, clause: Clause, sentence: Sentence, message: Mess
     if _trails(clause, sentence) and not end:
         governed = _governed_by(guard[0] if guard else "", sentence, message)
         for request in list(governed):
-            under = request.under(guard) if guard and not _is_pair(governed) else None
+            under = request.under(guard) if guard and not is_pair(governed) else None
             replace_request(message, request, under)
         sentence.presses_wait = sentence.presses_wait or guard is None
         return
@@ -168,14 +163,6 @@ def _read_condition(body: str, clause: Clause, sentence: Sentence, message: Mess
     remember_topic(condition, message)
     if end:
         _read_clause(Clause(body[end.end() :], " ", clause.last), sentence, message)
-
-
-def replace_request(message: Message, request: Request, by: Request | None) -> None:
-    """Put another request in its place, or none."""
-    for place, one in enumerate(message.requests):
-        if one is request:
-            message.requests[place : place + 1] = [by] if by else []
-            return
 
 
 def _starts_with_base_verb(body: str) -> bool:
@@ -240,27 +227,7 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
             return
     message.notice = True
     message.questions += questions
-    _add(found or [], sentence, message)
-
-
-def _is_pair(requests: list[Request]) -> bool:
-    """Whether a switch is to be thrown there and back."""
-    wanted = [(request.tool, request.want) for request in requests if request.want is not None]
-    return any((tool, not want) in wanted for tool, want in wanted)
-
-
-def _add(requests: list[Request], sentence: Sentence, message: Message) -> None:
-    """Keep requests under the condition of their sentence."""
-    if sentence.waits or sentence.mute:
-        return
-    for request in requests:
-        under = request.under(sentence.guard) if sentence.guard else request
-        if sentence.guard and _is_pair(requests):
-            under = None  # the second half would not know whether the first was done
-        if under is None or (sentence.presses_wait and not under.reads):
-            message.unclear.append(request.tool)
-        else:
-            sentence.added[-1].append(under)
+    add(found or [], sentence, message)
 
 
 def _read_heading(body: str, message: Message) -> None:
@@ -288,21 +255,21 @@ def _read_statement(body: str, sentence: Sentence, message: Message) -> None:
         message.questions += questions
         return
     if grammar.WANTS_TO_KNOW.match(body) and not grammar.FOR_AGENT.search(body):
-        _add(check_requests(body, message.topic, detail=True), sentence, message)
+        add(check_requests(body, message.topic, detail=True), sentence, message)
     if negated(body):
         sentence.mood = "negated"
     elif grammar.SUBJECT.match(body):
         sentence.mood = "told"
     else:
         if (tools := tool_requests(body)) and certainty.certain_call(body):
-            _add(tools, sentence, message)
+            add(tools, sentence, message)
             return
         if needs := grammar.NEEDS.search(body):
             done = needed(body[: needs.start()], needs["state"], message.topic)
             done = done if grammar.NEEDED_HERE.fullmatch(body, needs.end()) else []
             remember_topic(body, message, first=True)
             message.notice = True
-            _add(done, sentence, message)
+            add(done, sentence, message)
             return
         sentence.mood = "told" if things_in(body) else "stated"
     remember_position(body, message)

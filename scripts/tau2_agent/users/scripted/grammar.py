@@ -15,7 +15,7 @@ def either(*patterns: str) -> str:
     return "|".join(patterns)
 
 
-_VERB = re.sub(r"\?P<\w+>", "?:", VERB_WORDS.pattern)
+VERB = re.sub(r"\?P<\w+>", "?:", VERB_WORDS.pattern)
 
 TOOL = re.compile(rf"\b(?:{'|'.join(sorted(TOOL_TOPICS, key=len, reverse=True))})\b")
 
@@ -26,7 +26,7 @@ _POLITE_IF = either(
     r"if you are using [\w ]+|if you (?:use|have) (?:an? )?(?:iphone|android)\w*",
     r"if possible|if (?:that|it)(?:'?s| is) (?:okay|ok|alright|fine|possible)(?: with you)?",
 )
-_FILLER = either(
+FILLER = either(
     r"okay|ok|great|good|perfect|excellent|all ?right|alright|sure|certainly|understood|got it"
     r"|yes",
     r"thanks?(?: you)?(?: (?:so|very) much)?(?: for [^,.]{0,60})?|i see|no problem|no worries",
@@ -48,11 +48,11 @@ _FILLER = either(
     _POLITE_IF,
 )
 # Possessive: a model that repeats itself must not cost an exponential search.
-FILLERS = re.compile(rf"^(?>[\s,:>*•()\"'–—-]+|\d+[.):]?(?:\s+|$)|(?:{_FILLER})\b[\s,:!-]*)++")
+FILLERS = re.compile(rf"^(?>[\s,:>*•()\"'–—-]+|\d+[.):]?(?:\s+|$)|(?:{FILLER})\b[\s,:!-]*)++")
 POLITE = re.compile(r"\b(?:please|kindly|(?:start|begin) (?:by|with))\b")
 
 # --- What makes a clause a request ---
-_ASK = either(
+ASK = either(
     r"would it be (?:okay|ok|alright|possible|all right)(?: for you)? (?:if you|to)",
     r"(?:the )?(?:first|next|only|other|last) thing (?:that )?(?:i'd|i would|we could|we should|to)"
     r" (?:try|do|check)(?: now| next| first)? is(?: to)?",
@@ -85,7 +85,7 @@ _ASK = either(
     r"(?:don'?t|do not) forget to|remember to|be sure to|make sure(?: to| you)|go ahead and",
     r"feel free to|(?:the|your) (?:\w+ ){0,2}(?:step|thing|fix|solution|way)(?: \w+){0,3}? is to",
 )
-ASKS = re.compile(rf"^(?:{_ASK})\b[\s,]*(?:(?:also|now|then|please|kindly|just|first|quickly) )*")
+ASKS = re.compile(rf"^(?:{ASK})\b[\s,]*(?:(?:also|now|then|please|kindly|just|first|quickly) )*")
 DECISION = re.compile(
     r"would you like to|do you want to|(?:would|are) you (?:be )?(?:willing|able) to"
     r"|you (?:can|could|may|might)\b"
@@ -106,7 +106,7 @@ PHONE_OR_NOT = re.compile(
     r"|(?P<other>\bapps?\b|\bsim\b|\bvpn\b|\bline\b|\bwi-?fi\b|\bnetwork\b|\brouter\b|\baccount\b)"
 )
 IS_A_DEFINITION = re.compile(r"\b(?:is|was|means|would be) (?:to|a|an|the|not)\b")
-HEADING = re.compile(rf"^to (?={_VERB})")  # "to turn off airplane mode, open the settings"
+HEADING = re.compile(rf"^to (?={VERB})")  # "to turn off airplane mode, open the settings"
 
 # --- Other kinds of clause ---
 CONDITION = re.compile(
@@ -120,7 +120,8 @@ ASIDE = re.compile(
 SO_THAT = re.compile(r"so (?:we|i|you|it) can\b")
 ELSE = re.compile(r"^(?:otherwise|or else|if all else)\b")
 OFFER = re.compile(
-    r"^(?:would you (?:like|prefer) (?:me|us|for me)|do you want (?:me|us)|do you mind if i"
+    r"^(?:would you (?:like|prefer) (?:me|us|for me)|would you like (?:that|this|it)(?=\W*$)"
+    r"|do you want (?:me|us)|do you mind if i"
     r"|(?:should|shall|may|can|could) i(?! (?:ask|have|trouble|get) you\b)"
     r"|is it (?:okay|ok|alright|fine) (?:if|to))\b"
 )
@@ -131,7 +132,8 @@ QUESTION = re.compile(
 )
 NEEDS_ANSWER = re.compile(
     r"^(?:(?:i|we)(?:'ll| will|'d| would)? (?:also |just |first )?(?:need|require|like to (?:know"
-    r"|have|confirm|verify))|you (?:have|are (?:able|welcome) to))\b"
+    r"|have|confirm|verify))|you (?:have(?! (?:\w+ed|been|run|hit|gone|no)\b)"
+    r"|are (?:able|welcome) to))\b"
 )
 BARE_QUESTION = re.compile(  # "your full name, please"
     r"^(?:(?:\w+ ){0,3}verification,? )?(?:your|the) (?:(?!\b(?:is|was|are|has"
@@ -167,8 +169,9 @@ COURTESY = re.compile(
     r"|\bresults?\b|\bwhen (?:you|it)|\bonce\b|\bdone\b|\bready\b|\bworks?\b|\bpatien|\bstay\b"
     r"|\bbear with"
 )
-GIVES_TIME = re.compile(
-    r"(?:give|allow) (?:(?:the|your) (?:phone|device|network|\w+)|it|me|us) (?:about|around|up to"
+GIVES_TIME = re.compile(  # "wait for the phone to restart" asks for no restart
+    r"(?:wait|await|watch|hold on) for\b[^,;]*? to\b"
+    r"|(?:give|allow) (?:(?:the|your) (?:phone|device|network|\w+)|it|me|us) (?:about|around|up to"
     r"|\d+|an?"
     r"|some|ten|thirty|half)\b(?! (?:restart|reboot|\w+ (?:restart|reboot)))"
 )
@@ -227,51 +230,6 @@ MACHINE_TEXT = re.compile(r"</?tool_call>|^\s*\{.*\}\s*$", re.DOTALL)
 SUBJECT = re.compile(r"^(?:i|we|i'\w+|we'\w+)\b")
 FOR_AGENT = re.compile(
     r"\bfor you\b|\b(?:my|our) (?:end|side|system)\b|\b(?:your|the|this) (?:account|line)\b"
-)
-
-# --- Where a sentence ends, and a clause begins ---
-SENTENCES = re.compile(r"(?<=[.!?])[\"')]*\s+|[\n;]+")
-_START = (
-    rf"(?>(?:{_FILLER})\b[\s,]*)*+(?:{_ASK}|{_VERB}|{TOOL.pattern}|if\b|when\b|once\b|after\b"
-    rf"|before\b"
-    r"|until\b|unless\b|while\b|otherwise\b|as soon as\b|because\b|since\b|so that\b|i\b|we\b"
-    r"|you\b|it\b|this\b|that\b|there\b|what\b|which\b|whether\b|is\b|are\b|do\b|does\b|did\b"
-    r"|not\b)"
-)
-_ASKING_IF = (
-    "wondering",
-    "wonder",
-    "check",
-    "see",
-    "know",
-    "verify",
-    "confirm",
-    "me",
-    "out",
-    "sure",
-    "test",
-    "us",
-)
-CLAUSES = re.compile(
-    "|".join(
-        (
-            rf"[,:–—]\s+(?={_START})",
-            rf"\s[->]\s(?={_START})",
-            r",\s+(?=(?:(?:just|please|simply|feel free to) )*(?:ask|say so|reach out)\b)",
-            rf"\s\((?={_START})",
-            rf"\s+(?=(?:and then|and|then|but|or(?! so\b)|so)\s+{_START})",
-            "".join(rf"(?<!\b{word})" for word in _ASKING_IF)
-            + r"\s+(?=if (?!you (?:could|would) please|so\b))",
-            r"\s+(?=(?!once (?:to|more|again|and|or)\b)"
-            r"(?:once|after|before|until|unless|because|so that|as soon as|when|while) )"
-            r"(?<!\bonly )",
-            r"\s+(?=should (?:it|that|this|they|the) )",
-            r"\s+(?=and (?:your|the|it|this|that|everything)\b[^,.;]{0,40}? (?:should|will|may"
-            r"|might)\b)",
-            r"\s+(?=if needed\b)",
-            r"\s+(?=please\b)",
-        )
-    )
 )
 
 # --- Inside a clause ---
@@ -336,5 +294,5 @@ PAY_IT = re.compile(r"\W*(?:now|it|this|that|the \w+)?\W*(?:now|please)?\W*$")
 
 # --- Conditions ---
 CONDITION_END = re.compile(  # "if it is off turn it on", without a comma
-    rf"\b(?:on|off|is|not|missing|enabled|disabled|connected)(?P<end>) (?!set\b)(?={_VERB})"
+    rf"\b(?:on|off|is|not|missing|enabled|disabled|connected)(?P<end>) (?!set\b)(?={VERB})"
 )

@@ -143,7 +143,8 @@ def _is_told_before(text: str, shape: str, inside: bool) -> bool:
     if shapes.OWN_PRESS.search(text):
         return False
     if shapes.CASE_OF_WHAT_COMES.match(shape):
-        return bool(shapes.IT_MAY_BE.match(text)) and "X" not in shape and "W" not in shape
+        may_be = bool(shapes.IT_MAY_BE.match(text)) and "X" not in shape and "W" not in shape
+        return may_be or bool(shapes.HAS_EFFECT.fullmatch(shape))
     if shapes.OF_A_THING.fullmatch(mild_letters(text)) or (
         not inside and shapes.FRAGMENT.fullmatch(shape)
     ):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from tau2_agent.users.scripted.reseating import reseated
+
 _PHONE = r"(?:(?:your|the) )?(?:phone|device)"
 _SWITCH = (
     r"(?:(?:your|the) )?(?:(?:airplane|flight)(?: mode)?|(?:mobile|cellular) data|(?:data )?roaming"
@@ -17,6 +19,15 @@ _IDIOMS = tuple(
     for pattern, plain in (
         (r"\b(?:can|could|would|will) u\b", "can you"),
         (r"\bur\b", "your"),
+        (r"\b(?:let me|allow me to|may i just) (?:ask|have|get|invite) you to\b", "please"),
+        (r"\bprior to\b", "before"),
+        (r"\bback(ing)? up (?=your\b|the\b|all\b|any\b|what\b|it\b)", r"backup\1 "),
+        (r"(?<!\w)'?till?\b(?= (?:the|your|you|i|we|it|my|after)\b)", "until"),
+        (
+            r"\bto (?:the |its |their |your )?(?:(?:original|factory|initial|standard|carrier"
+            r"|manufacturer)(?:'s)? )+(?:defaults?(?: settings| values)?|settings|values)\b",
+            "to their defaults",
+        ),
         (r"\b(?:pls|plz)\b", "please"),
         (  # terse orders; without "please" it may be a report
             rf"(?:^|(?<=[.!?] ))(please,? )?({_SWITCH})\W{{1,3}}(?:to )?(on"
@@ -280,38 +291,8 @@ _IDIOMS = tuple(
 )
 
 
-_MEANWHILE = (
-    r"(?: from (?:its|the|your) (?:\w+ )?(?:tray|slot|phone|device)| (?:gently|carefully|out)"
-    r"|,? (?:and |then )*(?:wait|leave it out|pause)(?: for)?(?: about)? \w+(?: \w+)? (?:seconds?"
-    r"|moments?|minutes?)"
-    r"|,? (?:and |then )*(?:check|make sure)(?: that)? (?:it's|it is|the card is) (?:clean|dry"
-    r"|undamaged)"
-    r"|,? (?:and |then )*(?:clean|wipe|inspect|dust)(?: it| the card)?(?: off| gently| down)*(?:"
-    r" with an? (?:\w+ )*cloth)?"
-    r"|,? (?:and |then )*blow (?:on|off) (?:it|the card|any dust))*"
-)
-_OUT_AND_IN = re.compile(  # of a card, with a look or a wait between
-    r"(?:remov|tak|eject|popp?|pull)(?:e|ing)? (?:out )?(?P<card>(?:the "
-    r"|your )?(?:sim[ -]?card(?: tray)?|sim tray"
-    r"|sim|card)|it)\b"
-    rf"(?P<between>{_MEANWHILE})[,;]? (?:and |then )*"
-    r"(?P<back>(?:re-?insert|re-?seat|putt?|insert|place|slide|pop|push)(?:ing)?"
-    r" (?:it|the (?:sim )?card)(?: right)?(?: (?:carefully|firmly|securely|gently|properly))?"
-    r"(?: (?:back(?: in(?:to)?)?|in|again|into)\b)*(?: (?:place|the tray|its (?:tray|slot)|the"
-    r" slot))?)"
-)
-
-
-def _reseated(found: re.Match[str]) -> str:
-    """ "remove it, check that it's clean, and insert it again", "reseat it"."""
-    if not re.match(r"re-?insert|re-?seat|.*\b(?:back|again)\b", found["back"]):
-        return found.group()
-    verb = "reseating" if "ing " in found.group() else "reseat"
-    return f"{verb} it" if found["card"] == "it" else f"{verb} your sim card"
-
-
 def in_plain_words(text: str) -> str:
     """The text with its idioms said plainly: "give your phone a restart", "restart your phone"."""
     for pattern, plain in _IDIOMS:
         text = pattern.sub(plain, text)
-    return _OUT_AND_IN.sub(_reseated, text)
+    return reseated(text)

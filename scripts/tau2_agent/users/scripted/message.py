@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from tau2_agent.users.scripted import certainty, grammar
+from tau2_agent.users.scripted import certainty, grammar, splitting
 from tau2_agent.users.scripted.actions import check_requests
 from tau2_agent.users.scripted.conditions import Guard
 from tau2_agent.users.scripted.lexicon import PERMISSIONS, QUESTIONS, TOGGLES, VERB_WORDS
@@ -47,6 +47,7 @@ class Message:
     transferred: bool = False
     agreed: bool = False
     notice: bool = False
+    put_off: bool = False  # until something happens that the phone does not show
     listing: bool = False  # "please provide the following information"
     permissions: tuple[str, ...] = ()  # that were spoken of last
     named: list[tuple[str, ...]] = field(
@@ -94,7 +95,7 @@ _TIME = re.compile(r"(?:once|after|when|as soon as)\b")
 
 
 def clauses_of(text: str) -> list[Clause]:
-    cuts = [(0, 0), *(cut.span() for cut in grammar.CLAUSES.finditer(text)), (len(text),) * 2]
+    cuts = [(0, 0), *(cut.span() for cut in splitting.CLAUSES.finditer(text)), (len(text),) * 2]
     parts = [
         (text[end:start].strip(".!?,:; "), text[begin:end])
         for (begin, end), (start, _) in pairwise(cuts)

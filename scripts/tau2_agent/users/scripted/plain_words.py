@@ -72,6 +72,13 @@ _PLAINLY = tuple(
         ),
         (r"(?<=for the )(?:delay|wait|confusion|mix-up)\b", "trouble"),
         (r"\bno longer\b", "not"),
+        (r"\b(?:that|this|it)(?:'s| is) (?:\w+ )?all (?:it|that) takes\b", "this helps"),
+        (r"\b(?:does|do) (?:the trick|wonders|the job)\b", "helps"),
+        (
+            r"\bis (?:\w+ly |often )?(?:an?|one|the) (?:\w+ ){0,2}(?:cause|reason|source|culprit"
+            r"|factor) (?:of|for|behind)\b",
+            "causes",
+        ),
         (r"\bthe other (?=half|part|thing|step|switch|setting)\b", "the "),
         (r"\bthan before\b", "than it"),
         (r"\bfrom scratch\b|\beither way\b|\bone (?:after the other|by one)\b", "then"),

@@ -19,8 +19,8 @@ THEN = re.compile(
     rf"|\bafter {DURATION}|\b(?:once|when|after|as soon as) (?:it|that|this|they"
     r"|everything|both|the (?:restart|reboot|reset|test|phone|device|app|settings?"
     r"|changes?))(?:'s|'re|'ve| is| has| are| have| comes)?(?: been| back| all| now)*"
-    rf"(?: (?:{DONE}|on|up|reset|restarted|off|back|again|running|that|this|ready))*"
-    r"(?: (?:on|up|online|again))?"
+    rf"(?: (?:{DONE}|on|up|reset|restarted|off|back|again|running|that|this|ready"
+    r"|(?:re)?booted|powered|started|turned|switched|fully|completely|online))*"
 )
 POLITE_QUESTION = re.compile(
     r"\b(?:can|could|would|will|may|might) (?:you|we|i)\b|\bplease\b|\bwhy don't (?:you|we)\b"
@@ -85,6 +85,9 @@ IT_MAY_BE = re.compile(
 FRAGMENT = re.compile(
     "C?!?(?!o)[DAPFToyvgs#,]{0,8}[TF][DAPFToyvgs#,]{0,3}"
 )  # "next step: the mode"
+HAS_EFFECT = re.compile(
+    rf"[tS]{_A}M{_A}[EF](?:D[^XIWKY]*|[^XIWKY]*[TF]{_A})"
+)  # "this can reduce your speed"
 AFTER = tuple(
     re.compile(shape)
     for shape in (
@@ -130,18 +133,17 @@ TAKES_BACK = re.compile(  # at the end or the start of what follows a request
     r"|them)sel(?:f|ves)"
     r"|on its own|by then)\b"
 )
-PASSIVE = (
-    re.compile(  # what will be with the phone; anything else may be what is to be done with it
-        r"\b(?:will|should|may|might|can|could|must|would) (?:\w+ly |then |also |now |all )*be "
-        r"(?!restored|re-?established|loaded"
-        r"|applied|refreshed|updated|back|registered|(?:re)?connected|fixed|resolved|able|fine|gone"
-        r"|there|visible"
-        r"|cleared|improved|faster|better|good|safe|required|needed|lost|deleted|erased|affected"
-        r"|charged|removed"
-        r"|wiped|touched|changed|interrupted|asked|slow|working|quick|available|listed|called|found"
-        r"|under|in the"
-        r"|located|labell?ed|named)"
-    )
+PASSIVE = re.compile(  # what will be with the phone; anything else may be to be done with it
+    r"\b(?:will|should|may|might|can|could|must|would) (?:\w+ly |then |also |now |all )*be "
+    r"(?!restored|re-?established|loaded"
+    r"|applied|refreshed|updated|back|registered|(?:re)?connected|fixed|resolved|able|fine|gone"
+    r"|there|visible"
+    r"|cleared|improved|faster|better|good|safe|required|needed|lost|deleted|erased|affected"
+    r"|charged|removed"
+    r"|wiped|touched|changed|interrupted|asked|slow|working|quick|available|listed|called|found"
+    r"|under|in the"
+    r"|located|labell?ed|named|unavailable|offline|unreachable|unresponsive|down|dark|black|blank"
+    r"|brief|short|normal|noticeable|without)"
 )
 SHOWS_THE_USER = re.compile(
     r"\b(?:show|give|gave|send|sent|read|hand|offer|bring)\w* you\b"

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.spelling import corrected
 
 _LONG_DASHES = "\u2013\u2014\u2015\u2e3a\u2e3b"
@@ -22,6 +23,8 @@ _QUOTES = str.maketrans(
 )
 _ARROWS = "\u2192\u2794\u279c\u21d2\u25b8\u25ba\u25b6\u203a\u00bb\u27a1\ufe0f"
 _DONE_MARKS = "\u2611\u2705\u2713\u2714\u2612"
+_CROSSES = "\u274c\u2715\u2716\u2717\u2718\u26d4\u00d7\U0001f6ab\U0001f6d1\U0001f44e"
+_CROSSED = re.compile(rf"^[\s>*.)\d-]*[{_CROSSES}]|[{_CROSSES}][\s\ufe0f.!*]*$")
 _BULLETS = "*\u2022\u2023\u25e6\u25aa\u25ab\u25cf\u25cb\u25a0\u25a1\u25b6\u27a1\u2192\u2610\u00b7+-"
 _ITEM = re.compile(
     rf"^\s*(?:(?P<bullet>[{re.escape(_BULLETS)}](?=\s|\W*\w)|[{_DONE_MARKS}]\s*)"
@@ -124,6 +127,9 @@ def _character(character: str) -> str:
 
 def _line(row: str) -> Line:
     item = done = False
+    crossed = _CROSSED.search(row)
+    if crossed:
+        row = re.sub(rf"[{_CROSSES}]", "", row)
     row = re.sub(r"^[\s>#]+", "", row)
     row = re.sub(r"^\*\*(?=\w)|^__(?=\w)", "", row)  # bold, not a bullet
     for _ in range(3):  # "1. - [ ] ..."
@@ -139,4 +145,7 @@ def _line(row: str) -> Line:
         row = re.sub(r"^\*\*(?=\w)|^__(?=\w)", "", row)
     row = re.sub(r"[*`#]+|(?<!\w)_+|_+(?!\w)", "", row)
     row = "".join(c for c in row if ord(c) < 0x2190 or unicodedata.category(c) not in ("So", "Sk"))
-    return Line(re.sub(r"[ ]+", " ", row).strip(), item, done)
+    row = re.sub(r"[ ]+", " ", row).strip()
+    if crossed and VERB_WORDS.match(row.removeprefix("please ")):
+        row = f"do not {row}"
+    return Line(row, item, done)

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tau2_agent.users.scripted import certainty, grammar
+from tau2_agent.users.scripted import certainty, grammar, splitting
 from tau2_agent.users.scripted.accounting import unaccounted
 from tau2_agent.users.scripted.clauses import read_sentence
 from tau2_agent.users.scripted.idioms import in_plain_words
@@ -107,7 +107,7 @@ def _read_block(head: Line, items: list[Line], message: Message) -> None:
     if head.done and not items:
         message.notice = True
         return
-    sentences = [part.strip() for part in grammar.SENTENCES.split(in_plain_words(head.text))]
+    sentences = [part.strip() for part in splitting.SENTENCES.split(in_plain_words(head.text))]
     sentences = [part for part in sentences if part]
     if items and sentences and all(_names_only(item) for item in items):
         named = " and ".join(item.text.strip(" .;,") for item in items)
@@ -120,7 +120,7 @@ def _read_block(head: Line, items: list[Line], message: Message) -> None:
     for item in items:
         under = state.for_items()
         under.mute = under.mute or mute
-        for sentence in filter(str.strip, grammar.SENTENCES.split(in_plain_words(item.text))):
+        for sentence in filter(str.strip, splitting.SENTENCES.split(in_plain_words(item.text))):
             under.mute = under.mute or item.done
             read_sentence(sentence.strip(), message, under.for_items())
             under.waits = under.waits or state.waits

@@ -61,7 +61,7 @@ class ScriptedUser:
         self.phone = SeenPhone(self.scenario)
         self._queue: list[Request] = []
         self._current: Request | None = None
-        self._looking = False  # the running look only prepares `_current`
+        self._look: tuple[str, dict[str, Any]] | None = None  # that prepares `_current`
         self._said: list[str] = []  # the answer in the making
         self._results: list[tuple[str, str]] = []  # tool, result: of this answer
         self._offered: Request | None = None  # what a question of the user's was about
@@ -206,11 +206,14 @@ class ScriptedUser:
         while self._current or self._queue:
             request = self._current or self._queue.pop(0)
             self._current = request
-            if look := self.phone.look_before(request):
-                self._looking = True
+            look = self.phone.look_before(request)
+            if look and look != self._look:
+                self._look = look
                 return self._call(*look)
-            self._looking = False
-            if request.guard and not self.phone.holds(request):
+            self._look = None
+            if look:  # it did not show what it should
+                self._said.append(self.voice.result(self._results[-1][1], did=False))
+            elif request.guard and not self.phone.holds(request):
                 self._said.append(self._unneeded(request))
             elif request.want is not None and self.phone.facts.get(request.fact) == request.want:
                 state = "ON" if request.want else "OFF"
@@ -249,7 +252,7 @@ class ScriptedUser:
         self.phone.remember(self._running, text)
         self._results.append((self._running, text))
         request = self._current
-        if self._looking or request is None:
+        if self._look or request is None:
             return
         if request.reads:
             self._last_look = request
