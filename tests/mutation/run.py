@@ -30,7 +30,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COPIED = (
     *("Snakefile", "config.yaml", "README.md", "LICENSE", "pyproject.toml", "uv.lock", "run"),
-    *("docs", "envs", "experiments", "presets", "profiles", "rules", "slurm", "tests", ".ci"),
+    *("benchmarks", "docs", "envs", "experiments", "presets", "profiles", "rules", "slurm"),
+    *("tests", ".ci"),
 )
 # Exit statuses of a mutant's tests, as mutmut keeps them.
 STATES = {0: "survived", 1: "killed", 3: "killed", 5: "no tests", 33: "no tests", None: "not run"}
