@@ -190,6 +190,75 @@ def test_apn_settings_are_restored_to_their_defaults_in_any_words(to):
     assert presses(f"Please reset the APN settings to {to}.") == ["reset_apn_settings"]
 
 
+# --- What was proposed, and is then asked for ---
+PROPOSALS = [
+    "Restarting your phone should help.",
+    "One thing that often helps is restarting the phone.",
+    "I think restarting your phone would fix this.",
+]
+DO_IT = ["Please do that now.", "Could you do that for me?", "Please go ahead and do so."]
+
+
+@pytest.mark.parametrize("proposal", PROPOSALS)
+def test_a_proposal_is_what_do_that_means(proposal):
+    for do_it in DO_IT:
+        assert presses(f"{proposal} {do_it}") == ["reboot_device"], do_it
+        assert presses(f"{proposal} Let me look first. {do_it}") == [], do_it
+    assert presses(f"{proposal} Please do so and reset the APN settings.") == [
+        "reboot_device",
+        "reset_apn_settings",
+    ]
+
+
+REFUSED = ["Please don't do that.", "Did you do that?", "Do that later.", "I would not do that.",
+           "Please do that tonight."]  # fmt: skip
+
+
+@pytest.mark.parametrize("refused", REFUSED)
+def test_a_proposal_alone_presses_nothing(refused):
+    for proposal in PROPOSALS:
+        assert presses(proposal) == presses(f"{proposal} {refused}") == []
+
+
+@pytest.mark.parametrize("case", ["if the signal is poor", "once I have lifted it", "later"])
+def test_a_proposal_with_a_case_or_of_several_things_is_none(case):
+    for do_it in DO_IT:
+        for proposal in (f"Restarting your phone may help {case}.",
+                         "Restarting may help, but checking the SIM is faster.",
+                         "Backing up your data and restarting may help.",
+                         "Restarting the tablet may help."):  # fmt: skip
+            assert presses(f"{proposal} {do_it}") == [], proposal
+
+
+# --- Steps, and what stands around them ---
+HEADS = ["I'd now like you to do two things:", "I need you to do the following quick steps:",
+         "I'd like you to try these steps:"]  # fmt: skip
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_steps_that_the_agent_would_like(head):
+    for (one, first), (two, second) in itertools.permutations(list(FEW.items())[:3], 2):
+        assert presses(f"{head} 1) {one}, and 2) {two}.") == [first, second]
+        assert presses(f"{head}\n- {one}\n- {two}") == [first, second]
+
+
+@pytest.mark.parametrize("note", ["Please note that", "Keep in mind that", "Rest assured that"])
+def test_a_note_is_what_it_says(note):
+    for words, done in FEW.items():
+        assert presses(f"{note} a restart won't delete any photos. Please {words}.") == [done]
+        assert presses(f"Please {words}. {note} your photos won't be affected.") == [done]
+        assert presses(f"{note} you should {words} once a week.") == []
+        assert presses(f"{note} you don't need to {words}.") == []
+
+
+def test_again_and_for_the_moment():
+    text = "Please turn off Wi-Fi for the moment. That way we can test your data. Then retest it."
+    assert presses(text) == ["toggle_wifi=off"]
+    assert asks("What do you see when you check your network mode?") == [
+        "check_network_mode_preference"
+    ]
+
+
 def test_prior_to_that_comes_first():
     text = "Reboot your device. But prior to that, reset the APN settings."
     assert presses(text) == ["reset_apn_settings", "reboot_device"]

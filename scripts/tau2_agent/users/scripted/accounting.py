@@ -146,6 +146,8 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
         polite = not grammar.FILLERS.sub("", text)
         goes_on = case and text.startswith(("and ", "or "))
         case = goes_on or bool(grammar.CONDITION.match(text) and not polite)
+        if presses and grammar.DO_IT.match(grammar.ASKS.sub("", grammar.FILLERS.sub("", text))):
+            continue  # what was proposed before
         if presses:
             text = without_reason(without_asides(text))
         elif not case and beside(marked(text), after):

@@ -216,5 +216,6 @@ OPTIONS = re.compile(
     r"\b(?:(?:two|three|several|few|following|these|your|the|some) (?:\w+ )?(?:options?|choices?"
     r"|alternatives?|possibilities|ways)|either|which (?:one|of (?:these|them|the two)|option"
     r"|would you"
-    r"|do you)|options are|would you rather|up to you|your choice)\b"
+    r"|do you)|what would you (?:prefer|like)(?! to)|options are|would you rather|up to you"
+    r"|your choice)\b"
 )

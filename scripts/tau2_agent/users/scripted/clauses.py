@@ -27,7 +27,12 @@ from tau2_agent.users.scripted.message import (
     remember_position,
     remember_topic,
 )
-from tau2_agent.users.scripted.pronouns import about_what_was_named, in_the_other_position
+from tau2_agent.users.scripted.pronouns import (
+    CASE,
+    about_what_was_named,
+    in_the_other_position,
+    proposed,
+)
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import things_in
 from tau2_agent.users.scripted.waiting import waits_for_an_event
@@ -55,6 +60,8 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
         keep(clause, text, sentence, message)
         is_press = any(not request.reads for request in sentence.added[-1])
         parts.append(Part(clause.joint, clause.text, is_press or len(message.headings) > told))
+    if CASE.search(text):
+        message.proposed = (-2, [])
     if message.named and grammar.LAST_NAMED.search(text):
         message.topic = message.named[0][-1]
     message.named[:0] = [tuple(topics)] if topics else []
@@ -182,6 +189,11 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
     if grammar.GIVES_TIME.match(rest):
         message.notice, sentence.mood = True, "request"
         return
+    said_in, what = message.proposed
+    if what and said_in == len(message.sentences) - 1 and grammar.DO_IT.match(rest):
+        message.notice, sentence.mood, message.proposed = True, "request", (-2, [])
+        add(what, sentence, message)
+        return
     if message.requests and grammar.DO_IT.match(rest):
         message.notice = True
         return
@@ -249,6 +261,7 @@ def _read_question(body: str, sentence: Sentence, message: Message) -> None:
 
 
 def _read_statement(body: str, sentence: Sentence, message: Message) -> None:
+    message.proposed = (len(message.sentences), [] if sentence.is_question else proposed(body))
     if (
         grammar.NEEDS_ANSWER.match(body) or grammar.BARE_QUESTION.match(body) or message.listing
     ) and (questions := questions_in(body)):

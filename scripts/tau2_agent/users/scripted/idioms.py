@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from tau2_agent.users.scripted.condition_words import CONDITIONS
 from tau2_agent.users.scripted.reseating import reseated
 
 _PHONE = r"(?:(?:your|the) )?(?:phone|device)"
@@ -21,7 +22,17 @@ _IDIOMS = tuple(
         (r"\bur\b", "your"),
         (r"\b(?:let me|allow me to|may i just) (?:ask|have|get|invite) you to\b", "please"),
         (r"\bprior to\b", "before"),
-        (r"\bback(ing)? up (?=your\b|the\b|all\b|any\b|what\b|it\b)", r"backup\1 "),
+        (r"\bdo so(?= and\b)", "do that"),
+        (r"\bfor (?:the moment|the time being)\b", "for now"),
+        (r"\bre-?(test|measure|verify|examine|inspect)(ing)?\b", r"\1\2"),
+        (r"\bwhat do you see when you (?:check|look at|open)\b", "please check"),
+        (
+            r"\bi(?:'d| would|'ll)?(?: now| also| just)* (?:like|need|want|ask) you to"
+            r" (?:do|try|take|follow) (?:(?:the|these|a|following|few|couple|of|two|three|quick"
+            r"|simple|more|other|easy|small|things|steps|actions) ?)+(?: for me)?:",
+            "please follow these steps:",
+        ),
+        (r"\bback(?:ing)? up (?=your\b|the\b|all\b|any\b|what\b|it\b)", "backup "),
         (r"(?<!\w)'?till?\b(?= (?:the|your|you|i|we|it|my|after)\b)", "until"),
         (
             r"\bto (?:the |its |their |your )?(?:(?:original|factory|initial|standard|carrier"
@@ -126,7 +137,7 @@ _IDIOMS = tuple(
             r"(?:just )?sent(?: you| over| to you)*\b",
             "payment request",
         ),
-        (r"\bgo ahead and (?=pay|make|restart|reboot|reset|turn|switch|disable|enable)", ""),
+        (r"\bgo ahead and (?=do|pay|make|restart|reboot|reset|turn|switch|disable|enable)", ""),
         (r"\bif (?:it|everything|that) (?:all )?checks out\b", "if everything looks right"),
         (r"\bif you restarted\b", "to restart"),
         (
@@ -247,30 +258,6 @@ _IDIOMS = tuple(
         ),
         (r"\b(?:do not|don't) hesitate to\b", "please"),
         (r"\be\. ?g\.,?", "for example,"),
-        # conditions in one form
-        (r"\bhappens? to be\b|\bturns? out to be\b", "is"),
-        (
-            r"\b(if|when|while) the (?:switch|toggle|button|slider) (?:is|shows|says|reads)\b",
-            r"\1 it is",
-        ),
-        (r"\bif,? and only if\b,?", "if"),
-        (
-            r"(?:,?(?: (?:and|but))?,? |^(?:(?:and|but) )?)(?:only|just) (?:if(?! you (?:like"
-            r"|want))|when|in case|once"
-            r" it is clear that)\b",
-            " if",
-        ),
-        (
-            r"\b(?:provided|assuming|supposing|granted(?= that))(?: that)?\b|\b(?:as|so) long as\b"
-            r"|\bin the (?:event|case)(?: that)?\b|\bon (?:the )?condition that\b|\bin case\b",
-            "if",
-        ),
-        (r"\b(?:only|just) (?=after\b|once\b|as soon as\b)", ""),
-        (
-            r"\b(?:where|when|as|if)(?:ever)? (?:needed|necessary|required|applicable"
-            r"|appropriate)\b",
-            "if needed",
-        ),
         (
             r"(?:press and )?hold (?:down )?(?:the |your )?power button[^.?!\n]*?(?:restart"
             r"|reboot)\w*",
@@ -293,6 +280,6 @@ _IDIOMS = tuple(
 
 def in_plain_words(text: str) -> str:
     """The text with its idioms said plainly: "give your phone a restart", "restart your phone"."""
-    for pattern, plain in _IDIOMS:
+    for pattern, plain in (*_IDIOMS, *CONDITIONS):
         text = pattern.sub(plain, text)
     return reseated(text)

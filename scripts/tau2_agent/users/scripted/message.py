@@ -48,6 +48,7 @@ class Message:
     agreed: bool = False
     notice: bool = False
     put_off: bool = False  # until something happens that the phone does not show
+    proposed: tuple[int, list[Request]] = (-2, [])  # "restarting may help", and in which sentence
     listing: bool = False  # "please provide the following information"
     permissions: tuple[str, ...] = ()  # that were spoken of last
     named: list[tuple[str, ...]] = field(

@@ -52,8 +52,12 @@ _STATED = (
     r"(?: to (?:hear|see|say))?"
 )
 # What may stand before a statement, and changes nothing: openers, "I can see that", a reason.
+_NOTE = (  # "please note that ..."
+    r"(?:please |just |but |also )*(?:note|be aware|(?:keep|bear) in mind|remember|rest assured)"
+    r"(?: that|,)(?=.*\w)"
+)
 LEAD = re.compile(
-    r"(?:[\s,;:.!()-]+"
+    rf"(?:[\s,;:.!()-]+|{_NOTE}"
     rf"|{_OPENER}\b"
     r"|(?:i'm |i am )?(?:so |very )?sorry (?:to hear )?(?:that )?(?=(?:it|this|you|the|your"
     r"|things)\b)"
@@ -68,7 +72,8 @@ LEAD = re.compile(
     r"|(?:because|since|as|now that|so that|even though|so)\b)\s*"
 )
 AFTER_LEAD = re.compile(
-    r"(?:[\s,;:.!()-]+|(?:okay|great|good|perfect|excellent|exactly|yes|thanks?|thank you|john"
+    rf"(?:[\s,;:.!()-]+|{_NOTE}"
+    r"|(?:okay|great|good|perfect|excellent|exactly|yes|thanks?|thank you|john"
     r"|and|then|also|so"
     r"|again|next|just in case|of course|because|since|as|so that|in fact|please|afterwards"
     r"|sometimes|often|usually|typically"

@@ -73,6 +73,8 @@ _PLAINLY = tuple(
         (r"(?<=for the )(?:delay|wait|confusion|mix-up)\b", "trouble"),
         (r"\bno longer\b", "not"),
         (r"\b(?:that|this|it)(?:'s| is) (?:\w+ )?all (?:it|that) takes\b", "this helps"),
+        (r"\bthat way,? (?=(?:we|i)\b)", "then "),
+        (r"\b(?:hurt|harm)s? (?=(?:your |the )?(?:T_speed|speed|T_\w*data)\b)", "slow "),
         (r"\b(?:does|do) (?:the trick|wonders|the job)\b", "helps"),
         (
             r"\bis (?:\w+ly |often )?(?:an?|one|the) (?:\w+ ){0,2}(?:cause|reason|source|culprit"

@@ -1,6 +1,8 @@
-"""What "it" is: the thing of the last sentences that fits the verb, or the position."""
+"""What "it" and "that" are: what was just proposed, the thing that fits the verb, the position."""
 
 from __future__ import annotations
+
+import re
 
 from tau2_agent.users.scripted.actions import asked_for
 from tau2_agent.users.scripted.lexicon import TOGGLES
@@ -8,7 +10,22 @@ from tau2_agent.users.scripted.message import Message
 from tau2_agent.users.scripted.request import FACTS, Request
 from tau2_agent.users.scripted.things import things_in
 
+_PROPOSED = re.compile(
+    r"(?:(?:i|we) (?:think|believe|suspect|expect)(?: that)? )?"
+    r"(?:(?:one|another|the (?:best|next)) (?:\w+ )?(?:thing|step|fix|way)\b.*? (?:is|would be)"
+    r" (?P<last>\w+ing\b.*)|(?P<first>\w+ing\b.*?) (?:should|may|might|could|will|would|can|often"
+    r"|usually|normally|typically|sometimes) (?:\w+ly |also |well |often )*(?:help|fix|resolve"
+    r"|solve|clear|restore|refresh|correct|improve)\w*\b.*)"
+)
+CASE = re.compile(r"\b(?:if|unless|when|once|until|after|before|only|later|next|or)\b")
 _RECENT = 3  # sentences back that "it" may mean
+
+
+def proposed(statement: str) -> list[Request]:
+    """What a statement says would help, to which "please do that" comes back."""
+    found = _PROPOSED.fullmatch(statement)
+    deed = (found["first"] or found["last"]) if found else " and "
+    return [] if " and " in deed else asked_for(deed, "") or []
 
 
 def about_what_was_named(rest: str, message: Message) -> list[Request] | None:
