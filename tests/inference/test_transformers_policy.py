@@ -273,6 +273,18 @@ def test_a_prompt_that_does_not_go_on_is_read_anew(model, fed):
     assert turn.token_ids == log_probs.argmax(-1).tolist()
 
 
+def test_no_more_are_computed_together_than_is_said(model, fed):
+    policy = local_policy(model, (), max_batch=2)
+
+    async def run():
+        names = [f"s{number}" for number in range(5)]
+        asked = (policy.generate([9, 10], Sampling(1.0, max_new_tokens=1), name) for name in names)
+        assert len(await asyncio.gather(*asked)) == 5
+
+    asyncio.run(run())
+    assert [len(ids) for ids, _, _ in fed] == [2, 2, 1]
+
+
 def test_holes_between_turns_are_closed(model, fed):
     """Two sessions of unlike turns leave holes: what is looked at is as wide as the longer one."""
     policy = local_policy(model, ())

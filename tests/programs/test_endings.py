@@ -319,8 +319,9 @@ def needs_of(seen, folder: Path, data: list[Path], length: int) -> None:
     assert (needs.model, needs.gpus) == (seen.options.model, seen.options.gpus)
 
 
-def test_sft_with_slime(ends, tmp_path, capsys):
-    seen = ends("train_sft_slime", "--epochs", "4")
+@pytest.mark.parametrize("done", [None, 4])
+def test_sft_with_slime(ends, tmp_path, capsys, done):
+    seen = ends("train_sft_slime", "--epochs", "4", done=done)
     assert not seen.error and seen.ran == (seen.stage, sys.executable)
     assert seen.status == 0
     assert seen.stage.summary == {"stage": "sft", "taken": {"rollout": 7}, "rollouts": 9}
@@ -338,7 +339,7 @@ def test_sft_with_slime(ends, tmp_path, capsys):
         "rollouts": 8,  # 3 traces, 2 a step, 4 times
         "prompts": 3,
         "per_rollout": 2,
-        "done": None,
+        "done": done,
     }
     flags = by_flag(arguments)
     assert flags["--rollout-batch-size"] == "2"

@@ -501,12 +501,13 @@ def test_an_aborted_sample_is_whole_for_slimes_checks(hooks, slime, monkeypatch,
     assert sample.status is slime.Sample.Status.ABORTED and sample.remove_sample
     assert sample.metadata == {"task_id": task, **told, "failure": ""}
     assert sample.rollout_routed_experts == [[[0, 1]] * LAYERS]
-    assert (len(sample.tokens), sample.response_length) == (2, 1)
+    assert (len(sample.tokens), sample.response_length, sample.response) == (2, 1, "")
     assert (sample.loss_mask, sample.rollout_log_probs) == ([0], [0.0])
 
 
 def test_without_a_failure_of_the_user_none_is_named(hooks, slime):
-    assert given_up(hooks, slime).metadata["failure"] == ""
+    sample = given_up(hooks, slime)
+    assert sample.metadata["failure"] == "" and sample.rollout_routed_experts is None
 
 
 def test_a_finished_episode_is_scored_as_the_training_was_told(hooks, slime):
@@ -563,6 +564,8 @@ def test_an_episode_is_held_for_the_records_of_its_rollout(hooks, slime, codec, 
             sample = new_sample(slime)
             sample.index = index
             samples.append(play(hooks, fake, sample, **told))
+    for sample in samples:
+        assert records.EPISODES[sample.index].result.reward == sample.reward["reward"]
     samples[1] = given_up(hooks, slime)
     samples[1].index = 77
     group = Group(0, "task", [as_episode(sample) for sample in samples])

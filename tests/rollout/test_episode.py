@@ -226,16 +226,13 @@ def test_failures_of_the_policy_have_names(error, end, detail):
 @pytest.mark.parametrize(
     ("user", "kind", "detail"),
     [
-        (Raises("user", UserFailure("rate_limited")), "rate_limited", "rate_limited"),
-        (Raises("user", UserFailure("refused", "no key")), "refused", "refused: no key"),
-        (
-            Recited("user", [("  ", None)]),
-            "said_nothing",
-            "said_nothing: neither text nor a tool call",
-        ),
+        (("rate_limited",), "rate_limited", "rate_limited"),
+        (("refused", "no key"), "refused", "refused: no key"),
+        (None, "said_nothing", "said_nothing: neither text nor a tool call"),
     ],
 )
 def test_a_failing_or_silent_user_is_never_the_agents_end(user, kind, detail):
+    user = Raises("user", UserFailure(*user)) if user else Recited("user", [("  ", None)])
     trajectory = play(Recited("assistant", [("Hello", None)]), user)
     assert trajectory.end is EndReason.USER_ERROR
     assert (trajectory.failure, trajectory.detail) == (kind, detail)

@@ -53,7 +53,7 @@ def by_letters(codec, message):
     return [*(i for letter in text for i in codec.encode(letter)), codec.stop_id]
 
 
-def episode(codec, trace, spelling, trial=0):
+def episode(codec, trace, spelling, trial=0, prompt="short", longest=LONGEST):
     """The transcript of an episode in which a policy writes the trace's answers, from its file."""
     answers = iter([m for m in trace["messages"][2:] if m["role"] == "assistant"])
 
@@ -63,7 +63,7 @@ def episode(codec, trace, spelling, trial=0):
             return Turn(ids, [-0.5] * len(ids), "stop")
 
     task = get_task(trace["task_id"])
-    settings = EpisodeSettings(Users(), "short", Sampling(), context_length=LONGEST)
+    settings = EpisodeSettings(Users(), prompt, Sampling(), context_length=longest)
     run = asyncio.run(play(task, Policy(), codec, settings, "session", "0"))
     kept = make_transcript(
         task, run, episode_row(task, run, trial=trial), tokenizer=codec.tokenizer
@@ -88,7 +88,6 @@ def test_sft_learns_from_the_tokens_as_they_were_sampled(choice, spelled):
     kept = choose([transcript for _, transcript in spelled], choice)
     assert [trace["task_id"] for trace in kept.traces] == TASKS and not kept.dropped
     for trace, (_, one) in zip(kept.traces, spelled, strict=True):
-        assert trace["tools"] == prompt_tools("short")
         told = {name: trace[name] for name in set(trace) - {"messages", "tools", "sampled"}}
         assert told == {
             "task_id": one.task_id,
@@ -107,6 +106,14 @@ def test_sft_learns_from_the_tokens_as_they_were_sampled(choice, spelled):
         del line["sampled"]
     again = token_records(lines, choice.codec, LONGEST)
     assert all(new.ids != old.ids for new, (old, _) in zip(again, spelled, strict=True))
+
+
+def test_tools_that_are_no_part_of_the_prompts_text_are_in_the_trace(codec):
+    trace = asyncio.run(teacher_traces.trace(TASKS[0], "scripted", Users(), "tau2"))
+    spelling = ChatCodec.answer
+    _, transcript = episode(codec, trace, spelling, prompt="tau2", longest=90_000)
+    (kept,) = choose([transcript], Choice("tau2", codec, 90_000)).traces
+    assert kept["tools"] == trace["tools"] == prompt_tools("tau2") != []
 
 
 def test_a_turn_that_ended_with_another_stop_token_stays_as_it_was(codec, traces):
