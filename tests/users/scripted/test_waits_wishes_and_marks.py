@@ -254,6 +254,9 @@ def test_a_note_is_what_it_says(note):
 def test_again_and_for_the_moment():
     text = "Please turn off Wi-Fi for the moment. That way we can test your data. Then retest it."
     assert presses(text) == ["toggle_wifi=off"]
+    for again in ("run another test", "do one more test", "retest your speed"):
+        looked = asks(f"Please disconnect the VPN and {again}.")
+        assert looked == ["disconnect_vpn", "run_speed_test"], again
     assert asks("What do you see when you check your network mode?") == [
         "check_network_mode_preference"
     ]

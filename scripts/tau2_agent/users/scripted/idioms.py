@@ -22,6 +22,10 @@ _IDIOMS = tuple(
         (r"\bur\b", "your"),
         (r"\b(?:let me|allow me to|may i just) (?:ask|have|get|invite) you to\b", "please"),
         (r"\bprior to\b", "before"),
+        (
+            r"\b(?:run|do|perform|take) (?:another|one more|a new|a second) test\b",
+            "run the test again",
+        ),
         (r"\bdo so(?= and\b)", "do that"),
         (r"\bfor (?:the moment|the time being)\b", "for now"),
         (r"\bre-?(test|measure|verify|examine|inspect)(ing)?\b", r"\1\2"),
