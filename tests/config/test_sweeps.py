@@ -142,6 +142,10 @@ def test_a_served_user_is_downloaded_once_for_models_of_any_name() -> None:
     foreign = {"teacher": "hub", "source": "a/b", "revision": "c"}
     own = on_slime({"user": {"serve": {**serve, "revision": "d"}}}, user=user, traces=foreign)
     assert own == {"user model", "rl"} | RESULTS
+    more = {"user": {"serve": {**serve, "gpus": 2}}}
+    assert on_slime(more, user=user, traces=foreign) == {"rl"} | RESULTS
+    scripted = {"user": "scripted"}  # which no server plays
+    assert on_slime(more, user=user, traces=foreign, evaluation=scripted) == {"rl"}
 
 
 def test_where_and_how_a_run_works_makes_nothing_anew() -> None:

@@ -273,6 +273,8 @@ def test_the_table_has_baselines_kinds_won_and_lost_and_the_notes(made, capsys):
         assert words in shown
     lines = summary_csv.csv_rows(rows)
     assert [line["stage"] for line in lines][:2] == ["do_nothing", "transfer_at_once"]
+    twice = [line["stage"] for line in summary_csv.csv_rows([*rows, *rows])]
+    assert twice == [*(one.agent for one in found), "rl", "rl"]  # once a split
     last = lines[-1]
     assert (last["won"], last["lost"], last["foreign_tool_calls"]) == (2, 2, 7)
     assert last["kind_fix_low"] < last["kind_fix"] < last["kind_fix_high"]

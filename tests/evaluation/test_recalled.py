@@ -68,6 +68,13 @@ def test_what_the_model_does_not_take_is_no_difference(options, capsys) -> None:
     assert "otherwise than trained" not in capsys.readouterr().out
 
 
+def test_an_option_of_which_the_training_knew_nothing_is_a_difference(options, capsys) -> None:
+    words = json.dumps({"reasoning_effort": "low", "seed": 1})
+    options("--user", "llm", "--user-options", words, user=LLM)
+    said = "user_options {'reasoning_effort': 'low', 'seed': 1}, trained with"
+    assert said in capsys.readouterr().out
+
+
 def test_what_is_told_wins_and_one_line_says_so(options, capsys) -> None:
     args = options("--prompt", "tau2", "--max-steps", "50", "--user-phrasing", "fixed")
     assert (args.prompt, args.user_phrasing, args.max_new_tokens) == ("tau2", "fixed", 24)

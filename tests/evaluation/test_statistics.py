@@ -22,7 +22,11 @@ def test_wilson_against_published_values():
     ]:
         interval = intervals.wilson(successes, n)
         assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
-    assert intervals.wilson(20, 20).high == 1.0
+    for n in range(1, 60):
+        assert intervals.wilson(0, n).low == 0.0 and intervals.wilson(n, n).high == 1.0
+    half = intervals.wilson(1, 2, level=0.5)
+    assert (half.method, half.level) == ("wilson", 0.5)
+    assert half.low > intervals.wilson(1, 2).low and intervals.wilson(1, 2).level == 0.95
     with pytest.raises(ValueError):
         intervals.wilson(0, 0)
 
