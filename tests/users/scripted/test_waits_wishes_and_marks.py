@@ -141,7 +141,14 @@ AFTER = [
     "Please do that now and tell me what the status bar shows.",
     "After it has powered back on, check the status bar.",
     "When it has started up fully, tell me what you see.",
+    "Then we can see if the problem is solved.",
+    "Hopefully, this fixes the problem.",
+    "I'm quite confident that this will fix it.",
 ]
+
+
+BEFORE += ["One more check before we move on.", "Here's the next step:",
+           "Based on these results, I recommend the following:"]  # fmt: skip
 
 
 @pytest.mark.parametrize("before", BEFORE)
@@ -228,6 +235,12 @@ def test_a_proposal_with_a_case_or_of_several_things_is_none(case):
                          "Backing up your data and restarting may help.",
                          "Restarting the tablet may help."):  # fmt: skip
             assert presses(f"{proposal} {do_it}") == [], proposal
+
+
+@pytest.mark.parametrize("leave", ["Do you want to?", "Would you like to?", "Are you willing to?"])
+def test_who_is_asked_for_leave_has_not_been_told_to(leave):
+    for words in FEW:
+        assert presses(f"Please {words}. {leave}") == [], words
 
 
 # --- Steps, and what stands around them ---

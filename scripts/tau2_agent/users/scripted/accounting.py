@@ -33,7 +33,7 @@ _NEEDS = re.compile(r"\b(?:needs?|works?|stays?)\b")
 _THEN_LAST = re.compile(r"\bthen\W*$")
 _DONE_BY_THE_USER = re.compile(
     r"\b(?:did|have|had) you\b(?! (?:see|notice|get|received?|now))|\bwhat you (?:did|do)\b"
-    r"|\bwas that\b"
+    r"|\bwas that\b|\b(?:want|like|wish|prefer|willing|ready|happy) to\W*\?"  # asks for leave
 )
 _NOT_YET = re.compile(
     r"(?:it|this|that)(?:'s| is) (?:currently|still|presently) (?:\w+ )?(?:on|off|enabled"

@@ -22,6 +22,17 @@ _IDIOMS = tuple(
         (r"\bur\b", "your"),
         (r"\b(?:let me|allow me to|may i just) (?:ask|have|get|invite) you to\b", "please"),
         (r"\bprior to\b", "before"),
+        (r"\bhere(?:'s| is) (?:the|your|our) (next|final|last|first) (?:step|thing):", r"\1 step:"),
+        (
+            r"\b(?:based on|given|judging by|considering) (?:the|these|this|your) (?:\w+ ){0,2}"
+            r"(?:results?|tests?|readings?|information|findings|answers?|status|details|checks?)"
+            r",? (?=(?:please|i|we|let's|could|can)\b)",
+            "",
+        ),
+        (
+            r"\bi(?:'d| would)? (?:recommend|suggest|advise) (?:the )?following(?: steps?)?:",
+            "please do the following:",
+        ),
         (
             r"\b(?:run|do|perform|take) (?:another|one more|a new|a second) test\b",
             "run the test again",

@@ -76,7 +76,8 @@ AFTER_LEAD = re.compile(
     r"|(?:okay|great|good|perfect|excellent|exactly|yes|thanks?|thank you|john"
     r"|and|then|also|so"
     r"|again|next|just in case|of course|because|since|as|so that|in fact|please|afterwards"
-    r"|sometimes|often|usually|typically"
+    r"|sometimes|often|usually|typically|(?:i|we)(?:'m| am|'re| are)(?: \w+)? (?:confident|sure"
+    r"|certain)(?: that)?(?= (?:this|that|it)\b)"
     r"|first up|first off|step (?:one|two|three|\d)|first things first|(?:just )?to be (?:safe"
     r"|sure|thorough))\b)\s*"
 )

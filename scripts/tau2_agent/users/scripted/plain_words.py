@@ -73,6 +73,13 @@ _PLAINLY = tuple(
         (r"(?<=for the )(?:delay|wait|confusion|mix-up)\b", "trouble"),
         (r"\bno longer\b", "not"),
         (r"\b(?:that|this|it)(?:'s| is) (?:\w+ )?all (?:it|that) takes\b", "this helps"),
+        (r"^(?:and |then )?hopefully,? (?=(?:this|that|it)\b)", ""),
+        (r" before we (?:move|go) on\b| before we (?:continue|proceed|finish|wrap up)\b", ""),
+        (
+            r"\b(we|i)(?:'ll| will| can| could)(?: then| also)? (?:see|check|know|test|tell|verify"
+            r"|confirm) (?:if|whether)\b",
+            r"\1'll see that",
+        ),
         (r"\bthat way,? (?=(?:we|i)\b)", "then "),
         (r"\b(?:hurt|harm)s? (?=(?:your |the )?(?:T_speed|speed|T_\w*data)\b)", "slow "),
         (r"\b(?:does|do) (?:the trick|wonders|the job)\b", "helps"),
