@@ -37,10 +37,13 @@ def test_row_of_an_episode():
     trajectory.tokens = TokenRecord()
     trajectory.tokens.append_context([1, 2, 3])
     trajectory.tokens.append_sampled(Turn([4, 5], [-0.1, -0.2], "stop"))
+    trajectory.tokens.append_context([6])
+    trajectory.tokens.append_sampled(Turn([7], [-0.1], "length"))
     made = episode_row.episode_row(task, trajectory, trial=2, attempts=3, keep_messages=True)
     assert (made.reward, made.partial, made.solved, made.excluded) == (1.0, 1.0, True, False)
     assert (made.trial, made.attempts) == (2, 3)
-    assert (made.sampled_tokens, made.total_tokens) == (2, 5)
+    assert (made.sampled_tokens, made.total_tokens) == (3, 7)
+    assert made.counters["cut_turns"] == 1
     assert made.reward_info["action_checks"][0]["verified"] is True
     assert len(made.messages) == len(trajectory.messages)
     assert EpisodeRow.model_validate_json(made.model_dump_json()) == made

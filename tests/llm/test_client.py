@@ -168,10 +168,13 @@ def test_the_key_of_the_environment_is_sent(monkeypatch):
 
 
 def test_a_missing_key_is_named_before_anything_is_sent():
-    with pytest.raises(LLMFailure, match="GEMINI_API_KEY"):
+    either = "needs (GOOGLE_API_KEY or GEMINI_API_KEY|GEMINI_API_KEY or GOOGLE_API_KEY) in the"
+    with pytest.raises(LLMFailure, match=either):
         check_model(LLMSettings("gemini/gemini-2.5-flash-lite"))
     with pytest.raises(LLMFailure, match="OPENAI_API_KEY"):
         LLM(LLMSettings("openai/gpt-4o-mini"))
+    with pytest.raises(LLMFailure, match="needs CLOUDFLARE_API_BASE, CLOUDFLARE_API_KEY in the"):
+        check_model(LLMSettings("cloudflare/x"))
     with pytest.raises(LLMFailure, match="openai/NAME"):
         check_model(LLMSettings("no-such-provider-model"))
 
@@ -660,7 +663,8 @@ def test_lines_of_calls(tmp_path):
     first, begun, second = [json.loads(line) for line in path.read_text().splitlines()]
     assert {first["model"], begun["model"], second["model"]} == {"openai/stand-in"}
     assert begun["call"] == second["call"] != first["call"]
-    assert begun["most"]["tokens"] > 50 and "most" not in first and "attempt" not in begun
+    assert begun["most"]["tokens"] > 50 and begun["most"]["dollars"] is None
+    assert "most" not in first and "attempt" not in begun
     assert (first["attempt"], second["attempt"]) == (1, 1)
     assert 0 < first["seconds"] == round(first["seconds"], 3) < 3
     known = Ledger(path)
@@ -710,7 +714,8 @@ def test_a_failed_call_that_may_be_charged_names_the_most_only_under_a_budget(tm
         with FakeOpenAI(behaviours=["drop"]) as server:
             failure(server, ledger=Ledger(path), retries=0, **budget)
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        assert "failed" in rows[-1] and ("most" in rows[-1]) == bool(budget)
+        assert rows[-1]["failed"] == "no_answer" and ("most" in rows[-1]) == bool(budget)
+        assert rows[-1].get("most") == rows[0].get("most") and len(rows) == 1 + len(budget)
 
 
 @pytest.mark.parametrize(
@@ -728,6 +733,20 @@ def test_dollars_have_as_many_digits_as_they_need(amount, text):
 )
 def test_tokens_are_told_to_three_digits(count, text):
     assert tokens(count) == text
+
+
+def test_connections_are_closed_where_they_can_be(monkeypatch):
+    closed = []
+
+    class Client:
+        async def close(self):
+            closed.append(self)
+
+    cache = litellm.in_memory_llm_clients_cache
+    monkeypatch.setattr(cache, "cache_dict", {"a": object(), "b": (client := Client())})
+    llm = LLM(LLMSettings("openai/x", api_base="http://127.0.0.1:9"))
+    asyncio.run(llm.close())
+    assert closed == [client] and not cache.cache_dict
 
 
 def test_a_line_on_what_was_spent():

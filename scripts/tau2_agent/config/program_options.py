@@ -52,8 +52,7 @@ def default(key: str, backend: str) -> Any:
     value: Any = _recipe(backend)
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
-            field = find(Settings, key.split("."))
-            return None if field.is_required() else field.get_default(call_default_factory=True)
+            return find(Settings, key.split(".")).get_default(call_default_factory=True)
         value = value[part]
     return value
 
@@ -68,9 +67,8 @@ def add(
     """Add an option for each of the dotted keys (one text, with blanks between).
 
     grpo.max_steps becomes --max-steps; prefix: before the key's name. backend: whose default preset
-    gives the defaults. dest: key -> its name among the parsed options, where that is another one. A
-    key without any default is a required option. Options of litellm are JSON, a price is two
-    numbers.
+    gives the defaults. dest: key -> its name among the parsed options, where that is another one.
+    Options of litellm are JSON, a price is two numbers.
     """
     for key in keys.split():
         field = find(Settings, key.split("."))
@@ -90,8 +88,6 @@ def add(
             common |= {"type": _reader(key)}
         if choices_of(field):
             common["choices"] = choices_of(field)
-        if common["default"] is None and field.is_required():
-            common["required"] = True
         parser.add_argument(name, **common)
 
 

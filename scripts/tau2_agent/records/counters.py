@@ -66,7 +66,7 @@ def count(
         counts["agent_tool_errors"] += executed.error
         if name not in own:
             counts["foreign_tool_calls" if name in foreign else "unknown_tool_calls"] += 1
-        same = json.dumps([name, arguments], sort_keys=True, default=str)
+        same = json.dumps([name, arguments], sort_keys=True)
         counts["repeated_calls"] += same in seen
         if executed.error:
             seen.add(same)
