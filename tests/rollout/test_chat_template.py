@@ -16,6 +16,7 @@ from tau2_agent.rollout.call_formats import FORMATS, argument_types
 from tau2_agent.rollout.chat_template import ChatCodec, TemplateError
 from tau2_agent.rollout.model_agent import ModelAgent
 from tau2_agent.rollout.policy import Sampling
+from tau2_agent.rollout.rendering import own_template
 from tau2_agent.rollout.trajectory import EndReason, EpisodeEnd, Turn
 
 
@@ -408,3 +409,29 @@ def test_arguments_survive_a_trace(codec):
     message["tool_calls"][0]["function"]["arguments"] = json.dumps(arguments, ensure_ascii=False)
     parsed = codec.parse(codec.answer(message), first_call=0)
     assert parsed.tool_calls[0].arguments == arguments
+
+
+def test_a_tokenizer_that_knows_of_no_templates_is_one_of_a_base_model():
+    with pytest.raises(TemplateError, match="there is no chat template: this is a base model"):
+        own_template(object())
+
+
+STRICT = """{%- for message in messages %}
+{%- set before = messages[loop.index0 - 1] %}
+{%- if message.role == 'tool' and before.role != 'tool' and not before.tool_calls %}
+{{- raise_exception('a result without a call') }}
+{%- elif message.role == 'user' and loop.index0 and before.tool_calls %}
+{{- raise_exception('a call without a result') }}
+{%- endif %}
+{%- endfor %}"""
+
+
+def test_a_template_that_counts_calls_and_results_is_shown_them_in_order(tokenizer):
+    """As Mistral's: a result follows a call, and a user's message does not."""
+    strict = copy.deepcopy(tokenizer)
+    strict.chat_template = STRICT + tokenizer.chat_template
+    codec, plain = ChatCodec(strict), ChatCodec(tokenizer)
+    result = {"role": "tool", "content": "Done.", "tool_call_id": "1"}
+    said = {"role": "user", "content": "Hello?"}
+    for new in ([result], [result, result], [said], [said, said], []):
+        assert codec.increment_text(new) == plain.increment_text(new)

@@ -86,6 +86,35 @@ def test_the_window_ends_an_episode_with_the_whole_prompt(codec) -> None:
         assert len(trajectory.tokens.ids) == whole + room
 
 
+def test_what_follows_a_turn_is_in_the_stream_if_another_turn_fits(codec) -> None:
+    """Else it ends with what the policy wrote: no tokens are trained beside that say nothing."""
+    _, policy = run(codec, "short", context_length=200_000)
+    (first, *_), (second, *_) = policy.asked[:2]
+    trajectory, policy = run(codec, "short", context_length=len(second))
+    record = trajectory.tokens
+    assert trajectory.end is EndReason.CONTEXT_LENGTH and len(policy.asked) == 1
+    written = record.ids[len(first) :]
+    assert second[: len(record.ids)] == record.ids and len(written) > 0
+    assert record.loss_mask[-len(written) :] == [1] * len(written)
+    trajectory, policy = run(codec, "short", context_length=len(second) + 1)
+    assert [sampling.max_new_tokens for _, sampling, _ in policy.asked][1:] == [1]
+    assert trajectory.tokens.ids[:-1] == second and trajectory.tokens.loss_mask[-2:] == [0, 1]
+
+
+def test_the_user_is_the_one_of_the_sample(codec) -> None:
+    """Of a mixture, or with words of its own, each sample of a task has another one."""
+    made = []
+
+    class Source(Users):
+        def make(self, task, sample):
+            made.append((task.id, sample))
+            return super().make(task, sample)
+
+    settings = EpisodeSettings(Source(), prompt="short", limits=Limits(max_steps=2))
+    asyncio.run(play(TASK, Says(codec), codec, settings, "7/1", "7"))
+    assert made == [(TASK.id, "7")]
+
+
 def test_text_is_read_as_it_was_written(codec, monkeypatch) -> None:
     asked = []
     monkeypatch.setattr(codec.tokenizer, "decode", lambda ids, **how: asked.append((ids, how)))

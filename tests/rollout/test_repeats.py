@@ -4,7 +4,13 @@ import asyncio
 
 import pytest
 from replays import Plays
-from tau2.data_model.message import AssistantMessage, ToolCall, ToolMessage, UserMessage
+from tau2.data_model.message import (
+    AssistantMessage,
+    MultiToolMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 
 from tau2_agent.benchmark.tasks import get_task, load_tasks
 from tau2_agent.rollout.episode import Limits, run_episode
@@ -115,20 +121,60 @@ def test_the_same_question_is_another_while_the_phone_answers_otherwise():
     assert Repeats([*talk("none", "weak", "good", "full")]).longest == 1
 
 
+def test_the_same_words_are_others_while_the_user_does_something_else():
+    """Each time he looks at another app, and is told the same."""
+
+    def talk(*apps):
+        for number, app in enumerate(apps):
+            told = {"app_name": app}
+            call = ToolCall(id=f"{number}", name="check_app", arguments=told, requestor="user")
+            answer = ToolMessage(id=f"{number}", role="tool", content="Off.", requestor="user")
+            yield AssistantMessage(role="assistant", content="And the next one?")
+            yield from (UserMessage(role="user", tool_calls=[call]), answer)
+            yield UserMessage(role="user", content="It is off.")
+
+    assert Repeats([*talk("maps", "maps", "maps", "maps")]).longest == 3
+    assert Repeats([*talk("maps", "mail", "news", "chat")]).longest == 1
+
+
+def test_answers_that_come_together_are_heard_one_by_one():
+    """tau2 has the results of several calls in one message."""
+
+    def looks(*answers):
+        for number, content in enumerate(answers):
+            calls = [
+                ToolCall(id=f"{number}{side}", name="look", arguments={}, requestor="assistant")
+                for side in "ab"
+            ]
+            told = [
+                ToolMessage(id=call.id, role="tool", content=content, requestor="assistant")
+                for call in calls
+            ]
+            yield AssistantMessage(role="assistant", tool_calls=calls)
+            yield MultiToolMessage(role="tool", tool_messages=told)
+
+    assert Repeats([*looks("hi", "1 GB", "2 GB", "3 GB")]).longest == 1
+    assert Repeats([*looks("hi", "1 GB", "1 GB", "1 GB")]).longest == 3
+
+
 def test_refusals_that_differ_in_what_they_repeat_are_one():
     """The longest is taken out first: an argument may be a word of another."""
 
-    def refused(*values):
+    def refused(*values, reason="there is no plan"):
         for number, value in enumerate(values):
             arguments = {"plan": value, "word": value.split()[-1]}
             call = ToolCall(id=f"{number}", name="find", arguments=arguments, requestor="assistant")
             yield AssistantMessage(role="assistant", tool_calls=[call])
-            said = f"Error: there is no plan {value}."
+            why = reason[number] if isinstance(reason, list) else reason
+            said = f"Error: {why} {value}."
             yield ToolMessage(
                 id=f"{number}", role="tool", content=said, requestor="assistant", error=True
             )
 
-    assert Repeats([*refused("basic x", "extra y", "great z", "small v")]).longest == 3
+    plans = ("basic x", "extra y", "great z", "small v")
+    assert Repeats([*refused(*plans)]).longest == 3
+    reasons = ["no plan", "no such word as", "too much is", "who wants"]
+    assert Repeats([*refused(*plans, reason=reasons)]).longest == 1
 
 
 @pytest.mark.parametrize("turns", HONEST.values(), ids=HONEST)

@@ -70,8 +70,7 @@ class Repeats:
             same = not new and self._keys[place - period] == key
             run = self._same[period] = self._same.get(period, 0) + 1 if same else 0
             if run >= period:  # a whole cycle is there again, with this turn or before it
-                first = place - run + 1 if run == period else place
-                self._in_loop.update(range(first, place + 1))
+                self._in_loop.update(range(place - run + 1, place + 1))
                 if 1 + run // period > self.times:
                     self.times, self.period = 1 + run // period, period
         self._keys.append(key)
