@@ -416,6 +416,15 @@ def test_a_tokenizer_that_knows_of_no_templates_is_one_of_a_base_model():
         own_template(object())
 
 
+def test_a_models_own_end_stops_a_turn_too(tokenizer):
+    """Whatever its name: many base models write it where the template has another token."""
+    other = copy.deepcopy(tokenizer)
+    other.add_special_tokens({"eos_token": "<|the_end|>"})
+    codec = ChatCodec(other)
+    assert codec.stop_id != other.eos_token_id and other.eos_token_id in codec.stop_ids
+    assert len(codec.stop_ids) == len(ChatCodec(tokenizer).stop_ids) + 1
+
+
 STRICT = """{%- for message in messages %}
 {%- set before = messages[loop.index0 - 1] %}
 {%- if message.role == 'tool' and before.role != 'tool' and not before.tool_calls %}
