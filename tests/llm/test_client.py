@@ -260,14 +260,15 @@ def test_no_more_at_once_than_allowed():
 
 def test_one_model_for_many_event_loops():
     with FakeOpenAI() as server:
-        llm = LLM(settings(server))
+        llm = LLM(settings(server, concurrency=1))  # of which the second call waits
 
-        async def once():
-            assert (await llm.complete(ASK)).message["content"] == "Hello."
+        async def twice():
+            answers = await asyncio.gather(llm.complete(ASK), llm.complete(ASK))
+            assert [answer.message["content"] for answer in answers] == ["Hello."] * 2
             await llm.close()
 
         for _ in range(6):
-            asyncio.run(once())
+            asyncio.run(twice())
 
 
 # --- money -
@@ -307,8 +308,10 @@ def test_the_ledger_is_a_file(tmp_path):
 def test_unknown_dollars_are_not_nothing(tmp_path):
     with FakeOpenAI() as server:
         ledger = Ledger(tmp_path / "usage.jsonl")
+        ask(server, ledger, price={"input": 0.0, "output": 0.0})
+        assert ledger.dollars == 0.0
         ask(server, ledger, price={"input": 1.0, "output": 1.0})
-        assert ledger.dollars is not None
+        assert 0.0 < ledger.dollars < 0.01
         ask(server, ledger)
     assert ledger.dollars is None and ledger.total()["dollars"] is None
 
