@@ -265,6 +265,8 @@ def test_a_group_that_hardly_differs_is_not_blown_up():
 def test_a_sample_needs_no_more_than_its_reward():
     plain = [SimpleNamespace(group_index=0, reward=r) for r in (1.0, 0.0)]
     assert tau2_reward_post_process(SimpleNamespace(), plain)[1][0] > 0
+    alone = [SimpleNamespace(reward=1.0), SimpleNamespace(reward=0.0)]  # of no group
+    assert tau2_reward_post_process(SimpleNamespace(), alone) == ([1.0, 0.0], [0.0, 0.0])
 
 
 def test_empty_batch():
