@@ -416,6 +416,24 @@ def test_a_tokenizer_that_knows_of_no_templates_is_one_of_a_base_model():
         own_template(object())
 
 
+@pytest.mark.parametrize("before", [[], [{"role": "system", "content": "Help."}]])
+def test_a_prompt_without_a_greeting_is_the_whole_rendered(tokenizer, before):
+    codec = ChatCodec(tokenizer)
+    messages = [*before, {"role": "user", "content": "Hello?"}]
+    ids = codec.prompt(messages, [])
+    assert codec.decode(ids) == codec.render(messages, [], generation_prompt=True)
+
+
+def test_a_turn_that_did_not_end_as_the_template_does_is_closed(tokenizer):
+    """One that was cut, and one that ended with another stop token; once each, and no other."""
+    codec = ChatCodec(tokenizer)
+    said = [UserMessage(role="user", content="Hello?")]
+    closed = codec.increment(said, codec.stop_id)
+    assert codec.stop_id != codec.stop_ids[-1] and codec.stop_id != closed[0]
+    for last in (codec.stop_ids[-1], codec.encode("word")[-1]):
+        assert codec.increment(said, last) == [codec.stop_id, *closed]
+
+
 def test_a_models_own_end_stops_a_turn_too(tokenizer):
     """Whatever its name: many base models write it where the template has another token."""
     other = copy.deepcopy(tokenizer)
