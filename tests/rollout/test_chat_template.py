@@ -16,7 +16,7 @@ from tau2_agent.rollout.call_formats import FORMATS, argument_types
 from tau2_agent.rollout.chat_template import ChatCodec, TemplateError
 from tau2_agent.rollout.model_agent import ModelAgent
 from tau2_agent.rollout.policy import Sampling
-from tau2_agent.rollout.rendering import own_template
+from tau2_agent.rollout.rendering import Rendering, own_template
 from tau2_agent.rollout.trajectory import EndReason, EpisodeEnd, Turn
 
 
@@ -434,6 +434,21 @@ def test_a_turn_that_did_not_end_as_the_template_does_is_closed(tokenizer):
         assert codec.increment(said, last) == [codec.stop_id, *closed]
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ValueError("no such tool\n  line 3"), "no such tool"), (KeyError(), "KeyErr")],
+)
+def test_a_template_that_fails_says_on_what_and_why(tokenizer, error, said):
+    class Fails:
+        def apply_chat_template(self, *_, **__):
+            raise error
+
+    messages = [{"role": role, "content": "x"} for role in ("user", "assistant")]
+    with pytest.raises(TemplateError, match=f"fails on messages of user, assistant: {said}") as one:
+        Rendering(Fails(), "any")(messages)
+    assert "\n" not in str(one.value)
+
+
 def test_a_models_own_end_stops_a_turn_too(tokenizer):
     """Whatever its name: many base models write it where the template has another token."""
     other = copy.deepcopy(tokenizer)
@@ -462,3 +477,5 @@ def test_a_template_that_counts_calls_and_results_is_shown_them_in_order(tokeniz
     said = {"role": "user", "content": "Hello?"}
     for new in ([result], [result, result], [said], [said, said], []):
         assert codec.increment_text(new) == plain.increment_text(new)
+    both = codec.increment_text([result, said])
+    assert both == plain.increment_text([result, said]) and "Done." in both and "Hello?" in both
