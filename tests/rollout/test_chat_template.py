@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tau2.data_model.message import AssistantMessage, ToolMessage, UserMessage
+from tokenizers.processors import TemplateProcessing
 
 from tau2_agent.benchmark.environment import assistant_tools
 from tau2_agent.rollout.call_formats import FORMATS, argument_types
@@ -447,6 +448,17 @@ def test_a_template_that_fails_says_on_what_and_why(tokenizer, error, said):
     with pytest.raises(TemplateError, match=f"fails on messages of user, assistant: {said}") as one:
         Rendering(Fails(), "any")(messages)
     assert "\n" not in str(one.value)
+
+
+def test_no_token_is_added_where_a_tokenizer_would_begin_each_text_with_one(tokenizer):
+    """As Llama's does: each message would begin a new text in the midst of the episode."""
+    begins = copy.deepcopy(tokenizer)
+    token = ("<|im_start|>", begins.convert_tokens_to_ids("<|im_start|>"))
+    begins.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[token]
+    )
+    assert begins("word")["input_ids"][0] == token[1]
+    assert ChatCodec(begins).encode("word") == ChatCodec(tokenizer).encode("word")
 
 
 def test_a_models_own_end_stops_a_turn_too(tokenizer):
