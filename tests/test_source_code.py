@@ -126,6 +126,7 @@ def test_what_was_read_is_kept_beside_a_workflow(scripts, monkeypatch) -> None:
         ("tau2_agent/rollout/episode.py", "200", "100"),
         ("hooks.py", "registry", "other"),
         ("train.py", "return {", "return {1: 2, "),
+        ("train.py", "import json", "import math"),  # what comes after the docstring
     ],
 )
 def test_an_edit_of_what_decides_is_seen(scripts, file, old, new) -> None:

@@ -122,6 +122,15 @@ def test_a_time_out():
         assert ask(server).message["content"] == "Hello."
 
 
+def test_an_answer_that_only_trickles_is_a_time_out_too(monkeypatch):
+    async def trickle(**_):
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(litellm, "acompletion", trickle)
+    with FakeOpenAI() as server:
+        assert failure(server, retries=0, timeout_s=0.05).kind == "timeout"
+
+
 def test_nobody_there():
     with FakeOpenAI() as server:
         pass

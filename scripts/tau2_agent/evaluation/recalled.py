@@ -90,5 +90,5 @@ def _given(value: Any) -> Any:
 def _sent(told: Any, trained: Any) -> Any:
     """A told value as it will be recorded: with null for what the model does not take."""
     if isinstance(told, dict):
-        return {n: None if trained.get(n, v) is None else v for n, v in told.items()}
+        return {n: None if trained.get(n) is None else v for n, v in told.items()}
     return told
