@@ -13,7 +13,7 @@ import startup
 from tau2_agent.errors import InputError
 
 TRAINER = (
-    'bash -c \'printf "%s\\n" starting "74 traces, many tokens"; sleep 0.3; '
+    'bash -c \'printf "%s\\n" starting "74 traces, many tokens"; sleep 0.6; '
     'echo "247 steps; from x"; echo "step 1/247  loss 2"; sleep 60; touch late\' --output where'
 )
 
@@ -38,7 +38,7 @@ def test_a_trainer_is_ended_at_its_first_step(tmp_path) -> None:
     taken, parts = startup.first_step(TRAINER, tmp_path, startup.SFT_MARKS)
     assert time.monotonic() - began < 30
     assert list(parts) == list(startup.SFT_MARKS)
-    assert parts["model and trainer"] >= 0.3
+    assert parts["model and trainer"] > 0.3  # 0.6 less what the first line was read late
     assert sum(parts.values()) <= taken.wall
 
 
