@@ -261,7 +261,7 @@ def test_wall_time_is_bounded():
     trajectory = play(slow, Recited("user", [("Hello", None)]), timeout_s=0.05)
     assert (trajectory.end, trajectory.failure) == (EndReason.TIMEOUT, "")
     assert trajectory.detail == "no end after 0.05 s"
-    assert trajectory.seconds < 5
+    assert trajectory.seconds < 25
 
 
 def test_mistakes_of_this_program_are_not_hidden():
