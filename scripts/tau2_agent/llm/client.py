@@ -25,8 +25,10 @@ from tau2_agent.llm.ledger import BudgetSpent, Call, Cost, Ledger
 from tau2_agent.llm.prices import at_price, longest_answer, price_of
 from tau2_agent.llm.quiet import quiet_litellm
 
-__all__ = ["LLM", "Answer", "LLMFailure", "LLMSettings", "Ledger", "check_model"]
-__all__ += ["settings_from_options"]
+__all__ = [
+    *("LLM", "Answer", "LLMFailure", "LLMSettings", "Ledger"),
+    *("check_model", "settings_from_options"),
+]
 
 MOST_BACKOFF_S = 30.0
 # Further options may change what is sampled, not who pays, where to, or how often.

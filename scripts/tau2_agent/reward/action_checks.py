@@ -54,8 +54,7 @@ def executed_calls(messages: Sequence[Message]) -> list[ExecutedCall]:
                     failed = result.error or result.id != call.id or result.requestor != side
                     calls.append(ExecutedCall(call, side, failed, made))
         elif role != "system":
-            if waiting:
-                calls += [ExecutedCall(call, side, True, made) for call in waiting]
+            calls += [ExecutedCall(call, side, True, made) for call in waiting]
             waiting, side, made = list(message.tool_calls or ()), role, place
     return calls + [ExecutedCall(call, side, True, made) for call in waiting]
 

@@ -15,6 +15,7 @@ from tau2_agent.users.scripted.conditions import guard_of
 from tau2_agent.users.scripted.keeping import add, is_pair, keep, replace_request
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import (
+    NOTHING_PROPOSED,
     Clause,
     Message,
     Part,
@@ -61,7 +62,7 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
         is_press = any(not request.reads for request in sentence.added[-1])
         parts.append(Part(clause.joint, clause.text, is_press or len(message.headings) > told))
     if CASE.search(text):
-        message.proposed = (-2, [])
+        message.proposed = NOTHING_PROPOSED
     if message.named and grammar.LAST_NAMED.search(text):
         message.topic = message.named[0][-1]
     message.named[:0] = [tuple(topics)] if topics else []
@@ -191,7 +192,7 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
         return
     said_in, what = message.proposed
     if what and said_in == len(message.sentences) - 1 and grammar.DO_IT.match(rest):
-        message.notice, sentence.mood, message.proposed = True, "request", (-2, [])
+        message.notice, sentence.mood, message.proposed = True, "request", NOTHING_PROPOSED
         add(what, sentence, message)
         return
     if message.requests and grammar.DO_IT.match(rest):

@@ -34,6 +34,10 @@ class Said(NamedTuple):
     parts: tuple[Part, ...] = ()  # its clauses
 
 
+Proposal = tuple[int, list[Request]]  # in which sentence, and what
+NOTHING_PROPOSED: Proposal = (-2, [])  # in no sentence
+
+
 @dataclass
 class Message:
     """What was understood so far; see `understanding.Utterance`."""
@@ -48,7 +52,7 @@ class Message:
     agreed: bool = False
     notice: bool = False
     put_off: bool = False  # until something happens that the phone does not show
-    proposed: tuple[int, list[Request]] = (-2, [])  # "restarting may help", and in which sentence
+    proposed: Proposal = NOTHING_PROPOSED  # "restarting may help"
     listing: bool = False  # "please provide the following information"
     permissions: tuple[str, ...] = ()  # that were spoken of last
     named: list[tuple[str, ...]] = field(
