@@ -16,6 +16,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -105,6 +106,7 @@ def _run(pipe, program: str, words: list[str], folder: Path, environment: dict[s
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # a library asked for it in the server, with the server's TMPDIR
     os.dup2(pipe.fileno(), 1)
     os.dup2(pipe.fileno(), 2)
     pipe.close()

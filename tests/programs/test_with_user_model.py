@@ -53,9 +53,8 @@ def here(tmp_path, monkeypatch):
     path = [str(tmp_path / "stand_ins"), str(TESTS), str(TESTS.parent / "scripts")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     monkeypatch.setenv("PATH", os.pathsep.join([path[0], os.environ["PATH"]]))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where GPUs are locked: other tests take some
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))  # GPUs are taken there
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where GPUs are locked: other tests take some
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
