@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import shutil
 
 import pytest
@@ -67,6 +69,17 @@ def test_the_digest_knows_each_file(checkout, name) -> None:
     with open(checkout / name, "a") as stream:
         stream.write("\n")
     assert data_files.data_sha256() != before
+
+
+@pytest.mark.parametrize(("text", "later"), [("12", 0), ("2", 1), ("12", 1)])
+def test_a_digest_is_remembered_only_while_size_and_time_stay(tmp_path, text, later) -> None:
+    path = tmp_path / "file"
+    digests = []
+    for content, seconds in (("1", 0), (text, later)):
+        path.write_text(content)
+        os.utime(path, (1000 + seconds, 1000 + seconds))
+        digests.append(data_files.file_sha256(path))
+        assert digests[-1] == hashlib.sha256(content.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", data_files.FILES)

@@ -56,6 +56,15 @@ def mistakes(*layers: dict[str, Any]) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("limit", [0, 1, 2, 3])
+def test_turns_come_in_a_row_only_if_they_are_two(limit):
+    layer = {"grpo": {"repeat_limit": limit}}
+    if limit == 1:
+        assert "grpo.repeat_limit is 1 " in mistakes(layer)
+    else:
+        assert settle(layer).config["grpo"]["repeat_limit"] == limit
+
+
 # --- what is shipped -----------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -95,3 +96,20 @@ def test_no_longer_context_than_the_model_has(options, random_model) -> None:
     assert options("--context-length", str(longest)).context_length == longest
     with pytest.raises(InputError, match=f"--context-length {longest + 1}: .* {longest} tokens"):
         options("--context-length", str(longest + 1))
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_a_context_that_nobody_told_ends_where_the_model_ends(
+    options, random_model, monkeypatch, record
+) -> None:
+    monkeypatch.setattr(recalled, "positions", lambda folder: 200)
+    assert options(record=record).context_length == 200
+    assert recalled.default("evaluation.context_length", "cpu") > 200
+
+
+def test_options_that_a_program_has_not_are_passed_over() -> None:
+    last = list({**recalled.EPISODE, **recalled.USER})[-1]
+    for names in ([last], ["max_steps"]):
+        args = argparse.Namespace(backend="cpu", **dict.fromkeys(names))
+        assert recalled.recall(args, None) is None
+        assert set(vars(args)) == {"backend", *names} and getattr(args, names[0]) is not None

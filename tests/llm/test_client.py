@@ -94,8 +94,10 @@ def test_what_passes_is_retried(fault):
 
 
 def test_an_answer_without_usage_is_counted_all_the_same():
-    with FakeOpenAI(behaviours=["no_usage"]) as server:
-        assert ask(server).prompt_tokens > 0
+    with FakeOpenAI(behaviours=["no_usage"] * 3) as server:
+        least = ask(server).prompt_tokens
+        assert 0 < least < ask(server, messages=ASK * 9).prompt_tokens
+        assert least < ask(server, tools=[TOOL]).prompt_tokens
 
 
 @pytest.mark.parametrize(
@@ -267,6 +269,26 @@ def test_no_more_at_once_than_allowed():
     assert len(server.requests) == 30 and server.most_at_once == 5
 
 
+def test_clients_are_forgotten_with_their_event_loop(monkeypatch):
+    """litellm finds them by the loop's id, which another loop may have later."""
+    forgotten = []
+    cache = litellm.in_memory_llm_clients_cache
+    flush = cache.flush_cache
+    monkeypatch.setattr(cache, "flush_cache", lambda: (forgotten.append(1), flush()))
+    with FakeOpenAI() as server:
+        models = [LLM(settings(server)), LLM(settings(server))]
+
+        async def several():
+            for llm in [*models, *models]:
+                await llm.complete(ASK)
+            assert len(forgotten) == 1
+            await llm.close()
+
+        for _ in range(3):
+            forgotten.clear()
+            asyncio.run(several())
+
+
 def test_one_model_for_many_event_loops():
     with FakeOpenAI() as server:
         llm = LLM(settings(server, concurrency=1))  # of which the second call waits
@@ -405,6 +427,27 @@ def test_a_call_that_was_never_answered_counts_in_full(tmp_path):
         # Two answers of up to 400 tokens may have been charged: a third could pass 1000.
         assert failure(server, ledger=Ledger(path), **limits).kind == "budget_spent"
     assert len(server.requests) == 2
+
+
+def test_tools_are_part_of_what_a_call_can_cost():
+    big = [{**TOOL, "function": {**TOOL["function"], "description": "x" * 2000}}]
+    with FakeOpenAI() as server:
+        limits = {"budget_tokens": 1000, "max_tokens": 10}
+        assert ask(server, **limits)
+        assert failure(server, tools=big, **limits).kind == "budget_spent"
+
+
+def test_what_is_no_failure_of_the_model_is_not_asked_again(tmp_path):
+    """Such as a ledger that cannot be written."""
+    with FakeOpenAI() as server, pytest.raises(IsADirectoryError):
+        ask(server, ledger_at(tmp_path))
+    assert len(server.requests) == 1
+
+
+def ledger_at(folder):
+    ledger = Ledger()
+    ledger.path = folder
+    return ledger
 
 
 def test_a_killed_call_counts_in_full(tmp_path):

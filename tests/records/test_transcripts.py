@@ -108,6 +108,10 @@ def test_out_of_scope_is_told_from_a_solved_stop():
     trajectory.messages.append(UserMessage(role="user", content=f"Never mind. {OUT_OF_SCOPE}"))
     assert kept(task, trajectory).user_end == "out_of_scope"
     assert episode_row(task, trajectory).user_end == "out_of_scope"
+    trajectory.messages[-1].content = "Goodbye."  # an end by a word that is none of tau2's
+    assert kept(task, trajectory).user_end == ""
+    trajectory.messages[-1].content = None
+    assert kept(task, trajectory).user_end == ""
     trajectory.end = EndReason.MAX_STEPS
     assert kept(task, trajectory).user_end == ""
 
@@ -123,9 +127,9 @@ def test_what_nobody_counted_is_nothing():
     plain = episode_row(task, play(task, []))
     assert (plain.attempts, plain.trial, plain.messages) == (1, 0, None)
     trajectory = play(task, gold_calls(task))
-    trajectory.seconds = 1.23456
+    trajectory.seconds, trajectory.tool_errors = 1.23456, 3
     told = episode_row(task, trajectory, trial=2, attempts=3, keep_messages=True)
-    assert (told.attempts, told.trial, told.seconds) == (3, 2, 1.235)
+    assert (told.attempts, told.trial, told.seconds, told.tool_errors) == (3, 2, 1.235, 3)
     assert len(told.messages) == len(trajectory.messages)
     assert all(None not in message.values() for message in told.messages)
 

@@ -66,6 +66,12 @@ def test_a_line_is_active_and_roams(environment):
         assert counts(environment, "enable_roaming", LINE, "assistant") is roams
 
 
+def test_what_is_not_there_is_not_in_effect(environment):
+    nowhere = {"customer_id": "C1001", "line_id": "L9999", "gb_amount": 2.0}
+    for name in ("enable_roaming", "resume_line", "refuel_data"):
+        assert not counts(environment, name, nowhere, "assistant")
+
+
 @pytest.mark.parametrize(
     ("gigabytes", "right"),
     [(2.0, True), (2 + 5e-7, True), (2.01, False), (1.5, False), (0, False)],

@@ -247,12 +247,14 @@ def test_sample_alone_in_its_group_gets_zero():
         None,
     ],
 )
-def test_sample_without_a_reward_gets_zero_and_moves_nobody(lost):
+def test_sample_without_a_reward_gets_zero_and_moves_nobody(lost, caplog):
     samples = rewards_of([1.0, 0.0])
     expected = tau2_reward_post_process(SimpleNamespace(), samples)[1]
+    assert not caplog.messages
     raw, rewards = tau2_reward_post_process(SimpleNamespace(), [samples[0], lost, samples[1]])
     assert raw == [1.0, 0.0, 0.0]
     assert rewards == [expected[0], 0.0, expected[1]]
+    assert caplog.messages == ["1 of 3 samples have no reward and get 0"]
 
 
 def test_a_group_that_hardly_differs_is_not_blown_up():
@@ -291,9 +293,10 @@ def test_where_the_reward_comes_from():
         Sample(0, 1, metadata=None),
         Sample(0, {"reward": 1.0, "partial": 0.5, "penalty": 0.1, "shaped": 9.0}),
         Sample(0, {"penalty": 0.1}, metadata={"reward_info": whole}),
+        Sample(0, 0.25, metadata={"reward_info": whole}),
     ]
     raw, _ = tau2_reward_post_process(SimpleNamespace(), samples)
-    wanted = [1 + partial / 2, 1.25, 1.0, 0.75, 0.25, 1.0, 1.15, 0.9 + partial / 2]
+    wanted = [1 + partial / 2, 1.25, 1.0, 0.75, 0.25, 1.0, 1.15, 0.9 + partial / 2, 1 + partial / 2]
     assert raw == pytest.approx(wanted)
     args = SimpleNamespace(tau2_alpha=0.0, tau2_partial_weights="1,0,0")
     assert tau2_reward_post_process(args, samples)[0][:2] == [1.0, 1.0]

@@ -185,7 +185,7 @@ class Ledger:
         self._write(row)
 
     def _count(self, row: dict[str, Any]) -> None:
-        self.retries += row.get("attempt", 1) > 1
+        self.retries += row["attempt"] > 1
         if "failed" in row:
             self.failed[row["failed"]] = self.failed.get(row["failed"], 0) + 1
             self._doubt(row.get("most"))

@@ -52,10 +52,10 @@ def count(
     writes = writing_tools()
     lines, customers = _concerned(task)
     seen: set[str] = set()  # the agent's calls since something could have changed
-    place = -1
+    place = 0
     for executed in executed_calls(messages):
         # What the user said or did between two calls can change what a tool answers.
-        if any(message.role == "user" for message in messages[place + 1 : executed.message]):
+        if any(message.role == "user" for message in messages[place : executed.message]):
             seen.clear()
         place = executed.message
         counts["tool_errors"] += executed.error
@@ -78,7 +78,7 @@ def count(
             outside |= _outside(arguments, "customer_id", customers)
             counts["outside_writes"] += outside
         seen.add(same)
-    counts["unparsed_calls"] += sum(
+    counts["unparsed_calls"] = sum(
         message.role == "assistant" and "<tool_call>" in (message.content or "")
         for message in messages
     )
