@@ -54,11 +54,10 @@ def trace_rules(args) -> TraceRules:
         raise InputError("--tokenizer and --max-length go together: tokens are the model's")
     codec = None
     if args.tokenizer is not None:
-        from transformers import AutoTokenizer
-
         from tau2_agent.rollout.chat_template import ChatCodec
+        from tau2_agent.rollout.loading import load_tokenizer
 
-        codec = ChatCodec(AutoTokenizer.from_pretrained(args.tokenizer))
+        codec = ChatCodec(load_tokenizer(args.tokenizer))
     return TraceRules(args.prompt, args.replace_prompt, codec, args.max_length)
 
 

@@ -59,12 +59,11 @@ def main() -> int:
     if args.trials == 0:
         raise InputError("--samples-per-task 0 plays nothing; say how many episodes a task")
 
-    from transformers import AutoTokenizer
-
     from tau2_agent.benchmark.tasks import get_task
     from tau2_agent.evaluation.model_evaluation import played
     from tau2_agent.records.transcripts import read_transcripts
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.loading import load_tokenizer
     from tau2_agent.teachers.kept_episodes import Choice, choose
     from tau2_agent.training.sft_data import read_traces
 
@@ -79,7 +78,7 @@ def main() -> int:
             episodes,
             Choice(
                 args.prompt,
-                ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint)),
+                ChatCodec(load_tokenizer(args.checkpoint)),
                 args.max_length,
                 args.keep_per_task,
                 args.min_partial,

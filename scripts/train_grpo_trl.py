@@ -55,15 +55,14 @@ def partial(completions, partial, **columns):
 
 
 def train(args, stage: Stage) -> None:
-    import torch
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOConfig
 
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.evaluation.validation_trl import ValidationCallback
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.loading import load_model, load_tokenizer
     from tau2_agent.rollout.model_folder import require_model, require_positions
     from tau2_agent.training.trl import (
         cut_metrics,
@@ -81,7 +80,7 @@ def train(args, stage: Stage) -> None:
     silence_progress()
     keep_freed_memory()
     compute_with_avx2()
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    tokenizer = load_tokenizer(args.model)
     checkpoint = last_checkpoint(stage.folder)
     step = int(checkpoint.name[11:]) if checkpoint else 0
     if step > args.rollouts:
@@ -133,7 +132,7 @@ def train(args, stage: Stage) -> None:
     validator = validation.make_validator(args, rollouts.settings.users, stage.folder)
     validate = ValidationCallback(validator, codec, stage, progress)
     trainer = ObjectiveTrainer(
-        model=AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32),
+        model=load_model(args.model),
         args=config,
         processing_class=tokenizer,
         reward_funcs=[shaped, official, partial],

@@ -136,9 +136,8 @@ def check(options: argparse.Namespace, traces: int) -> None:
 
 
 def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
-    from transformers import AutoTokenizer
-
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.loading import load_tokenizer
     from tau2_agent.rollout.model_folder import require_positions
     from tau2_agent.training.sft_data import read_traces, token_records
 
@@ -149,7 +148,7 @@ def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     preflight.require(wanted, install)
     rows = read_traces(options.traces, options.prompt)
     check(options, len(rows))
-    codec = ChatCodec(AutoTokenizer.from_pretrained(options.model))
+    codec = ChatCodec(load_tokenizer(options.model))
     records = token_records(rows, codec, options.max_length)
     require_positions(options.model, max(len(r.ids) for r in records), "a trace's length")
     steps = count_steps(options, len(rows))

@@ -23,13 +23,12 @@ from tau2_agent.training.trained_for import TrainedFor
 
 
 def train(args, stage: Stage) -> None:
-    import torch
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.loading import load_model, load_tokenizer
     from tau2_agent.rollout.model_folder import require_model, require_positions
     from tau2_agent.training.sft_data import labels, read_traces, token_records
     from tau2_agent.training.trl import cut_metrics, finish, last_checkpoint, run, silence_progress
@@ -38,7 +37,7 @@ def train(args, stage: Stage) -> None:
     silence_progress()
     keep_freed_memory()
     compute_with_avx2()
-    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    tokenizer = load_tokenizer(args.model)
     rows = read_traces(args.traces, args.prompt)
     records = token_records(rows, ChatCodec(tokenizer), args.max_length)
     require_positions(args.model, max(len(r.ids) for r in records), "a trace's length")
@@ -72,9 +71,8 @@ def train(args, stage: Stage) -> None:
         disable_tqdm=True,
         seed=args.seed,
     )
-    model = AutoModelForCausalLM.from_pretrained(args.model, dtype=torch.float32)
     trainer = SFTTrainer(
-        model=model,
+        model=load_model(args.model),
         args=config,
         train_dataset=Dataset.from_list(samples),
         processing_class=tokenizer,

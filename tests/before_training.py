@@ -52,7 +52,7 @@ def on_trl(monkeypatch, module, seen, tmp_path) -> None:
 
     def load(folder, **more):
         seen.model, seen.loaded = folder, more
-        return f"weights of {folder}"
+        return f"weights of {folder}", {"missing_keys": set(), "mismatched_keys": set()}
 
     monkeypatch.setattr(module, "Stage", stage(seen))
     monkeypatch.setattr(validation, "make_validator", make_validator)

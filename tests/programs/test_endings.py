@@ -158,7 +158,7 @@ def as_told(config, options, wanted: dict) -> None:
 def test_sft_with_trl(ends, capsys, step):
     seen = ends("train_sft_trl", step=step)
     assert not seen.error and seen.status == 0
-    assert seen.loaded == {"dtype": torch.float32}
+    assert seen.loaded["dtype"] == torch.float32
     checkpoint = ends.folder / "checkpoint-2" if step else None
     stage, trainer, from_checkpoint, progress = seen.ran
     assert (stage, from_checkpoint) == (seen.stage, checkpoint)
@@ -219,7 +219,7 @@ def test_grpo_with_trl(ends, capsys, monkeypatch, step):
     monkeypatch.setattr("tau2_agent.users.registry.Users.usage", lambda _, path: {"of": path.name})
     seen = ends("train_grpo_trl", *GRPO, step=step)
     assert not seen.error and seen.status == 0
-    assert seen.loaded == {"dtype": torch.float32}
+    assert seen.loaded["dtype"] == torch.float32
     begun = 0 if step > ROLLOUTS else step  # more than was asked for is another run
     assert (f"it has {step} rollouts" in seen.stage.aside) == (step > ROLLOUTS)
     assert seen.settings == {"rollouts": ROLLOUTS, "checkpoint": "last"}

@@ -222,13 +222,14 @@ def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None
     if not jobs:
         return
 
-    from transformers import AutoTokenizer  # imports PyTorch: not for what is done already
+    # imports PyTorch: not for what is done already
     from transformers.utils.logging import disable_progress_bar
 
     from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.loading import load_tokenizer
 
     disable_progress_bar()  # of loading weights
-    codec = ChatCodec(AutoTokenizer.from_pretrained(args.checkpoint))
+    codec = ChatCodec(load_tokenizer(args.checkpoint))
     settings.users.open(*ledger)
     settings.users.failures.counted(done)
     player = served_model if args.backend == "slime" else local_model

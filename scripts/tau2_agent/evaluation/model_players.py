@@ -40,15 +40,13 @@ async def play_all(jobs, policy, codec, settings, args, write) -> None:
 
 async def local_model(jobs, codec, settings, args, write) -> None:
     """Evaluate with the model in this process."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
     from tau2_agent.inference.transformers_policy import LocalPolicy
     from tau2_agent.processes import compute_with_avx2, keep_freed_memory
+    from tau2_agent.rollout.loading import load_model
 
     keep_freed_memory()
     compute_with_avx2()
-    model = AutoModelForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
+    model = load_model(args.checkpoint).eval()
     policy = LocalPolicy(model, codec.stop_ids, seed=args.seed, max_batch=args.concurrency)
     await play_all(jobs, policy, codec, settings, args, write)
 

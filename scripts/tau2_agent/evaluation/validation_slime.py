@@ -79,11 +79,11 @@ class SlimeValidation:
 
     def play(self, model: Path, rollout: int) -> None:
         """Validate a Hugging Face folder. Raises what an evaluation raises."""
-        from transformers import AutoTokenizer
+        from tau2_agent.rollout.loading import load_tokenizer
 
         print(f"{model}: its validation is missing; a server is started for it", flush=True)
         validator = self.validator
-        codec = ChatCodec(AutoTokenizer.from_pretrained(model))
+        codec = ChatCodec(load_tokenizer(model))
         validator.settings.users.open(self.ledger)
         log = self.folder / "logs" / "validation"
         log.parent.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from tau2_agent.errors import InputError
 from tau2_agent.rollout.chat_template import ChatCodec
+from tau2_agent.rollout.loading import load_tokenizer
 from tau2_agent.rollout.rendering import TemplateError
 from tau2_agent.rollout.template_choice import choose_template
 from tau2_agent.rollout.template_probes import ASKED, CALLED, TOOLS
@@ -34,7 +35,7 @@ def prepare_chat(folder: Path, source: str, wanted: str | None) -> None:
 
     Raises InputError with what failed in the trial and what to do.
     """
-    tokenizer = _tokenizer(folder, source)
+    tokenizer = load_tokenizer(folder, source)
     try:
         chosen = choose_template(tokenizer, wanted)
     except TemplateError as error:
@@ -46,7 +47,7 @@ def prepare_chat(folder: Path, source: str, wanted: str | None) -> None:
         print(f"chat template: written with {switch}; as it is, it would rewrite earlier turns")
     if chosen.text != tokenizer.chat_template:
         write_template(folder, chosen.text)
-        ChatCodec(_tokenizer(folder, source))  # what later stages will read
+        ChatCodec(load_tokenizer(folder, source))  # what later stages will read
     if add_stop(folder, chosen.codec.stop_id):
         print(f"generation_config.json: {chosen.codec.stop_text} ends an answer, too")
 
@@ -62,16 +63,6 @@ def _check_vocabulary(folder: Path, source: str, codec: ChatCodec) -> None:
             "for it. Resize the model's embeddings, or set model.chat_template to one that does "
             "without"
         )
-
-
-def _tokenizer(folder: Path, source: str) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder)
-    except Exception as error:  # whatever its files bring up in the libraries that read them
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{source}: its tokenizer cannot be loaded: {reason}") from error
 
 
 def write_template(folder: Path, text: str) -> None:

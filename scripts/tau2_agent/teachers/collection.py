@@ -142,11 +142,10 @@ class Taught:
     def __init__(self, args) -> None:
         codec = None
         if args.tokenizer is not None:
-            from transformers import AutoTokenizer
-
             from tau2_agent.rollout.chat_template import ChatCodec
+            from tau2_agent.rollout.loading import load_tokenizer
 
-            codec = ChatCodec(AutoTokenizer.from_pretrained(args.tokenizer))
+            codec = ChatCodec(load_tokenizer(args.tokenizer))
         self.rules = TraceRules(
             args.prompt, codec=codec, max_length=args.max_length, served=args.teacher == "llm"
         )

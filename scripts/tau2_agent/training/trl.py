@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
 from tau2_agent.records.progress import Progress
 from tau2_agent.records.validation import WeightsGone
+from tau2_agent.rollout.loading import load_model
 from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.training.resumable import Diverged, Stage
 from tau2_agent.training.trained_for import TrainedFor, write_record
@@ -164,13 +165,10 @@ def run(
 
 def load_checkpoint(folder: Path, step: int) -> Any:
     """The model of one of a trainer's checkpoints. Raises WeightsGone."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
     checkpoint = folder / f"checkpoint-{step}"
     if not checkpoint.is_dir():
         raise WeightsGone(folder, step)
-    return AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
+    return load_model(checkpoint)
 
 
 def finish(
