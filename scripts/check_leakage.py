@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("--train", type=Path, nargs="+", required=True, help="task or trace files")
     parser.add_argument("--eval-split", required=True)
-    parser.add_argument("--output", type=Path, required=True, help="the JSON report")
+    parser.add_argument("--output", type=cli.file_to_write, required=True, help="the JSON report")
     parser.add_argument("--in-sample-splits", nargs="*", default=[], help="may share tasks")
     args = parser.parse_args(argv)
     report, leaks = leak_report(args.train, args.eval_split, args.in_sample_splits)

@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = cli.parser(__doc__)
-    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument("--output", type=cli.file_to_write, help="JSON file to write")
     agent = parser.add_mutually_exclusive_group(required=True)
     agent.add_argument("--plan", action="store_true", help="say how precise so many tasks are")
     agent.add_argument("--agent", choices=[*sorted(AGENTS), "llm"], help="an agent, no checkpoint")

@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     add_configuration(parser)
     parser.add_argument("--folder", type=Path, default=Path(), help="where data/ and results/ are")
-    parser.add_argument("--output", type=Path, help="JSON file to write")
+    parser.add_argument("--output", type=cli.file_to_write, help="JSON file to write")
     args = parser.parse_args(argv)
     runs = resolve_runs(
         program_layers(ROOT, args.configfile, args.config),

@@ -31,7 +31,9 @@ from tau2_agent.evaluation.recalled import USER, leave_out
 def main() -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("--checkpoint", type=Path, required=True, help="Hugging Face folder")
-    parser.add_argument("--output-path", type=Path, required=True, help="JSON file to write")
+    parser.add_argument(
+        "--output-path", type=cli.file_to_write, required=True, help="JSON file to write"
+    )
     parser.add_argument("--stage", default="rl", help="a name for the table: base, sft, rl")
     parser.add_argument(
         "--compare", type=Path, nargs="*", default=[], help="results to show beside"

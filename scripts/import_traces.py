@@ -32,7 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--source", required=True, help="file, folder, or data set id of the hub")
     parser.add_argument("--teacher", default="file", choices=["file", "hub"], help="what it is")
     parser.add_argument("--revision", help="of a data set: commit hash or tag")
-    parser.add_argument("--output", type=Path, required=True, help="trace file to write")
+    parser.add_argument(
+        "--output", type=cli.file_to_write, required=True, help="trace file to write"
+    )
     add(parser, "prompt traces.replace_prompt traces.max_length traces.max_rejected_share", "slime")
     parser.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
     args = parser.parse_args(argv)

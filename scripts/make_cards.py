@@ -38,8 +38,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--teacher", default="the scripted teacher", help="who made the traces")
     parser.add_argument("--user", default="the scripted user", help="who was the user in them")
     parser.add_argument("--command", default="", help="what makes the run again")
-    parser.add_argument("--output", type=Path, required=True, help="the model card")
-    parser.add_argument("--data-card", type=Path, required=True)
+    parser.add_argument("--output", type=cli.file_to_write, required=True, help="the model card")
+    parser.add_argument("--data-card", type=cli.file_to_write, required=True)
     args = parser.parse_args(argv)
 
     rows = read_trace_lines(args.traces)

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--timings", type=Path, help="folder of Snakemake's benchmark files")
     parser.add_argument("--config", default="{}", help="the configuration in force, as JSON")
     parser.add_argument("--command", default="", help="the command that makes the results again")
-    parser.add_argument("--output", type=Path, required=True, help="the HTML file")
+    parser.add_argument("--output", type=cli.file_to_write, required=True, help="the HTML file")
     args = parser.parse_args(argv)
 
     try:

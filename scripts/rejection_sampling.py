@@ -31,7 +31,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoint", type=Path, required=True, help="the model that plays")
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
     parser.add_argument(
-        "--output", dest="output_path", type=Path, required=True, help="trace file to write"
+        "--output",
+        dest="output_path",
+        type=cli.file_to_write,
+        required=True,
+        help="trace file to write",
     )
     parser.add_argument(
         "--beside", type=Path, nargs="*", default=[], help="trace files that are learnt from, too"

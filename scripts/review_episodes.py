@@ -65,7 +65,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds, of one call")
     parser.add_argument("--budget-usd", type=float, help="dollars; then it stops")
     parser.add_argument("--budget-tokens", type=int, help="tokens; then it stops")
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument(
+        "--output", type=cli.file_to_write, required=True, help="JSON file to write"
+    )
     return parser.parse_args(argv)
 
 

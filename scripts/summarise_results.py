@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> None:
         metavar=("NAME", "FILE"),
         help="name and evaluation files of a run beside them",
     )
-    parser.add_argument("--output", type=Path, required=True, help="the CSV file")
+    parser.add_argument("--output", type=cli.file_to_write, required=True, help="the CSV file")
     args = parser.parse_args(argv)
 
     import pandas as pd

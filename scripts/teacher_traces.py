@@ -70,7 +70,9 @@ async def free_traces(task_ids: list[str], users: Users, args) -> list[dict[str,
 def main(argv: list[str] | None = None) -> int:
     parser = cli.parser(__doc__)
     parser.add_argument("--tasks", type=Path, required=True, help="task file (tau2_mock.py)")
-    parser.add_argument("--output", type=Path, required=True, help="trace file to write")
+    parser.add_argument(
+        "--output", type=cli.file_to_write, required=True, help="trace file to write"
+    )
     parser.add_argument(
         "--teacher",
         default="scripted",

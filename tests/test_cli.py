@@ -16,6 +16,7 @@ import pytest
 import tau2_agent
 from tau2_agent import cli
 from tau2_agent.errors import InputError, PipelineError
+from tau2_agent.files import write_text
 from tau2_agent.llm.failures import LLMFailure
 from tau2_agent.rollout.trajectory import EpisodeEnd, UserFailure
 
@@ -52,6 +53,31 @@ def test_what_a_user_can_mend_is_one_line(error, capsys) -> None:
     status, text = ended(error, capsys)
     assert status == 2
     assert text.startswith("error: ") and "lower --x" in text and text.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [*(errno.ENOENT, errno.EACCES, errno.EROFS), errno.ESTALE])
+def test_a_path_that_the_system_refuses_is_named_with_a_remedy(number, capsys) -> None:
+    status, text = ended(OSError(number, os.strerror(number), "results/x.json"), capsys)
+    assert status == 2 and text.count("\n") == 1 and "; " in text
+    assert text.startswith(f"error: results/x.json: {os.strerror(number)}")
+
+
+def test_a_result_that_is_renamed_to_its_place_names_that_place(tmp_path, capsys) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError) as refused:
+        write_text(tmp_path / "taken", "x")
+    status, text = ended(refused.value, capsys)
+    assert status == 2 and text.startswith(f"error: {tmp_path}/taken: ")
+
+
+def test_a_folder_is_refused_where_a_file_is_written(tmp_path, capsys) -> None:
+    parser = cli.parser("doc")
+    parser.add_argument("--output", type=cli.file_to_write)
+    assert parser.parse_args(["--output", str(tmp_path / "x")]).output == tmp_path / "x"
+    for wrong in (str(tmp_path), ""):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--output", wrong])
+        assert "argument --output: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -22,11 +22,14 @@ from tau2_agent.deferred import defer
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import DiskFull, disk_full_place, is_disk_full
 
-# What a wrong path ends in.
-OF_FILES = (
-    *(FileNotFoundError, PermissionError, FileExistsError),
-    *(IsADirectoryError, NotADirectoryError),
-)
+# What to do about a path that the system refuses; libraries raise some of these without its name.
+REMEDIES = {
+    FileNotFoundError: "check the path",
+    PermissionError: "get the right to it, or name another path",
+    IsADirectoryError: "it is a folder; name a file",
+    NotADirectoryError: "a part of the path is a file; correct it",
+    FileExistsError: "move it away, or name another path",
+}
 
 os.environ.setdefault("LOGURU_AUTOINIT", "False")
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -51,6 +54,14 @@ def _path(text: str) -> Path:
     return Path(text)
 
 
+def file_to_write(text: str) -> Path:
+    """A path of the command line for a result: hours of work must not end at a folder."""
+    path = _path(text)
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder; name a file")
+    return path
+
+
 def run(main: Callable[[], int | None]) -> None:
     """Run a program's `main` and exit with its status: 2 for a mistake that its user can mend."""
     _speak_utf8()
@@ -66,11 +77,21 @@ def run(main: Callable[[], int | None]) -> None:
     except Exception as error:
         if is_disk_full(error):
             error = DiskFull(disk_full_place(error))
-        if not isinstance(error, (PipelineError, *OF_FILES)):
+        text = str(error) if isinstance(error, PipelineError) else _about_a_path(error)
+        if text is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {text}", file=sys.stderr)
         sys.exit(2)
     sys.exit(status or 0)
+
+
+def _about_a_path(error: Exception) -> str | None:
+    """What the system says of a path, and what to do; None for an error about anything else."""
+    remedy = next((do for kind, do in REMEDIES.items() if isinstance(error, kind)), None)
+    if isinstance(error, OSError) and isinstance(error.filename, str | os.PathLike):
+        place = os.fspath(error.filename2 or error.filename)
+        return f"{place}: {error.strerror}; {remedy or 'name a path elsewhere, or mend its disk'}"
+    return f"{error}; {remedy}" if remedy else None
 
 
 def _speak_utf8() -> None:

@@ -140,3 +140,20 @@ def test_a_wrong_file_is_one_line(name, workplace, monkeypatch, capfd) -> None:
             if status and "error: " not in text:
                 told.append(f"{word} {kind}: status {status}, {text[-200:]}")
     assert not told, "\n".join(told)
+
+
+MAKE_FOLDERS = {"base_model", "base_model demo", "train_sft_trl", "train_grpo_trl"} | {
+    *("make_submission", "show_episode", "stores"),  # the last two write nothing
+}
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - MAKE_FOLDERS))
+def test_a_folder_in_place_of_the_result_is_refused_at_once(name, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    words = [word.removeprefix("@") for word in PROGRAMS[name]]
+    outputs = [n for n, word in enumerate(words) if word in ("--output", "--output-path")]
+    assert outputs
+    for place in outputs:
+        given = [*words[: place + 1], ".", *words[place + 2 :]]
+        status, text = run_here(monkeypatch, capfd, f"{name}.py", *given)
+        assert status == 2 and f"argument {words[place]}: . is a folder; name a file" in text
