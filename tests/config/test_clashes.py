@@ -92,3 +92,30 @@ def test_values_of_one_place_are_named_once() -> None:
 )
 def test_keys_that_a_sentence_complains_of(text: str, keys: tuple[str, ...]) -> None:
     assert keys_in_complaint(text) == keys
+
+
+def settled(key: str, **source: Any) -> dict[str, Any]:
+    given: dict[str, Any] = source
+    for section in reversed(key.split(".")):
+        given = {section: given}
+    return given
+
+
+@pytest.mark.parametrize("key", ["model", "user.serve"])
+@pytest.mark.parametrize("revision", [None, "abc"])
+@pytest.mark.parametrize("path", ["/no/such", "~/model", "./model", "../model", "a/b/c", "model/"])
+def test_a_path_that_is_not_there_is_not_taken_for_a_hub_id(key, path, revision) -> None:
+    text = message("qwen3-4b", {}, settled(key, source=path, revision=revision))
+    assert text.startswith(f"--config: {key}.source {path} is no folder here, and no hub id")
+
+
+@pytest.mark.parametrize("key", ["model", "user.serve"])
+@pytest.mark.parametrize("source", ["gpt2", "Qwen/Qwen3-0.6B", "a_b/c.d-e"])
+def test_a_hub_id_wants_a_pin_and_a_folder_none(key, source, tmp_path) -> None:
+    text = message("qwen3-4b", {}, settled(key, source=source, revision=None))
+    assert text.startswith(f"--config: {key}.source {source} is no folder here, so it is a hub id")
+    assert f"pin {key}.revision" in text
+    for given in ((str(tmp_path), None), (source, "abc")):
+        right = settled(key, source=given[0], revision=given[1])
+        layers = [("config.yaml", {"preset": "qwen3-4b"}), ("--config", right)]
+        assert resolve(layers, PRESETS, lambda *_: Backend("slime", "test"))

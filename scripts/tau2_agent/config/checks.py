@@ -6,6 +6,7 @@ keys, their values and the remedy.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tau2_agent.rollout.template_files import template_text
 
 # Splits with all of extra_dev. Of `small` some are there, too: the leak gate sees to these.
 WITH_VALIDATION_TASKS = ("extra_dev", "extra", "full")
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # anything else is a path
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -38,7 +40,9 @@ def _faults(config: Mapping[str, Any]) -> Iterator[Fault]:
     if config["model"]["source"] == "demo":
         yield from _demo_model(config)
     else:
-        yield from _pinned_model(config["model"])
+        yield from _source("model", config["model"], "train the same model")
+    if serve := config["user"]["serve"]:
+        yield from _source("user.serve", serve, "meet the same user")
     if config["backend"] == "cpu":
         yield from _cpu_backend(config)
     else:
@@ -194,12 +198,22 @@ def _demo_model(config: Mapping[str, Any]) -> Iterator[Fault]:
             )
 
 
-def _pinned_model(model: Mapping[str, Any]) -> Iterator[Fault]:
-    if not model["revision"] and not Path(model["source"]).is_dir():
+def _source(key: str, model: Mapping[str, Any], alike: str) -> Iterator[Fault]:
+    """A model is a folder here or a pinned hub id. alike: what two runs do by the pin."""
+    source = model["source"]
+    if Path(source).is_dir():
+        return
+    if not HUB_ID.fullmatch(source):
         yield Fault(
-            "model.source",
-            f"model.source {model['source']} is no folder here, so it is a hub id; pin "
-            "model.revision to a commit hash, so that two runs train the same model",
+            f"{key}.source",
+            f"{key}.source {source} is no folder here, and no hub id (ORGANISATION/NAME) either; "
+            "write the folder's path in full, or as seen from the folder of config.yaml",
+        )
+    elif not model["revision"]:
+        yield Fault(
+            f"{key}.source",
+            f"{key}.source {source} is no folder here, so it is a hub id; pin {key}.revision to a "
+            f"commit hash, so that two runs {alike}",
         )
 
 

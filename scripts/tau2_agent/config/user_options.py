@@ -124,9 +124,3 @@ def faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "user.serve starts a server and user.api_base names another one; set one of them to "
             "null",
         )
-    if not serve["revision"] and not is_folder(serve):
-        yield (
-            "user.serve.source",
-            f"user.serve.source {serve['source']} is no folder here, so it is a hub id; pin "
-            "user.serve.revision to a commit hash, so that two runs meet the same user",
-        )
