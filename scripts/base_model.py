@@ -136,8 +136,9 @@ def fetch(folder: Path, source: str, revision: str | None) -> None:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the hub
+        reason = " ".join(str(error).split())
         raise InputError(
-            f"{source}@{revision} could not be downloaded ({type(error).__name__}: {error}). "
+            f"{source}@{revision} could not be downloaded ({type(error).__name__}: {reason}). "
             "Check the id, the revision, the network and HF_TOKEN, or give a local folder as source"
         ) from error
     shutil.rmtree(folder / ".cache", ignore_errors=True)

@@ -89,9 +89,10 @@ def download(source: str, revision: str | None) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the hub
+        reason = " ".join(str(error).split())
         raise InputError(
             f"traces.source: {source}@{revision} could not be downloaded "
-            f"({type(error).__name__}: {error}). Check the id, the revision, the network and "
+            f"({type(error).__name__}: {reason}). Check the id, the revision, the network and "
             "HF_TOKEN, or take a file (traces.teacher: file)"
         ) from error
     return Path(folder)

@@ -190,6 +190,15 @@ def test_a_missing_key_is_named_before_anything_is_sent():
         check_model(LLMSettings("no-such-provider-model"))
 
 
+@pytest.mark.parametrize("address", ["localhost:8000/v1", "127.0.0.1:8000", "http://", "https:///"])
+def test_an_api_base_that_is_no_address_is_refused_before_any_call(address):
+    with pytest.raises(LLMFailure, match="is no address; write http://HOST:PORT/v1") as caught:
+        check_model(LLMSettings("openai/x", api_base=address))
+    assert caught.value.fatal
+    for right in ("http://localhost:8000/v1", "https://host"):
+        check_model(LLMSettings("openai/x", api_base=right))
+
+
 GEMINI = "gemini/gemini-2.5-flash-lite"
 
 

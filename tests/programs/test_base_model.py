@@ -220,7 +220,8 @@ def test_a_model_of_the_hub_without_a_revision_or_with_a_wrong_one(tmp_path):
         assert "someone/model has no revision; pin one (model.revision" in done.stderr
         done = from_hub(hub, tmp_path, "--source", "someone/model", "--revision", "v2")
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "someone/model@v2 could not be downloaded" in done.stderr
+    (line,) = [text for text in done.stderr.splitlines() if text.startswith("error: ")]
+    assert "someone/model@v2 could not be downloaded" in line and "Check the id" in line
     assert not (tmp_path / "output").exists()
 
 

@@ -177,5 +177,6 @@ def test_revision_that_is_missing_or_unknown(tmp_path) -> None:
         assert hub.paths == []
         outcome = from_hub(hub, tmp_path, "--source", "someone/traces", "--revision", "v2")
     assert outcome.returncode == 2
-    assert "someone/traces@v2 could not be downloaded" in outcome.stderr
+    (line,) = [text for text in outcome.stderr.splitlines() if text.startswith("error: ")]
+    assert "someone/traces@v2 could not be downloaded" in line and "Check the id" in line
     assert "Traceback" not in outcome.stderr

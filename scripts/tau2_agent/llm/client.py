@@ -94,6 +94,12 @@ def check_model(settings: LLMSettings) -> None:
     litellm = quiet_litellm()
     if taken := sorted(k for k in settings.options if k in RESERVED or _OPTION.search(k)):
         raise LLMFailure("refused", f"option {taken[0]} cannot be set here", fatal=True)
+    if settings.api_base and not re.match(r"https?://[^\s/]", settings.api_base):
+        raise LLMFailure(
+            "refused",
+            f"api_base {settings.api_base} is no address; write http://HOST:PORT/v1",
+            fatal=True,
+        )
     try:
         provider = litellm.get_llm_provider(settings.model, api_base=settings.api_base)[1]
     except Exception:
