@@ -16,12 +16,13 @@ from tau2_agent.users.scripted.harmless import (
     beside,
     harmless,
     is_look,
+    is_order,
     tells,
     without_asides,
     without_reason,
 )
 from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
-from tau2_agent.users.scripted.lexicon import VERB_WORDS
+from tau2_agent.users.scripted.lexicon import QUESTIONS, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Part, Said
 from tau2_agent.users.scripted.things import marked, state, things_in
 from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES
@@ -39,6 +40,11 @@ _NOT_YET = re.compile(
     r"(?:it|this|that)(?:'s| is) (?:currently|still|presently) (?:\w+ )?(?:on|off|enabled"
     r"|disabled|active|inactive)(?: right now| at the moment)?"
 )
+_WITH_TOOL = re.compile(  # "you can do this with toggle_roaming"
+    rf"you (?:can|may|could|should) (?:simply |just |also )?(?:do (?:this|that|so|it) )?(?:with|use"
+    rf"|using|via|through|by (?:using|calling|running)) (?:the )?(?P<tool>{grammar.TOOL.pattern})"
+    r"(?:\(\))?(?: (?:tool|function|command|action))?(?: (?:for|to do) (?:this|that|it|so))?\W*"
+)
 _TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
@@ -48,10 +54,16 @@ def unaccounted(message: Message) -> list[str]:
     pressed = {request.topic for request in message.requests if not request.reads}
     wants = {request.want for request in message.requests if not request.reads}
     strange, asked, after, before = [], False, False, ""
+    if {request.tool for request in message.announced} & {r.tool for r in message.requests}:
+        return [said.text for said in message.sentences]  # now, or later?
     for place, said in enumerate(message.sentences):
         if asked and said.text == "why?" and place + 1 < len(message.sentences):
             continue  # the next sentence says it
-        said = said._replace(parts=tuple(p for p in said.parts if not _repeats(p, asked, wants)))
+        said = said._replace(
+            parts=tuple(p for p in said.parts if not _repeats(p, asked, wants, pressed))
+        )
+        if said.presses and not said.parts:
+            continue
         fits = _leaves_it(said, asked, after)
         if (
             _is_a_riddle(said, before, after, fits)
@@ -68,19 +80,32 @@ def unaccounted(message: Message) -> list[str]:
     return strange
 
 
-def _repeats(part: Part, asked: bool, wants: set[bool | None]) -> bool:
+def _repeats(part: Part, asked: bool, wants: set[bool | None], pressed: set[str]) -> bool:
     """Whether a clause only says again what was asked for, or that it is not the case yet."""
+    text = grammar.FILLERS.sub("", part.text)
+    if asked and (named := _WITH_TOOL.fullmatch(text)):
+        return pressed == {TOOL_TOPICS[named["tool"]]}
     if not asked or part.presses:
         return False
-    text = grammar.FILLERS.sub("", part.text)
     yet = _NOT_YET.fullmatch(text)
     return bool(grammar.DO_IT.match(text)) or bool(yet and wants == {not state(text)})
 
 
 def _is_known(said: Said, asked: bool) -> bool:
-    """Whether each word of a sentence is known, beside or in a request."""
+    """Whether each word of a sentence is known, beside or in a request.
+
+    That is not enough of a question, nor of an order that asks for nothing the phone has ("charge
+    your phone first"): those need a shape.
+    """
+    again = grammar.DO_IT.match(_without_asking(said.text))
+    if not (said.requests or again) and (said.text.endswith("?") or is_order(marked(said.text))):
+        return False
     known = QUESTION_WORDS if said.text.endswith("?") and not said.presses else SAFE
     return set(words_left(said.text, asked)) <= known
+
+
+def _without_asking(text: str) -> str:
+    return grammar.ASKS.sub("", grammar.FILLERS.sub("", text))
 
 
 def _is_a_riddle(said: Said, before: str, after: bool, fits: bool) -> bool:
@@ -90,6 +115,7 @@ def _is_a_riddle(said: Said, before: str, after: bool, fits: bool) -> bool:
     return bool(
         (said.text.endswith("?") and not understood)
         or shapes.QUOTED.search(said.text)
+        or shapes.ASKS_LEAVE.search(said.text)
         or _labelled(said.text)
         or not all(_is_nothing_new(riddle) for riddle in said.riddles)
         or (said.presses and said.parts[-1].presses and _THEN_LAST.search(said.text))
@@ -105,8 +131,10 @@ def _takes_back(said: Said, pressed: set[str], fits: bool) -> bool:
     return bool(
         (speaks_of_it and (not fits or _NEEDS.search(text)))
         or (not (said.asks or fits) and shapes.SETTLED.search(text))
+        or (not said.presses and shapes.OWN_FIRST.search(text))
         or shapes.DENIES.search(text)
         or (text.endswith("?") and _DONE_BY_THE_USER.search(text))
+        or (text.endswith("?") and not said.presses and QUESTIONS["proceed"].search(text))
     )
 
 
@@ -146,7 +174,7 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
         polite = not grammar.FILLERS.sub("", text)
         goes_on = case and text.startswith(("and ", "or "))
         case = goes_on or bool(grammar.CONDITION.match(text) and not polite)
-        if presses and grammar.DO_IT.match(grammar.ASKS.sub("", grammar.FILLERS.sub("", text))):
+        if presses and grammar.DO_IT.match(_without_asking(text)):
             continue  # what was proposed before
         if presses:
             text = without_reason(without_asides(text))

@@ -46,6 +46,8 @@ def asked_for(text: str, context: str) -> list[Request] | None:
     verbs = list(VERB_WORDS.finditer(text))
     for verb in verbs:
         if verb.lastgroup != "nav":
+            if len(named := {thing.topic for thing in things_in(text[: verb.start()])}) == 1:
+                context = named.pop()  # "tap the airplane icon to turn it off"
             found = _ACTIONS[verb.lastgroup](text, verb, context)
             topics = {request.topic for request in found or () if not request.reads}
             sure = not topics or (

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from tau2_agent.users.scripted import grammar
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
-from tau2_agent.users.scripted.things import before, state, things_in
+from tau2_agent.users.scripted.things import before, marked, state, things_in
 from tau2_agent.users.scripted.vocabulary import OBJECT, OBJECT_VALUES, VERBS
 
 OTHER_PHONE = re.compile(
@@ -189,6 +189,12 @@ _VERB = re.compile(
 )
 
 
+_TOGGLED = re.compile(  # "toggle airplane mode off using ...", and not "off and on"
+    r"toggl\w* (?:the |your |it|that)?(?:T_)?\w*(?: \w+)? (?:on|off)\b"
+    r"(?!\W*(?:or|and|then|/|on|off|again|back)\b)"
+)
+
+
 def goal(text: str) -> bool | str | None:
     """The position that a text about toggling wants: True, False, None (it names none) or "unsure".
 
@@ -206,9 +212,7 @@ def goal(text: str) -> bool | str | None:
         return "unsure" if _WISH.search(text, now.start()) else not seen
     if state(text) is None:
         return "unsure" if re.search(r"\b(?:until|so that|such that)\b", text) else None
-    particle = re.search(r"\b(?:on|off)\b\W*$", text) or re.search(
-        r"toggl\w* \w+ (?:on|off)\b", text
-    )
+    particle = re.search(r"\b(?:on|off)\b\W*$", text) or _TOGGLED.search(marked(text))
     return state(text) if particle else "unsure"
 
 

@@ -28,6 +28,7 @@ from tau2_agent.users.scripted.message import (
     remember_position,
     remember_topic,
 )
+from tau2_agent.users.scripted.openings import TELL_ME
 from tau2_agent.users.scripted.pronouns import (
     CASE,
     about_what_was_named,
@@ -54,6 +55,7 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
         if waits_for_an_event(said, _asks_to_press(message, sentence)):
             message.put_off = True
         sentence.is_question = text.endswith("?") and clause.last
+        sentence.reports = bool(place and TELL_ME.fullmatch(clauses[place - 1].text))
         sentence.added.append([])
         told = len(message.headings)
         _read_clause(clause, sentence, message)
@@ -92,8 +94,12 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
     polite = grammar.POLITE.search(prefix)
     if joined and before == "riddle":
         sentence.presses_wait = True  # "cancel the plan to turn it off and restart your phone"
+    later = sentence.timed or grammar.DONE_FIRST.search(prefix)
     if not body:
-        message.notice = True
+        message.notice, sentence.timed = True, bool(later)
+    elif message.requests and later and (announced := grammar.ANNOUNCES.match(body)):
+        message.announced += asked_for(body[announced.end() :], message.topic) or []
+        message.notice, sentence.mood = True, "told"
     elif grammar.TRANSFER.search(text) and not (
         sentence.guard or sentence.waits or sentence.is_question or grammar.NOT_YET.search(text)
     ):
@@ -109,6 +115,7 @@ def _read_clause(clause: Clause, sentence: Sentence, message: Message) -> None:
         sentence.is_question and questions_in(body)
     ):
         message.notice = True
+        sentence.timed = bool(grammar.DONE_FIRST.match(body))
         remember_topic(body, message, first=True)
     elif asks := grammar.ASKS.match(body):
         _read_request(body, asks.end(), sentence, message)
@@ -159,6 +166,8 @@ def _read_condition(body: str, clause: Clause, sentence: Sentence, message: Mess
     condition = body[: end.end("end")] if end else body
     guard = guard_of(condition, message.topic)
     message.notice = True
+    if sentence.reports and not end and any(sentence.added):
+        return  # "restart it and tell me when it is on"
     if _trails(clause, sentence) and not end:
         governed = _governed_by(guard[0] if guard else "", sentence, message)
         for request in list(governed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tau2_agent.users.scripted.lexicon import TOGGLES
+from tau2_agent.users.scripted.lexicon import PERMISSIONS, TOGGLES
 from tau2_agent.users.scripted.request import AGREES, CONTEXT, CORRECT, FACTS, LACKS
 from tau2_agent.users.scripted.things import state, things_in
 
@@ -47,6 +47,8 @@ _CONSENT = re.compile(
     r"|is (?:right|correct)))\b"
 )
 
+_RESULTS = ("speed", "internet", "mms")  # what a look at them shows is no guard: "if it is slow"
+
 Guard = tuple[str, Any]  # a fact of `handset.read` (or "abroad", "context") and its value
 
 
@@ -63,8 +65,8 @@ def guard_of(text: str, context: str) -> Guard | None:
         return (CORRECT if looked_over else AGREES, True)
     denied = bool(re.search(r"\b(?:not|no|isn't|aren't|doesn't|don't|without|lacks?)\b", text))
     topics = [thing.topic for thing in things_in(text) if thing.topic != "phone"]
-    if not topics and context == "sim":
-        topics = ["sim"]
+    if not topics and (context == "sim" or (context == "permissions" and permissions_named(text))):
+        topics = [context]
     for topic in topics:
         if guard := _about(topic, text, denied):
             return guard
@@ -72,10 +74,15 @@ def guard_of(text: str, context: str) -> Guard | None:
         return ("old_mode", (old.group()[0] in "23") != denied)
     if re.search(r"\babroad\b|\btravel|\boutside\b", text):
         return ("abroad", not denied)
-    if not topics and _SHORT_CONDITION.match(text):
+    if not topics and context not in _RESULTS and _SHORT_CONDITION.match(text):
         seen = state(text)
         return (CONTEXT, seen if seen is not None else not denied)
     return None
+
+
+def permissions_named(text: str) -> tuple[str, ...]:
+    """Permissions that a text names: "if storage is missing"."""
+    return tuple(name for name, words in PERMISSIONS.items() if re.search(words, text))
 
 
 def _opposite(guard: Guard | None) -> Guard | None:

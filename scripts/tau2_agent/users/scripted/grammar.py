@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 
-from tau2_agent.users.scripted.lexicon import TOOL_TOPICS, VERB_WORDS
+from tau2_agent.users.scripted.lexicon import TOOL_TOPICS, VERB_WORDS, VERBS
 
 
 def either(*patterns: str) -> str:
     return "|".join(patterns)
 
 
+_PRESS = either(*(words for kind, words in VERBS.items() if kind not in ("nav", "check", "ensure")))
+_PRESS = rf"\b(?:{_PRESS})\b"
 VERB = re.sub(r"\?P<\w+>", "?:", VERB_WORDS.pattern)
 
 TOOL = re.compile(rf"\b(?:{'|'.join(sorted(TOOL_TOPICS, key=len, reverse=True))})\b")
@@ -106,6 +108,11 @@ PHONE_OR_NOT = re.compile(
     r"|(?P<other>\bapps?\b|\bsim\b|\bvpn\b|\bline\b|\bwi-?fi\b|\bnetwork\b|\brouter\b|\baccount\b)"
 )
 IS_A_DEFINITION = re.compile(r"\b(?:is|was|means|would be) (?:to|a|an|the|not)\b")
+ANNOUNCES = re.compile(  # "then I'll ask you to restart it": no request yet
+    r"(?:i|we)(?:'ll| will|'m going to|'re going to| am going to| are going to)(?: then| next)?"
+    rf" (?:(?:ask|have|tell|get|walk|guide|need|want) you\b.*?(?={_PRESS})|(?={_PRESS}))"
+)
+DONE_FIRST = re.compile(r"\b(?:then|after\b|afterwards?|once|when)\b")
 HEADING = re.compile(rf"^to (?={VERB})")  # "to turn off airplane mode, open the settings"
 
 # --- Other kinds of clause ---
@@ -195,9 +202,13 @@ PAST = re.compile(
     r"|summary|recap|(?:i|we|you)(?:'ve| have)|possible causes?|reasons?|later|until|never)\b"
 )
 STEPS = re.compile(
-    r"\b(?:steps?|following|try|instructions?|next|please|need|do|here'?s (?:what|how)|how to|go"
-    r"|to (?:continue|proceed|fix|resolve|troubleshoot|solve)|first|start"
+    r"\b(?:steps?|thing|following|try|instructions?|next|please|need|do|here'?s (?:what|how)"
+    r"|how to|go|to (?:continue|proceed|fix|resolve|troubleshoot|solve)|first|start"
     r"|can you|could you|let'?s|things|actions?|checks?|these|this)\b"
+)
+SOME_OF = re.compile(  # of the list under it
+    r"\b(?:one|some|any|either|most|none|half|a few|whichever) of (?:these|those|the|two|three"
+    r"|them)\b|\b(?:whichever|pick|choose)\b"
 )
 OR = re.compile(r"\bor\b|\b(?:1|2)\.|\n")
 PERMISSIONS_NAMED_BEFORE = re.compile(  # "grant both permissions"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from tau2_agent.users.scripted import openings, shapes
+from tau2_agent.users.scripted import grammar, openings, shapes
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.plain_words import plainly
 from tau2_agent.users.scripted.things import marked
@@ -41,6 +41,8 @@ def harmless(sentence: str, question: bool, after: bool, case: bool = False) -> 
     text = plainly(sentence)
     if not after and shapes.FRAGMENT.fullmatch(letters(text)):
         return True
+    if after and _announces(text):
+        return True
     parts = [part.strip(" ,;") for part in _SPLIT.split(text)]
     return all(_clause(part, question, after, case) for part in parts if part)
 
@@ -55,6 +57,12 @@ def is_look(clause: str) -> bool:
     text = plainly(clause)
     found = openings.LOOK.match(text) or openings.PROMISE.match(text)
     return bool(found) and beside(clause, True)
+
+
+def is_order(sentence: str) -> bool:
+    """Whether a sentence begins as an order does, and is not the head of a list."""
+    text = plainly(grammar.FILLERS.sub("", sentence))
+    return bool(shapes.ORDER.match(letters(text))) and not openings.NO_ORDER.match(text)
 
 
 def without_reason(clause: str) -> str:
@@ -121,7 +129,9 @@ def _is_known(text: str, question: bool, after: bool, case: bool, inside: bool =
     if found := openings.LOOK.match(text):
         rest = _rest(text, found)
         free = "" if case or openings.REPORT.match(text) else re.sub(r"^[^W]{0,10}W", "", rest)
-        asks_leave = shapes.LEAVE.search(text, found.end())
+        asks_leave = shapes.LEAVE.search(text, found.end()) or openings.ASKS_OTHERS.match(
+            text, found.end()
+        )
         return not asks_leave and not set("XI") & set(rest) and "W" not in free
     if after and "Z" in shape and not re.search(r"[!N][^,]*Z", shape):
         return False
@@ -137,7 +147,7 @@ def _is_told_before(text: str, shape: str, inside: bool) -> bool:
     if shapes.AGENT_TOLD.fullmatch(shape) and not openings.NO_DEED.search(text):
         return True
     if found := openings.HOW.match(text):
-        return "X" not in _rest(text, found)
+        return _on_the_phone(text, found, "X")
     if found := openings.PLAN.match(text) or deed or openings.YOU_GET.match(text):
         return not set("XI") & set(_rest(text, found))
     if shapes.OWN_PRESS.search(text):
@@ -153,6 +163,20 @@ def _is_told_before(text: str, shape: str, inside: bool) -> bool:
         not inside and shapes.LED_STATEMENT.fullmatch(shape)
     )
     return bool(told)
+
+
+def _announces(text: str) -> bool:
+    """Whether it says what the agent will ask for next: "then I'll have you restart it"."""
+    found = openings.ANNOUNCES.match(text)
+    if not found or openings.PUT_OFF.search(text):
+        return False
+    return not set("XIW!N") & set(_rest(text, found))
+
+
+def _on_the_phone(text: str, found: re.Match[str], danger: str) -> bool:
+    """Whether a way leads through the phone: "go to the settings", and not "go home"."""
+    rest = set(_rest(text, found))
+    return not set(danger) & rest and (not found["way"] or bool(set("TF") & rest))
 
 
 def _names_only(shape: str) -> bool:
@@ -200,8 +224,10 @@ def _is_told_after(text: str, shape: str) -> bool:
         return False
     if found := openings.HELPS_US.match(text) or openings.YOU_SEE.match(text):
         return not set("XI") & set(_rest(text, found))
-    if found := openings.PROMISE.match(text) or openings.HOW.match(text):
-        return not set("XIW") & set(_rest(text, found))
+    if found := openings.PROMISE.match(text):
+        return not openings.PUT_OFF.search(text) and not set("XIW") & set(_rest(text, found))
+    if found := openings.HOW.match(text):
+        return _on_the_phone(text, found, "XIW")
     if found := openings.WITHOUT_IT.match(text):
         return not set("IX") & set(_rest(text, found))
     if openings.IS_SET_TO.fullmatch(text):

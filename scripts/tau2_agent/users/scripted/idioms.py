@@ -20,6 +20,8 @@ _IDIOMS = tuple(
     for pattern, plain in (
         (r"\b(?:can|could|would|will) u\b", "can you"),
         (r"\bur\b", "your"),
+        (r"^dear (?:customer|user|sir|madam|john)\b", "hello"),
+        (rf"\b(?:make|put) ({_SWITCH}) (on|off)\b", r"turn \1 \2"),
         (r"\b(?:let me|allow me to|may i just) (?:ask|have|get|invite) you to\b", "please"),
         (r"\bprior to\b", "before"),
         (r"\bhere(?:'s| is) (?:the|your|our) (next|final|last|first) (?:step|thing):", r"\1 step:"),
@@ -30,10 +32,6 @@ _IDIOMS = tuple(
             "",
         ),
         (
-            r"\bi(?:'d| would)? (?:recommend|suggest|advise) (?:the )?following(?: steps?)?:",
-            "please do the following:",
-        ),
-        (
             r"\b(?:run|do|perform|take) (?:another|one more|a new|a second) test\b",
             "run the test again",
         ),
@@ -41,12 +39,6 @@ _IDIOMS = tuple(
         (r"\bfor (?:the moment|the time being)\b", "for now"),
         (r"\bre-?(test|measure|verify|examine|inspect)(ing)?\b", r"\1\2"),
         (r"\bwhat do you see when you (?:check|look at|open)\b", "please check"),
-        (
-            r"\bi(?:'d| would|'ll)?(?: now| also| just)* (?:like|need|want|ask) you to"
-            r" (?:do|try|take|follow) (?:(?:the|these|a|following|few|couple|of|two|three|quick"
-            r"|simple|more|other|easy|small|things|steps|actions) ?)+(?: for me)?:",
-            "please follow these steps:",
-        ),
         (r"\bback(?:ing)? up (?=your\b|the\b|all\b|any\b|what\b|it\b)", "backup "),
         (r"(?<!\w)'?till?\b(?= (?:the|your|you|i|we|it|my|after)\b)", "until"),
         (

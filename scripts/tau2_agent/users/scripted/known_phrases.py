@@ -84,6 +84,8 @@ _CONDITIONS = (
     rf"(?: be)? {STATE}(?: already| yet)?{_ENDS}",
     rf"\b(?:if|unless) {_IT}(?: is|'s| are)(?:n't)?(?: not)?{_ADVERBS}(?: {STATE})?{_ENDS}",
     rf"\bif (?:it|that|this) (?:says|shows|reads)(?: that)? (?:{_THING}(?:'s| is) )?{STATE}{_ENDS}",
+    r"\b(?:if|unless) (?:either )?(?:the )?(?:storage|sms)(?: (?:and|or) (?:storage|sms))?"
+    rf"(?: is| are)(?:n't| not)?{_ADVERBS} {STATE}{_ENDS}",
     rf"\b(?:if|unless) (?:already |still |currently )?(?:not )?{STATE}{_ENDS}",
     rf"\b(?:if|when) (?:you see|you have|you've got|there is|there's) (?:a |an |no |the |any )?"
     rf"(?:\w+ )?T_\w+(?: icon| symbol)?(?: {STATE}| in (?:the|your) T_status_bar)?{_ENDS}",
@@ -190,9 +192,11 @@ _REPORTS = (
     r"\b(?:once|when|whenever|as soon as|after) (?:you(?:'re| are|'ve| have)?|your T_phone)"
     r"(?: is| has| are| have)? ?(?:ready|done|finished|completed|restarted|rebooted"
     r"|back(?: on| up)?|there|do|did|on again)(?: (?:that|this|so|it|both|all"
-    r"|with (?:that|this|it)))*\b",
-    r"\b(?:once more|once again|one more time|at (?:the moment|this point|this time)|right now"
-    r"|for now)\b"
+    rf"|with (?:that|this|it)))*\b{_ENDS}",
+    r"\b(?:once|after|when) you(?:'ve| have)? (?:reviewed|checked|seen|looked (?:at|over)|read"
+    r"|opened|received) (?:it|that|this|(?:the|your) (?:T_payment|details?|amount))(?=.*T_payment)",
+    r"(?<=T_phone )once(?= and\b|\W*$)|\b(?:once more|once again|one more time|right now|for now"
+    r"|at (?:the moment|this point|this time))\b"
     r"|\bbut (?:first|before that|before you do)\b|\bbut (?=.*\bfirst\W*$)|\bbefore (?:that"
     r"|this)\b",
     r"\bbefore (?:you )?(?:restart|reboot|reset|reseat|turn|switch|enabl|disabl|disconnect|check)"

@@ -17,8 +17,8 @@ TOPICS: dict[str, str] = {
     r"|(?<=measure )(?:your|the) speed"
     r"|speed[ -]?tests?|(?<=run )the test"
     r"|(?<=test )(?:your|the) (?:mobile )?(?:connection|data|internet|speed)"
-    r"|(?<=check )(?:your|the) (?:connection|speed)|(?:mobile |cellular )?(?:internet|data"
-    r"|download|connection|network)"
+    r"|(?<=check )(?:your|the) (?:connection|speed)|(?<=tell me )(?:your|the) speed"
+    r"|(?:mobile |cellular )?(?:internet|data|download|connection|network)"
     r"[ -]speeds?|(?:new|current|resulting|what) speeds?|how fast",
     "roaming": r"(?:mobile |international )?(?:data )?roaming",
     "plan": r"(?:data |mobile |your |current |new |different |another )*plans?\b(?! to\b)",
@@ -47,8 +47,8 @@ TOPICS: dict[str, str] = {
     "apps": r"installed apps?|apps (?:are |you have )?installed|(?:list of|which|all) "
     r"(?:of )?(?:your |the |my )?apps|apps on (?:your|the)",
     "mms": r"mms|(?:picture|multimedia|photo|video|group|image|media)[ -]messag\w+"
-    r"|(?:pictures?|photos?|images?)(?= (?:can|are|get|go|still)\b)|send(?:ing)? (?:an? |your "
-    r"|the |some )?(?:test )?(?:pictures?|photos?|images?|videos?)",
+    r"|(?:pic(?:ture)?s?|photos?|images?)(?= (?:can|are|get|go|still)\b)|send(?:ing)? (?:an? |your "
+    r"|the |some )?(?:test )?(?:pic(?:ture)?s?|photos?|images?|videos?)",
     "wifi": r"wi-?fi",
     "payment": r"payments?(?: requests?)?|bills?|invoices?"
     r"|(?<=the )request\b(?! (?:to|for|that)\b)",
@@ -137,7 +137,7 @@ VERBS: dict[str, str] = {
     "ensure": r"make sure|making sure|ensur(?:e|ing)|be sure(?! to)",
     "check": r"(?:re-?|double[ -]?)?check(?:ing)?|verify(?:ing)?|confirm(?:ing)?"
     r"|glanc(?:e|ing)(?: at)?|look(?:ing)?(?: at| for| in| into| up)?|see(?:ing)?|view(?:ing)?"
-    r"|tell(?: me| us)|let me have|let (?:me"
+    r"|(?:tell|inform(?:ing)?)(?: me| us)|let me have|let (?:me"
     r"|us) know|read|inspect(?:ing)?|report(?:ing)?|describ(?:e|ing)|review(?:ing)?|examin(?:e"
     r"|ing)|show(?: me)?|measur(?:e|ing)|re-?try(?:ing)?(?= sending| (?:the|your|it|an?|mms)\b)"
     r"|share|provide|test(?:ing)?"
@@ -147,7 +147,7 @@ VERBS: dict[str, str] = {
     # Ways to get there: another verb says what to do, or the thing does ("run a speed test").
     "nav": r"go(?:ing)?|(?:re-?)?run(?:ning)?|perform(?:ing)?|conduct(?:ing)?|us(?:e|ing)"
     r"|open(?:ing)?"
-    r"|navigat(?:e|ing)|tap(?:ping)?|press|hold|swip(?:e|ing)|pull|scroll|locate|find|access|head"
+    r"|navigat(?:e|ing)|tap(?:ping)?|hit(?:ting)?|press|hold|swip(?:e|ing)|pull|scroll|locate|find|access|head"
     r"|launch|click|wait|count|pause|start|begin|follow|proceed|return|leave|keep|try(?:ing)?"
     r"|execute"
     r"|attempt|enter"

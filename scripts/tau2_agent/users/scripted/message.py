@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tau2_agent.users.scripted import certainty, grammar, splitting
 from tau2_agent.users.scripted.actions import check_requests
-from tau2_agent.users.scripted.conditions import Guard
-from tau2_agent.users.scripted.lexicon import PERMISSIONS, QUESTIONS, TOGGLES, VERB_WORDS
+from tau2_agent.users.scripted.conditions import Guard, permissions_named
+from tau2_agent.users.scripted.lexicon import QUESTIONS, TOGGLES, VERB_WORDS
 from tau2_agent.users.scripted.request import Request
 from tau2_agent.users.scripted.things import state, things_in
 
@@ -60,6 +60,7 @@ class Message:
     )  # topics of sentences, the last first
     last: list[Request] = field(default_factory=list)  # of the sentence before
     told: dict[str, bool] = field(default_factory=dict)  # positions of switches, as the agent says
+    announced: list[Request] = field(default_factory=list)  # "then I'll ask you to ..."
     sentences: list[Said] = field(default_factory=list)
 
 
@@ -78,6 +79,8 @@ class Sentence:
     mute: bool = False
     first: bool = False  # what follows is to be done before what was asked for
     mood: str = ""  # of the clause before: "request", "negated", "told", "stated", "asked" …
+    reports: bool = False  # "and tell me" stands before the clause
+    timed: bool = False  # it began with what comes before: "once that is done"
     alone: bool = True  # nothing but fillers stands before the clause
     added: list[list[Request]] = field(default_factory=list)  # of each clause
     previous: list[Request] = field(default_factory=list)  # of the sentence before
@@ -96,7 +99,7 @@ class Clause(NamedTuple):
     last: bool
 
 
-_TIME = re.compile(r"(?:once|after|when|as soon as)\b")
+_TIME = re.compile(r"(?:once|after|when|as soon as|if|unless)\b")
 
 
 def clauses_of(text: str) -> list[Clause]:
@@ -153,9 +156,8 @@ def remember_topic(body: str, message: Message, first: bool = False) -> None:
     named = [found.lastgroup for found in grammar.PHONE_OR_NOT.finditer(body)]
     if named:
         message.phone_named = named[-1] == "phone"
-    if re.search("permission|access|allow", said):
-        named = tuple(name for name, words in PERMISSIONS.items() if re.search(words, said))
-        message.permissions = named or message.permissions
+    if re.search("permission|access|allow", said) or message.topic == "permissions":
+        message.permissions = permissions_named(said) or message.permissions
     topics = [thing.topic for thing in things_in(said) if thing.topic not in ("phone", "plan")]
     if topics:
         message.topic = topics[0 if first else -1]

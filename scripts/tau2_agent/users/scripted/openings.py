@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from tau2_agent.users.scripted.grammar import ANNOUNCES as ANNOUNCED
+
 _ADV = (
     r"(?: (?:just|now|also|already|successfully|then|still|only|really|so|very|both|all|right|do"
     r"|completely|fully|totally|definitely|certainly|absolutely|currently|pretty|quickly|please))*"
@@ -159,12 +161,16 @@ _POLITELY = (
     r"|don't hesitate to |be sure to |go ahead and |could you |can you |would you |you can "
     r"|first )*"
 )
+ANNOUNCES = re.compile(  # what the agent will ask for when this is done
+    r"(?:(?:once|when|after|as soon as|then|afterwards?|and)\b[^;]*?,? ?)?"
+    rf"{ANNOUNCED.pattern}"
+)
 LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
     rf"{_POLITELY}(?:i(?:'d| would)? (?:like|want|need) to (?:know|see|hear)|let (?:me|us) know"
     rf"|tell (?:me|us)|keep (?:me|us) (?:posted|updated)"
     r"|report(?: back)?|share|inform (?:me|us)|describe|ask(?: me)?|reach out|update me|measure"
     r"|redo|repeat(?= (?:the|that|your))"
-    r"|(?:re-?|double[- ])?check|look|see|verify|confirm|test|try|re-?run|run|send|open|read|view"
+    r"|(?:re-?|double[- ])?check|look|see|verify|confirm|test|try|re-?run|run|send|read|view"
     r"|take a look|have a look|find out|(?:wait|pause|count|leave it(?: on| off)?|keep it(?: on|"
     r" off)?)"
     r"(?= (?:a|about|around|for|up|until|\d+|ten|thirty|fifteen|twenty|at least))|(?:give|allow) "
@@ -174,6 +180,13 @@ LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
     r"|an|another|one more|the)(?: quick)? T_(?:speed|mms))\b"
 )
 REPORT = re.compile(rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|ask|say so|reach out)\b")
+PUT_OFF = re.compile(  # "we'll see about that", "i'll get back to you on this"
+    r"\b(?:about|into|to|back to you on) (?:it|that|this)\b"
+)
+ASKS_OTHERS = re.compile(r"(?: \w+)? with (?!me\b|us\b|(?:\w+ ){0,2}T_)")  # "check with the bank"
+TELL_ME = re.compile(
+    rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|inform (?:me|us)|update me|report(?: back)?)"
+)
 YOU_GET = re.compile(  # what the user has of it, as it is
     r"you should be able to \w+\b|you(?:'d| would| will|'ll| could| can| may| might)(?: only|"
     r" still| just| also)*"
@@ -207,8 +220,8 @@ HOW = re.compile(  # where a thing is found on the phone
     r" (?:it|this|that|these|them|the|an?|your|so|to)\b"
     r"|here(?:'s| is| are) (?:how|where|the steps?|what to do)\b"
     r"|(?:just |simply |to do (?:this|that|so|it),? |for (?:this|that),? |on (?:most phones"
-    r"|(?:an? )?(?:iphone|android)),? )*(?:open|tap|swipe|go|head|navigate|scroll|look for|find"
-    r"|pull down|press|select|choose|locate)\b"
+    r"|(?:an? )?(?:iphone|android)),? )*(?P<way>open|tap|swipe|go|head|navigate|scroll"
+    r"|look for|find|pull down|press|select|choose|locate)\b"
     r"|(?:it|this|that|the (?:setting|option|switch|toggle|T_\w+(?: \w+)?))(?:'s| is| may be|"
     r" might be| can be)"
     r"(?: usually| normally| typically| often| generally)*"
@@ -247,6 +260,9 @@ HOW_OFTEN = re.compile(
     r",? (?:so|as) (?:many|much|often|soon|long|quickly|far)\b|,? as (?:you|we|i) \w+\b"
 )
 WHY = re.compile(r",?(?: -)? (?:in order|to|making|so|as|since|because|which)\b")
+NO_ORDER = re.compile(  # "looks good", "follow these steps"
+    r"\w+s\b|(?:\w+ ){1,3}(?:following|steps?|below|things?|these)\b"
+)
 AIM = re.compile(
     r"(?:in order )?(?:to (?!do\b|be\b)(?=\w+)|for (?=(?:your|the|this|mms|T_\w+)\b[^,]* to\b))"
     r"|so that "

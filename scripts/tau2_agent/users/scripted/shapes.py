@@ -25,7 +25,19 @@ THEN = re.compile(
 POLITE_QUESTION = re.compile(
     r"\b(?:can|could|would|will|may|might) (?:you|we|i)\b|\bplease\b|\bwhy don't (?:you|we)\b"
     r"|\b(?:how|what) about\b|\b(?:perhaps|maybe) you\b|\bwould it be\b|\bare you (?:able"
-    r"|willing)\b|\bif you (?:can|could|would)\b|\bfor me\?$|\bdo you mind\b"
+    r"|willing)\b|(?:^|[.,;] )mind \w+ing\b|\bif you (?:can|could|would)\b|\bfor me\?$"
+    r"|\bdo you mind\b"
+)
+ASKS_LEAVE = re.compile(  # "and tell me if you agree first"
+    r"\b(?:let (?:me|us) know|(?:tell|inform) (?:me|us)|say(?: so)?|ask(?: me)?)\b[^.]*"
+    r"\b(?:if|whether|when) (?:(?<!when )you\b[^.,]*\b(?:agree|disagree|want|rather|mind|prefer"
+    r"|object|decide|consent|like|wish|okay|ok|fine|willing|happy|comfortable)\b|needed\b"
+    r"|necessary\b|(?:it|that|this)(?:'s| is)(?: not|n't)? (?:convenient|ok|okay|fine|alright"
+    r"|all right|possible|acceptable|a good time|needed|necessary)\b)"
+)
+OWN_FIRST = re.compile(  # after a request: "I'll send it first, hold on"
+    r"\b(?:i|i'll|i'm|we|we'll|me|us)\b[^.]*\bfirst\b|^(?:one|just a) (?:moment|second|minute)\b"
+    r"|\b(?:hold|hang) on\b(?! while| until it)"
 )
 LABEL = re.compile(r"^(?P<label>[^:]{2,60}):\W*")  # "known issues: restart ..."
 SETTLED = re.compile(  # after a request: "I see it is off now"
@@ -62,7 +74,7 @@ _DOES = "[EFLpv]"
 _PREDICATE = "[^X]*?(?:[BsHMKEFLvZ][^X]*|p[^X]+)"
 STATEMENT = re.compile(
     rf"[AC,]*(?:[ogv](?![DStYIWRP!N])[^X]*?[BsHMELp][^X]*|R[^XI]*?[BsHEFLpv][^XI]*[Bs][^XI]*"
-    rf"|[DNTFGg#t]{_PREDICATE}|R?[tSh][Ay!]*[BsHKEFLpv][^X]*|Y[Ay]*(?:[BHELp]|[MK]!)[^X]*"
+    rf"|(?:[NTFGg#t]|D(?!,)){_PREDICATE}|R?[tSh][Ay!]*[BsHKEFLpv][^X]*|Y[Ay]*(?:[BHELp]|[MK]!)[^X]*"
     r"|SP[^XIW,]*[BsHL][^X]*)"
 )
 OF_A_THING = re.compile(  # a thing of the phone is its subject
@@ -115,6 +127,8 @@ AGENT_TOLD = re.compile(
     r"I[Ay]*(?:H[Ay]*)?[pv][^X]*|I[Ay]*H[^X,]*[TF][^X]*|IB[Ay]*o[^X]*|I[Ay]*[oLv][^X]*"
 )
 
+ORDER = re.compile(r"[EFLZ](?!E?[sBHMp])")
+
 # --- What no sentence beside a request may say ---
 LEAVE = re.compile(  # what asks for leave: "let me know if you want that"
     r"\b(?:wants?|ready|okay|ok|fine with|agree|prefer|mind|may i|should i|approve|permission to"
@@ -160,6 +174,8 @@ DENIES = re.compile(  # "your phone should not be restarted", "no need to reset 
     r"\b(?:re-?start|re-?boot|reset|turn|switch|toggl|enabl|disabl|remov|re-?seat|disconnect|grant"
     r"|pa(?:y|id)|chang|touch)"
     r"|\b(?:no longer|not|n't) (?:\w+ )?(?:required|needed|necessary|essential)\b"
+    r"|\b(?:no|little) \w+ (?:for|in|to|of) (?:(?:doing )?(?:this|that|it|so)|the following)\W*$"
+    r"|(?:\bnot|n't|\bnever)(?: \w+)? do(?:ne|ing)?(?: (?:this|that|it|so|the following))?\W*$"
 )
 HARMLESS_NOT = re.compile(  # after a request, the only things that may be said not to happen
     r"(?:\bnot|n't)(?: \w+ly| be| ever)* (?:affect|change|take|remov|interrupt|touch|impact|delet"

@@ -31,8 +31,22 @@ _KNOWN = QUESTION_WORDS | OBJECT | _WORDS
 _LONG = 7  # from here on a wrong letter inside is mended too, not only one too many or too few
 
 
+_SLIPS = tuple(  # where no other word makes sense
+    (re.compile(slip), meant)
+    for slip, meant in (
+        (r"\bteh\b", "the"),
+        (r"\b(?:pleas|pleae|plase|plese)\b", "please"),
+        (r"\b((?:re-?)?(?:start|boot|set|seat)|turn (?:on|off)|check|toggle) you (?=phone|device"
+         r"|sim\b|apn|vpn|wi-?fi|mobile|data|network|status)", r"\1 your "),
+        (r"\b(like|need|want|ask) you too (?=[a-z]+ (?:your|the|on|off|a)\b)", r"\1 you to "),
+    )
+)  # fmt: skip
+
+
 def corrected(text: str) -> str:
     """The lower-case text with its typing errors mended."""
+    for slip, meant in _SLIPS:
+        text = slip.sub(meant, text)
     return re.sub(r"(?<![\w'])[a-z]{4,}(?![\w'])", lambda word: _word(word.group()), text)
 
 

@@ -60,6 +60,12 @@ def lines(text: str) -> list[Line]:
     return [line for row in rows if (line := _line(row)).text]
 
 
+_SMILE = re.compile(  # ends a sentence: "happy to help 🙂 Could you ..."
+    "(?<=[a-z]) ?(?:[\u2600-\u26ff\U0001f300-\U0001faff]\ufe0f?|[:;]-?\\))+ "
+    "(?=(?:Please|Could|Can|Would|Will|Let|Now|Next|First|Then|If|Once|After|I|We|Thanks?)\\b)"
+)
+
+
 def _without_tables(rows: list[str]) -> list[str]:
     """The rows with tables of steps as lists; another table is one unread row, "| a | b |"."""
     plain: list[str] = []
@@ -97,6 +103,7 @@ def _plain(text: str) -> str:
     text = re.sub(r"</?[a-z]\w*(?:\s[^<>]*)?/?>", "", text, flags=re.IGNORECASE)
     text = re.sub(r"!?\[([^\[\]\n]{2,80})\]\([^()\s]*\)", r"\1", text)
     text = re.sub(rf"\s*[{_LONG_DASHES}]+\s*(?![\s\w]*\n)", _dash, text)
+    text = _SMILE.sub(". ", text)
     text = "".join(_character(character) for character in text.translate(_QUOTES))
     text = re.sub(r"(?<=\w)`(?=(?:t|s|re|ve|ll|d|m)\b)", "'", text)
     text = corrected(text.lower())

@@ -90,6 +90,22 @@ def parse(text: str, topic: str = "") -> Utterance:
 _OPENS_LIST = re.compile(r"[:?]\W*$|\b(?:following|these|below|steps|options)\b[^.]*\W*$|[^.!?]$")
 
 
+_INVITES = re.compile(  # to the whole list: "let's do two things:", "what I need from you:"
+    r"(?:(?:so|okay|ok|great|alright|now|next|then|first),? )*(?:"
+    r"(?:let's|let us|please|kindly|you can|you(?:'ll)? need to|(?:can|could|would|will) you"
+    r"|i(?:'d| would|'ll)?(?: now| also| just)* (?:like|need|want|ask) you to)"
+    r"(?: please| now| just| next| first)*"
+    r" (?:do|try|follow|complete|perform|go through|work through|take|carry out)"
+    r"(?: (?:the|these|those|a few|a couple of|two|three|both|each of|all of|following|next|quick"
+    r"|simple|easy|more|small|last|final|things?|steps?|actions?|fixes|changes|this|below|in order"
+    r"|in this order|in turn|for me|please|now|together))*"
+    r"|(?:here(?:'s| is) )?what i(?:'d| would)? (?:need|like|want)(?: from you| you to (?:do|try))"
+    r"(?: now| next| first)?"
+    r"|i(?:'d| would)? (?:recommend|suggest|advise) (?:the )?following(?: steps?)?"
+    r")\W*"
+)
+
+
 def _items_under(told: list[Line], place: int) -> list[Line]:
     """The items of the list that a line opens, if it opens one."""
     if told[place].item and not told[place].text.endswith(":"):
@@ -114,9 +130,15 @@ def _read_block(head: Line, items: list[Line], message: Message) -> None:
         sentences[-1] = in_plain_words(f"{sentences[-1].rstrip(':. ')} {named}")
         items = []
     state = Sentence()
-    for sentence in sentences:
-        state = read_sentence(sentence, message, Sentence())
-    mute = bool(items) and not _asks_for_items(sentences[-1] if sentences else "", state)
+    for place, sentence in enumerate(sentences):
+        if items and place == len(sentences) - 1 and _INVITES.fullmatch(sentence):
+            state = Sentence(mood="request")
+        else:
+            state = read_sentence(sentence, message, Sentence())
+    head_of_items = sentences[-1] if items and sentences else ""
+    mute = bool(items) and not _asks_for_items(head_of_items, state)
+    if grammar.SOME_OF.search(head_of_items):
+        message.unclear.append(head_of_items)
     for item in items:
         under = state.for_items()
         under.mute = under.mute or mute
@@ -128,7 +150,7 @@ def _read_block(head: Line, items: list[Line], message: Message) -> None:
 
 def _asks_for_items(head: str, state: Sentence) -> bool:
     """Whether the sentence over a list wants its items done; a report of what was done does not."""
-    if grammar.PAST.search(head):
+    if grammar.PAST.search(head) or grammar.SOME_OF.search(head):
         return False
     return state.mood == "request" or bool(grammar.STEPS.search(head))
 

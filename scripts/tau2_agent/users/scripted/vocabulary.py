@@ -27,7 +27,7 @@ _COURTESY = words("""
     thanks thank okay ok great good perfect excellent alright right sure yes hi hello john smith mr
     glad happy pleased appreciate patience cooperation waiting confirming checking letting providing
     sharing information info details inconvenience understanding nice work progress news well
-    welcome certainly absolutely understood got kind safe
+    welcome certainly absolutely understood got gotcha kind safe
 """)
 _VERBS = words("""
     turn turning turned switch switching switched toggle toggling enable enabling disable disabling
@@ -37,7 +37,7 @@ _VERBS = words("""
     give giving set setting change changing select choose pick pay accept approve make making
     complete review check checking verify confirm look looking see view report describe inspect test
     testing try trying retry run running execute rerun perform conduct open opening go going
-    navigate tap press swipe pull scroll find access launch click start begin follow use using
+    navigate tap hit press swipe pull scroll find access launch click start begin follow use using
     enter send sending browse load power cycle flip update adjust refresh apply ensure
 """)
 _EFFECTS = words("""
@@ -69,7 +69,7 @@ _QUALITIES = words("""
     successfully quick simple brief final last better best overdue outstanding unpaid abroad home
     roaming international preferred automatic default standard original own present able
     necessary temporary temporarily technical basic important
-    entire whole following online stable strong recommended main low high same higher
+    entire real whole following online stable strong recommended main low high same higher
     supports physical very easy really quite pretty strange sent received used
     frustration concern concerns
 """)
@@ -109,9 +109,9 @@ OBJECT = words("""
     defaults original standard normal factory correct proper necessary required needed new fresh
     simple quick full complete brief regular possible physical and or also too then next first
     once twice again back now please kindly just simply right away itself immediately quickly
-    briefly temporarily completely fully entirely manually properly carefully safely gently firmly
-    fast directly afterwards afterward still yet already at asap here there today on off in out into
-    onto up down of for
+    briefly real temporarily completely fully entirely manually properly carefully safely gently
+    firmly fast directly afterwards afterward still yet already at asap here there today on off
+    in out into onto up down of for
     with from over under within to by as be is are mode modes setting settings option options
     preference preferences switch switches slider button toggle toggles feature features function
     functions functionality tool command service services menu page screen section tab bar panel
