@@ -28,6 +28,7 @@ from tau2_agent.config.stage_files import (
     chat_template,
     compared,
     evaluated,
+    gone_stores,
     report_parts,
     stage_files,
 )
@@ -79,6 +80,8 @@ else:
         RUNS = resolve_runs(STARTED.layers(), ROOT / "presets", choose_backend)
     except PipelineError as error:
         raise WorkflowError(f"the configuration has mistakes:\n{error}") from None
+    if STARTED.main and (gone := gone_stores(RUNS.values())):
+        raise WorkflowError(gone)
     RUN = RUNS[PLAIN]
 config.clear()
 config.update(RUN.settings.config)

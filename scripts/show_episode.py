@@ -28,7 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     episodes = chosen(read(args.results), args)
     if not episodes:
-        raise InputError(f"{args.results}: no episode is what was asked for")
+        raise InputError(
+            f"{args.results}: no episode is what was asked for; with this file alone, all are listed"
+        )
     others = read(args.compare) if args.compare else []
 
     from rich.console import Console

@@ -42,6 +42,18 @@ def test_data_that_is_not_there_costs_no_file(project, tmp_path, monkeypatch) ->
     assert f"TAU2_DATA_DIR={tmp_path}/misspelt: no {tmp_path}/misspelt/" in outcome.text
 
 
+def test_a_checkpoint_whose_store_is_gone_is_named_with_the_remedy(project) -> None:
+    (project.folder / "checkpoints").mkdir()
+    link = project.folder / "checkpoints/demo_sft_telecom"
+    link.symlink_to(".store/demo_sft_telecom-123")
+    outcome = project.dry_run()
+    assert outcome.status != 0 and "Traceback" not in outcome.text
+    assert "demo_sft_telecom links to .store/demo_sft_telecom-123, which is gone" in outcome.text
+    assert "rm checkpoints/demo_sft_telecom" in outcome.text
+    link.unlink()
+    assert project.dry_run().status == 0
+
+
 @pytest.mark.skipif(shutil.which("sbatch") is not None, reason="there is a SLURM")
 def test_no_slurm_is_said_before_any_job(project) -> None:
     outcome = project.run("--profile", "slurm", "--config", "backend=cpu")

@@ -104,6 +104,21 @@ def all_trained(runs: Iterable[Run]) -> list[tuple[str, str, str]]:
     return [(*training, folder) for folder, training in found.items()]
 
 
+def gone_stores(runs: Iterable[Run]) -> str:
+    """Which checkpoints link to nothing, and what to do; "" if none does.
+
+    Snakemake would say that another process has deleted them while it ran.
+    """
+    links = [folder for *_, folder in all_trained(runs) if os.path.islink(folder)]
+    gone = [link for link in links if not os.path.exists(link)]
+    if not gone:
+        return ""
+    return (
+        f"{gone[0]} links to {os.readlink(gone[0])}, which is gone; put that back, or to train anew "
+        f"run: rm {' '.join(gone)}"
+    )
+
+
 def all_sampled(runs: Iterable[Run]) -> list[tuple[str, str]]:
     """(run, traces) of each rejection sampling of all runs, once where they share it."""
     found: dict[str, str] = {}

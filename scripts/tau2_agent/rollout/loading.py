@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from tau2_agent.errors import InputError
 
-REMEDY = "copy, download or make the model again"
+REMEDY = "copy or download it again; if a stage made it, delete it and run the same command"
 # What transformers raises over files that are cut, missing or of another model.
 DAMAGED = (OSError, RuntimeError, ValueError, KeyError, SafetensorError)
 
