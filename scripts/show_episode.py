@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     episodes = chosen(read(args.results), args)
     if not episodes:
         raise InputError(
-            f"{args.results}: no episode is what was asked for; with this file alone, all are listed"
+            f"{args.results}: no episode is what was asked for; with this alone, all are listed"
         )
     others = read(args.compare) if args.compare else []
 

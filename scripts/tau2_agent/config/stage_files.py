@@ -114,8 +114,8 @@ def gone_stores(runs: Iterable[Run]) -> str:
     if not gone:
         return ""
     return (
-        f"{gone[0]} links to {os.readlink(gone[0])}, which is gone; put that back, or to train anew "
-        f"run: rm {' '.join(gone)}"
+        f"{gone[0]} links to {os.readlink(gone[0])}, which is gone; put that back, or to train "
+        f"anew run: rm {' '.join(gone)}"
     )
 
 
