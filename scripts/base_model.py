@@ -1,6 +1,6 @@
 """Put the base model into a local Hugging Face folder.
 
-`--source demo` makes one here: a Qwen3 configuration of about a million parameters with random
+`--source demo` makes one here: a Qwen3 configuration of under a million parameters with random
 weights, a byte-level BPE tokenizer trained on the telecom text, and the chat template of
 Qwen3-4B-Instruct-2507. Its tokenizer splits text at sentence marks and new lines only, so a whole
 phrase can become one token: an episode is then some 600 tokens instead of 9,000, which is what
