@@ -53,7 +53,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         " grpo.repeat_limit",
         backend,
     )
-    add_user(parser)
+    add_user(parser, trains=True)
     parser.set_defaults(domain="telecom", keep_tokens=True)
     return parser.parse_args(arguments)
 

@@ -84,7 +84,7 @@ def main(argv: list[str] | None = None) -> int:
     add_language_model(llm, "traces", "teacher-")
     add(llm, "traces.attempts traces.concurrency traces.max_length", "slime")
     llm.add_argument("--tokenizer", type=Path, help="trained model, whose tokens are counted")
-    add_user(parser)
+    add_user(parser, trains=True)
     args = parser.parse_args(argv)
     if args.teacher == "llm" and not args.teacher_model:
         parser.error("--teacher llm needs --teacher-model")

@@ -177,7 +177,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "slime",
     )
     validation.add_flags(parser, "slime")
-    settings.add_user(parser)
+    settings.add_user(parser, trains=True)
     settings.add_slime_machine(parser)
     return parser.parse_args(arguments)
 

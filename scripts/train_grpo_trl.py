@@ -205,7 +205,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     records = parser.add_argument_group("records")
     settings.add(records, "grpo.save_rollouts grpo.keep_episodes resources.keep_checkpoints", "cpu")
     validation.add_flags(parser, "cpu")
-    settings.add_user(parser)
+    settings.add_user(parser, trains=True)
     return parser.parse_args(arguments)
 
 

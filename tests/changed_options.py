@@ -16,6 +16,8 @@ OTHER = {
     "teacher_model": ["openai/other"],
     "user_model": ["openai/other"],
     "user_phrasing": ["train"],
+    "user_api_base": ["http://127.0.0.1:9/v1"],
+    "teacher_api_base": ["http://127.0.0.1:9/v1"],
     "extra_args": ["--use-tis"],
     "server_args": ["--quantization fp8"],
     "num_tasks": ["3"],

@@ -26,7 +26,7 @@ from tau2_agent.files import DiskFull, disk_full_place, is_disk_full
 REMEDIES = {
     FileNotFoundError: "check the path",
     PermissionError: "get the right to it, or name another path",
-    IsADirectoryError: "it is a folder; name a file",
+    IsADirectoryError: "name a file",
     NotADirectoryError: "a part of the path is a file; correct it",
     FileExistsError: "move it away, or name another path",
 }

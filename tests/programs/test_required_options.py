@@ -30,3 +30,16 @@ def test_what_is_missing_is_named(program, monkeypatch, capsys):
     said = capsys.readouterr().err
     assert ended.value.code == 2
     assert said.endswith(f"{program}: error: the following arguments are required: {missing}\n")
+
+
+@pytest.mark.parametrize(
+    "program", ["rejection_sampling", "teacher_traces", "train_grpo_slime", "train_grpo_trl"]
+)
+def test_what_is_learnt_from_is_not_played_with_words_kept_for_evaluation(
+    program, monkeypatch, capsys
+):
+    for name, words in ((program, "invalid choice: 'held_out'"), ("evaluate_tau2", "required: --")):
+        monkeypatch.setattr("sys.argv", [name, "--user-phrasing", "held_out"])
+        with pytest.raises(SystemExit):
+            importlib.import_module(name).main()
+        assert words in capsys.readouterr().err

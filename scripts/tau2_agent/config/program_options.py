@@ -63,12 +63,14 @@ def add(
     backend: str,
     prefix: str = "",
     dest: Mapping[str, str] | None = None,
+    choices: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Add an option for each of the dotted keys (one text, with blanks between).
 
     grpo.max_steps becomes --max-steps; prefix: before the key's name. backend: whose default preset
     gives the defaults. dest: key -> its name among the parsed options, where that is another one.
-    Options of litellm are JSON, a price is two numbers.
+    choices: key -> fewer values than the setting may have. Options of litellm are JSON, a price is
+    two numbers.
     """
     for key in keys.split():
         field = find(Settings, key.split("."))
@@ -86,8 +88,8 @@ def add(
             common |= {"nargs": 2, "metavar": ("INPUT", "OUTPUT"), "type": _reader(f"{key}.input")}
         else:
             common |= {"type": _reader(key)}
-        if choices_of(field):
-            common["choices"] = choices_of(field)
+        if allowed := (choices or {}).get(key, choices_of(field)):
+            common["choices"] = allowed
         parser.add_argument(name, **common)
 
 
@@ -97,8 +99,11 @@ def add_language_model(parser: argparse._ActionsContainer, section: str, prefix:
     add(parser, keys, "slime", prefix=prefix)
 
 
-def add_user(parser: argparse.ArgumentParser, name: str = "user") -> None:
-    """Add the options that `users.registry.from_options` reads, as --NAME and --NAME-…"""
+def add_user(parser: argparse.ArgumentParser, name: str = "user", trains: bool = False) -> None:
+    """Add the options that `users.registry.from_options` reads, as --NAME and --NAME-…
+
+    trains: what is played is learnt from, so not with the words that are kept for evaluation.
+    """
     group = parser.add_argument_group("the user" if name == "user" else f"the user {name}")
     group.add_argument(
         f"--{name}",
@@ -112,6 +117,7 @@ def add_user(parser: argparse.ArgumentParser, name: str = "user") -> None:
         "user.concurrency user.retries user.max_failure_share user.phrasing user.one_action",
         "slime",
         prefix=f"{name}-",
+        choices={"user.phrasing": ("fixed", "train")} if trains else None,
     )
 
 
