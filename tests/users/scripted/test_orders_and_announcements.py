@@ -63,6 +63,36 @@ def test_a_place_is_nothing_that_a_restart_comes_back_from():
     never_pressed("Please {words} when you're back home.", "Once you're back at work, {words}.")
 
 
+@pytest.mark.parametrize(
+    "label",
+    ["Press 1 for this", "Dial 611 for help", "You may see this tip", "You might hear these words",
+     "The worst thing to do", "To confirm, reply YES"],
+)  # fmt: skip
+def test_a_label_that_orders_or_shows_something_else_invites_to_nothing(label):
+    never_pressed(f"{label}: please {{words}}.", f"{label}: {{words}}.")
+
+
+def test_to_confirm_is_no_aim():
+    never_pressed("To confirm, reply YES. Please {words}.")
+
+
+def test_a_look_or_a_report_is_no_order_of_its_own():
+    pressed_once("Please {words}, then retry the speed test.")
+    pressed_once("Please {words}, and have a look at your status bar to see if you have signal.")
+    pressed_once("Please go ahead and {words}, and let me know what the status bar says.")
+
+
+@pytest.mark.parametrize("means", ["by calling 611", "by texting us", "by asking your carrier"])
+def test_what_is_done_by_asking_somebody_is_not_pressed(means):
+    never_pressed(f"Please {{words}} {means}.")
+
+
+@pytest.mark.parametrize("wait", ["count to ten", "wait for ten seconds", "pause a moment"])
+def test_a_pause_is_no_order_of_its_own(wait):
+    both = f"Turn on airplane mode, {wait}, and switch it off."
+    assert presses(both) == ["toggle_airplane_mode=on", "toggle_airplane_mode=off"]
+
+
 # --- What is announced ---
 ANNOUNCED = ["I'll ask you to", "I will have you", "I'm going to ask you to", "I'll tell you to",
              "we'll", "I'll walk you through how to", "we're going to"]  # fmt: skip
@@ -102,9 +132,26 @@ def test_what_the_agent_comes_back_to_is_not_pressed(put_off):
 
 # --- Denied, or to be agreed to ---
 @pytest.mark.parametrize(
+    "after",
+    ["You should be fine without it.", "Then tell me why you haven't.",
+     "You did that already, right?",
+     "Could you explain why you did that?", "You can do that on your own time.",
+     "But tell me how come you didn't.", "It will work without that, really."],
+)  # fmt: skip
+def test_what_makes_it_done_or_needless_takes_it_back(after):
+    never_pressed(f"Please {{words}}. {after}")
+
+
+def test_where_it_can_be_done_changes_nothing():
+    pressed_once("Please {words}. You can do this in your settings.")
+    pressed_once("Please {words}. You can do that under the network menu.")
+
+
+@pytest.mark.parametrize(
     "denied",
     ["This is what not to do", "That's what we don't do", "No need for this",
-     "There is no point in doing that", "There's little sense in this"],
+     "There is no point in doing that", "There's little sense in this",
+     "There's one thing left, but not for now", "We have a fix, but not yet"],
 )  # fmt: skip
 def test_what_is_denied_in_advance_is_not_pressed(denied):
     never_pressed(f"{denied}. Please {{words}}.", f"{denied}: please {{words}}.")

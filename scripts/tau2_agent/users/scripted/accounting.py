@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from tau2_agent.users.scripted import certainty, grammar, shapes
+from tau2_agent.users.scripted import certainty, grammar, openings, shapes
 from tau2_agent.users.scripted.harmless import (
     beside,
     harmless,
@@ -116,8 +116,10 @@ def _is_a_riddle(said: Said, before: str, after: bool, fits: bool) -> bool:
         (said.text.endswith("?") and not understood)
         or shapes.QUOTED.search(said.text)
         or shapes.ASKS_LEAVE.search(said.text)
+        or shapes.DID_OR_NOT.search(said.text)
         or _labelled(said.text)
         or not all(_is_nothing_new(riddle) for riddle in said.riddles)
+        or (said.presses and any(map(_is_another_order, said.parts)))
         or (said.presses and said.parts[-1].presses and _THEN_LAST.search(said.text))
         or (said.presses and before.endswith("?") and re.match(r"(?:if \w+,? )?then\b", said.text))
         or certainty.OTHER_PHONE.search(said.text)
@@ -206,6 +208,13 @@ def _with_their_times(parts: tuple[Part, ...]) -> list[Part]:
     return joined
 
 
+def _is_another_order(part: Part) -> bool:
+    """Whether a clause asks for what the phone cannot do: "press 1 for this: restart it"."""
+    text = marked(grammar.FILLERS.sub("", part.text))
+    order = not part.presses and is_order(text) and not openings.LOOK.match(text)
+    return order and not _is_nothing_new(part.text)
+
+
 def _is_nothing_new(riddle: str) -> bool:
     """Whether a clause that asks for an unknown thing only says how, or what they do together."""
     return any(beside(marked(riddle), after) for after in (False, True))
@@ -220,10 +229,12 @@ def _is_sequel(sentence: str, before: str) -> bool:
 def _labelled(sentence: str) -> bool:
     """Whether a request stands behind a colon after something that is no invitation to do it."""
     found = shapes.LABEL.match(sentence)
-    if not found or not VERB_WORDS.match(sentence, found.end()):
+    if not found or not VERB_WORDS.match(_without_asking(sentence[found.end() :])):
         return False
     label = grammar.FILLERS.sub("", found["label"])
     asks = grammar.ASKS.match(label) or grammar.STEPS.search(label)
+    if shapes.SOME_TIP.search(label):
+        return True
     return bool(label) and not (asks or grammar.TOOL.search(label) or tells(marked(found["label"])))
 
 

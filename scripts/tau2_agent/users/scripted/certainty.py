@@ -26,7 +26,10 @@ _JOURNEY = re.compile(
 )
 
 
-_BY_ITSELF = re.compile(r"\b(?:by (?:itself|themselves)|(?:on|of) its own)\b")
+_BY_ITSELF = re.compile(
+    r"\b(?:by (?:itself|themselves|(?:(?:call|text|phon|dial|contact|visit|ask)ing (?!T_|\w+_))"
+    r")|(?:on|of) its own)\b"
+)
 
 
 def known_words(text: str, kind: str = "", menus: bool = False) -> bool:

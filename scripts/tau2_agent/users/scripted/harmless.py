@@ -62,7 +62,8 @@ def is_look(clause: str) -> bool:
 def is_order(sentence: str) -> bool:
     """Whether a sentence begins as an order does, and is not the head of a list."""
     text = plainly(grammar.FILLERS.sub("", sentence))
-    return bool(shapes.ORDER.match(letters(text))) and not openings.NO_ORDER.match(text)
+    order = shapes.ORDER.match(letters(text)) or VERB_WORDS.match(text)
+    return bool(order) and not openings.NO_ORDER.match(text)
 
 
 def without_reason(clause: str) -> str:
@@ -175,8 +176,9 @@ def _announces(text: str) -> bool:
 
 def _on_the_phone(text: str, found: re.Match[str], danger: str) -> bool:
     """Whether a way leads through the phone: "go to the settings", and not "go home"."""
-    rest = set(_rest(text, found))
-    return not set(danger) & rest and (not found["way"] or bool(set("TF") & rest))
+    rest, way = set(_rest(text, found)), found["way"] or "swipe"
+    there = way in ("swipe", "scroll", "tap", "pull down") or set("TF") & rest
+    return bool(there) and not set(danger) & rest
 
 
 def _names_only(shape: str) -> bool:
@@ -193,7 +195,7 @@ def beside(clause: str, after: bool) -> bool:
         return False
     if aim := openings.AIM.match(text):
         purpose = aim.group().startswith("so that")
-        return not set("XINW" if purpose else "XINW!") & set(_rest(text, aim))
+        return not set("XINW," if purpose else "XINW!,") & set(_rest(text, aim))
     given = openings.REASON.match(text)
     if given and _names_only(letters(text[given.end() :])):
         return False  # "while abroad"

@@ -171,6 +171,7 @@ LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
     r"|report(?: back)?|share|inform (?:me|us)|describe|ask(?: me)?|reach out|update me|measure"
     r"|redo|repeat(?= (?:the|that|your))"
     r"|(?:re-?|double[- ])?check|look|see|verify|confirm|test|try|re-?run|run|send|read|view"
+    r"|re-?view|retry"
     r"|take a look|have a look|find out|(?:wait|pause|count|leave it(?: on| off)?|keep it(?: on|"
     r" off)?)"
     r"(?= (?:a|about|around|for|up|until|\d+|ten|thirty|fifteen|twenty|at least))|(?:give|allow) "
@@ -216,11 +217,12 @@ YOU_SEE = re.compile(
 HOW = re.compile(  # where a thing is found on the phone
     r"(?:(?:you (?:can|may|might|could|should|will)|you'll)"
     r"(?: also| usually| normally| typically| just| generally)*"
-    r" (?:find|do|see|access|reach|locate|get to|change|toggle|tap|swipe|go|notice)"
-    r" (?:it|this|that|these|them|the|an?|your|so|to)\b"
+    r" (?:(?:find|see|access|reach|locate|get to|change|toggle|tap|swipe|go|notice)"
+    r" (?:it|this|that|these|them|the|an?|your|so|to)|do (?:it|this|that|so)(?= (?:in|under|from|by"
+    r"|through|via|with|using|at|on)\b[^,]*(?:T_|settings?\b|menu\b|screen\b|app\b)))\b"
     r"|here(?:'s| is| are) (?:how|where|the steps?|what to do)\b"
     r"|(?:just |simply |to do (?:this|that|so|it),? |for (?:this|that),? |on (?:most phones"
-    r"|(?:an? )?(?:iphone|android)),? )*(?P<way>open|tap|swipe|go|head|navigate|scroll"
+    r"|(?:an? )?(?:iphone|android)),? )*(?P<way>open|tap|hit|swipe|go|head|navigate|scroll"
     r"|look for|find|pull down|press|select|choose|locate)\b"
     r"|(?:it|this|that|the (?:setting|option|switch|toggle|T_\w+(?: \w+)?))(?:'s| is| may be|"
     r" might be| can be)"
@@ -260,8 +262,9 @@ HOW_OFTEN = re.compile(
     r",? (?:so|as) (?:many|much|often|soon|long|quickly|far)\b|,? as (?:you|we|i) \w+\b"
 )
 WHY = re.compile(r",?(?: -)? (?:in order|to|making|so|as|since|because|which)\b")
-NO_ORDER = re.compile(  # "looks good", "follow these steps"
-    r"\w+s\b|(?:\w+ ){1,3}(?:following|steps?|below|things?|these)\b"
+NO_ORDER = re.compile(  # "looks good", "follow these steps"; what waits is for `waiting.py`
+    r"\w+[^s\W]s\b|go ahead\b|(?:wait|pause|count|hold|stay|keep|leave|give|allow)\b"
+    r"|(?:\w+ ){1,3}(?:following|steps?|below|things?|these)\b"
 )
 AIM = re.compile(
     r"(?:in order )?(?:to (?!do\b|be\b)(?=\w+)|for (?=(?:your|the|this|mms|T_\w+)\b[^,]* to\b))"

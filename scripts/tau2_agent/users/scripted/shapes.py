@@ -39,6 +39,16 @@ OWN_FIRST = re.compile(  # after a request: "I'll send it first, hold on"
     r"\b(?:i|i'll|i'm|we|we'll|me|us)\b[^.]*\bfirst\b|^(?:one|just a) (?:moment|second|minute)\b"
     r"|\b(?:hold|hang) on\b(?! while| until it)"
 )
+DID_OR_NOT = re.compile(  # "tell me why you haven't", "you did that already"
+    r"\b(?:tell (?:me|us)|explain(?: to (?:me|us))?|say|know|ask)\b[^.]* (?:why|how come|what made)"
+    r" (?:\w+ )?you\b|\byou (?:already )?did (?:that|this|it|so)\b"
+    r"|\byou (?:haven't|hadn't|didn't|have not|did not)"
+    r"(?: (?:yet|so|done (?:it|that|so)|do (?:it|that|so)))?\W*$"
+)
+SOME_TIP = re.compile(  # "you may see this tip: ..."
+    r"\b(?:this|these)(?: \w+)? (?!(?:steps?|things?|fix|fixes|checks?|actions?|instructions?"
+    r"|tests?|changes?|now|next|first|please|issue|problem|out|order|one|for|is|in)\b)\w+\W*$"
+)
 LABEL = re.compile(r"^(?P<label>[^:]{2,60}):\W*")  # "known issues: restart ..."
 SETTLED = re.compile(  # after a request: "I see it is off now"
     r"^(?!.*\b(?:if|once|when|until|whether|make sure|ensure|so that)\b).*"
@@ -145,7 +155,7 @@ QUOTES = re.compile(  # what is to come is listed, shown or done elsewhere
 TAKES_BACK = re.compile(  # at the end or the start of what follows a request
     r"\b(?:though|anyway|anyhow|regardless|nevertheless|nonetheless|actually|mind you|by (?:it"
     r"|them)sel(?:f|ves)"
-    r"|on its own|by then)\b"
+    r"|on its own|by then)\b|\bwithout (?:it|this|that|them)(?:,? really)?\W*$"
 )
 PASSIVE = re.compile(  # what will be with the phone; anything else may be to be done with it
     r"\b(?:will|should|may|might|can|could|must|would) (?:\w+ly |then |also |now |all )*be "
@@ -175,6 +185,7 @@ DENIES = re.compile(  # "your phone should not be restarted", "no need to reset 
     r"|pa(?:y|id)|chang|touch)"
     r"|\b(?:no longer|not|n't) (?:\w+ )?(?:required|needed|necessary|essential)\b"
     r"|\b(?:no|little) \w+ (?:for|in|to|of) (?:(?:doing )?(?:this|that|it|so)|the following)\W*$"
+    r"|\bnot (?:for )?(?:yet|now|just|today|here)\W*$"
     r"|(?:\bnot|n't|\bnever)(?: \w+)? do(?:ne|ing)?(?: (?:this|that|it|so|the following))?\W*$"
 )
 HARMLESS_NOT = re.compile(  # after a request, the only things that may be said not to happen

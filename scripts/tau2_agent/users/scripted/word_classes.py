@@ -143,7 +143,7 @@ DANGEROUS = _words("""
     recording recorded title heading rumor rumour scam scams scammer scammers phishing fraud fake
     hacker hacked hackers myth nonsense
     mistake mistaken mistakenly oops illegal forbidden prohibited unwise foolish silly
-    pointless useless regret ridiculous drill training exercise demo rehearsal practice
+    pointless useless worst regret ridiculous drill training exercise demo rehearsal practice
     he she him her his hers my mine myself who whom whose someone somebody anyone anybody everyone
     everybody person people individual individuals human guy lady man woman men women boy girl child
     children baby parent parents mom mum dad mother father sister brother sibling son daughter aunt
