@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from tau2_agent import cli
+
 # Values that no rule finds.
 OTHER = {
     "weights": ["0.1,0.1,0.8"],
@@ -35,6 +37,8 @@ def changed(action: argparse.Action, tmp_path: Path) -> list[str]:
         return [action.option_strings[1] if action.default else flag]
     if action.choices:
         return [flag, str(next(c for c in action.choices if c != action.default))]
+    if action.type is cli.file_to_write:
+        return [flag, str(tmp_path / f"other_{action.dest}")]
     if action.type is Path:
         other = tmp_path / f"other_{action.dest}"
         if not other.exists():
