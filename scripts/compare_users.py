@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tau2_agent import cli
-from tau2_agent.config.program_options import add_user
+from tau2_agent.config.program_options import add, add_user
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.agent_players import agent_settings, play_agent
 from tau2_agent.evaluation.model_evaluation import (
@@ -90,12 +90,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     add_flags(parser)
     parser.set_defaults(task_split="extra_dev")
-    asked = parser.add_argument_group("the agent llm")
+    asked = parser.add_argument_group("the agent llm; budgets are for each side")
     asked.add_argument("--agent-model", help="litellm's name of a model")
     asked.add_argument("--agent-api-base", help="of an OpenAI-compatible server")
-    asked.add_argument("--agent-temperature", type=float, default=0.0)
-    asked.add_argument("--agent-budget-usd", type=float, help="dollars for each side")
-    asked.add_argument("--agent-budget-tokens", type=int, help="tokens for each side")
+    add(asked, "user.temperature user.budget_usd user.budget_tokens", "slime", prefix="agent-")
     for side in SIDES:
         add_user(parser, f"user-{side}")
     args = parser.parse_args(argv)

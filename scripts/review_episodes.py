@@ -24,6 +24,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tau2_agent import cli
+from tau2_agent.config.program_options import add
 from tau2_agent.errors import InputError, first_problem
 from tau2_agent.evaluation.review import Conversation, Review, agreement, request, review
 from tau2_agent.evaluation.statistics import figure
@@ -56,15 +57,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--all", action="store_true", help="those that were solved too")
     parser.add_argument("--model", required=True, help="litellm's name of the reviewing model")
     parser.add_argument("--api-base", help="of an OpenAI-compatible server (model openai/NAME)")
-    parser.add_argument("--temperature", type=float, default=0.0)
-    parser.add_argument("--max-tokens", type=int, help="of an answer; none: the model's own")
-    parser.add_argument(
-        "--options", type=json.loads, default={}, help="further options of litellm, JSON"
+    add(
+        parser,
+        "user.temperature user.max_tokens user.options user.concurrency traces.timeout_s"
+        " user.budget_usd user.budget_tokens",
+        "slime",
     )
-    parser.add_argument("--concurrency", type=int, default=16, help="calls at once")
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds, of one call")
-    parser.add_argument("--budget-usd", type=float, help="dollars; then it stops")
-    parser.add_argument("--budget-tokens", type=int, help="tokens; then it stops")
     parser.add_argument(
         "--output", type=cli.file_to_write, required=True, help="JSON file to write"
     )
@@ -106,7 +104,7 @@ async def review_all(
     if reviews:
         print(f"{len(reviews)} reviews are done already", flush=True)
     ledger = Ledger(args.output.with_suffix(".review_calls.jsonl"), fingerprint)
-    llm = LLM(settings_from_options(args, "", timeout_s=args.timeout), ledger)
+    llm = LLM(settings_from_options(args, ""), ledger)
     done.parent.mkdir(parents=True, exist_ok=True)
     with open(done, "a", encoding="utf-8") as stream:
 

@@ -41,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
         "--remove", nargs="*", metavar="NAME", help="these, or the old ones; for good"
     )
     args = parser.parse_args(argv)
+    if args.older_than is not None and not args.older_than >= 0:
+        parser.error(f"--older-than {args.older_than:g}: days are 0 or more")
 
     stores = find_stores(args.checkpoints)
     chosen = choose(stores, args)

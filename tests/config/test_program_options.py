@@ -75,6 +75,18 @@ def test_weights_and_biases_is_told_how_to_work(capsys) -> None:
     assert "invalid choice: 'off'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("{reasoning_effort: low}", {"reasoning_effort": "low"}),  # as in config.yaml and --help
+        ('{"top_p": 0.5, "a": [1e-3, null]}', {"top_p": 0.5, "a": [0.001, None]}),
+        ("{}", {}),
+    ],
+)
+def test_options_of_litellm_are_yaml_or_json(text, options) -> None:
+    assert parsed("user.options", "--options", text).options == options
+
+
 def test_kinds_of_options() -> None:
     options = parsed(
         "grpo.lr grpo.rollouts grpo.dynamic_sampling grpo.lr_schedule user.max_tokens user.price"
@@ -102,8 +114,8 @@ def test_kinds_of_options() -> None:
         (["--lr", "0"], "must be more than 0"),
         (["--rollouts", "2.5"], "must be a whole number"),
         (["--lr-schedule", "step"], "Valid: constant"),
-        (["--options", "[1]"], "must be a JSON object"),
-        (["--options", "{"], "must be a JSON object"),
+        (["--options", "[1]"], "must be a section of keys"),
+        (["--options", "{"], "must be a section of keys"),
         (["--options", '{"a": NaN}'], "is no finite number"),
         (["--extra-args", "--x 'open"], "a quotation mark is open"),
         (["--price", "1", "-1"], "must be at least 0"),

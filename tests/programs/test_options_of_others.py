@@ -174,7 +174,7 @@ ARRIVES: dict[str, tuple[Made, dict[str, Any]]] = {
     ),
     "review_episodes": (
         of_review_episodes,
-        {**llm(timeout_s="timeout"), "concurrency": at("llm.concurrency")},
+        {**llm(), "concurrency": at("llm.concurrency")},
     ),
     "compare_users": (
         of_compare_users,

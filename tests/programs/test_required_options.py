@@ -43,3 +43,28 @@ def test_what_is_learnt_from_is_not_played_with_words_kept_for_evaluation(
         with pytest.raises(SystemExit):
             importlib.import_module(name).main()
         assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("review_episodes", ["--concurrency", "0"]),
+        ("review_episodes", ["--budget-usd", "-1"]),
+        ("review_episodes", ["--timeout-s", "nan"]),
+        ("review_episodes", ["--options", "[]"]),
+        ("compare_users", ["--plan", "--agent-budget-tokens", "0"]),
+        ("compare_users", ["--plan", "--agent-temperature", "-1"]),
+        ("stores", ["--older-than", "-3"]),
+        ("stores", ["--older-than", "nan"]),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_programs_without_a_stage(
+    program, words, monkeypatch, capsys
+):
+    monkeypatch.setattr("sys.argv", [program, *words])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(program).main()
+    assert ended.value.code == 2
+    assert f"error: argument {words[-2]}: " in (said := capsys.readouterr().err) or (
+        f"{words[-2]} {words[-1]}: days are 0 or more" in said
+    )

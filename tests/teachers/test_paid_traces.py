@@ -355,7 +355,7 @@ def test_a_user_that_only_fails_stops_the_job(tmp_path, monkeypatch) -> None:
     [
         (["--teacher", "llm"], "--teacher llm needs --teacher-model"),
         (["--teacher", "nobody"], "invalid choice: 'nobody' (choose from 'scripted'"),
-        (["--teacher-options", "[1]"], "--teacher-options: '[1]' must be a JSON object"),
+        (["--teacher-options", "[1]"], "--teacher-options: '[1]' must be a section of keys"),
         (["--max-length", "10"], "--tokenizer and --max-length go together"),
     ],
 )

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from tau2_agent.config.fields import choices_of, find
@@ -69,8 +70,8 @@ def add(
 
     grpo.max_steps becomes --max-steps; prefix: before the key's name. backend: whose default preset
     gives the defaults. dest: key -> its name among the parsed options, where that is another one.
-    choices: key -> fewer values than the setting may have. Options of litellm are JSON, a price is
-    two numbers.
+    choices: key -> fewer values than the setting may have. Options of litellm are JSON or YAML, a
+    price is two numbers.
     """
     for key in keys.split():
         field = find(Settings, key.split("."))
@@ -168,6 +169,20 @@ def add_slime_machine(parser: argparse.ArgumentParser) -> None:
     tracking.add_argument("--wandb-mode", choices=("online", "offline"), default="online")
 
 
+def _mapping(text: str) -> dict[str, Any]:
+    """JSON, as stages are told it, or YAML, as people write it in config.yaml."""
+    value: Any = text
+    with contextlib.suppress(yaml.YAMLError):
+        value = yaml.safe_load(text)
+    with contextlib.suppress(ValueError):
+        value = json.loads(text)  # 1e-3 is a text in YAML
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a section of keys, such as {{top_p: 0.9}}"
+        )
+    return value
+
+
 def _reader(key: str) -> Callable[[str], Any]:
     """How a text on the command line becomes a value of that key."""
     adapter = TypeAdapter(find(Settings, key.split(".")).rebuild_annotation())
@@ -175,12 +190,7 @@ def _reader(key: str) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         value: Any = text
         if key.endswith(".options"):
-            with contextlib.suppress(ValueError):
-                value = json.loads(text)
-            if not isinstance(value, dict):
-                raise argparse.ArgumentTypeError(
-                    f'{text!r} must be a JSON object, such as {{"top_p": 0.9}}'
-                )
+            value = _mapping(text)
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
