@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
+
+from tau2_agent.config.fields import find, section_of
+from tau2_agent.config.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "benchmarks/README.md", *ROOT.glob("docs/**/*.md")])
@@ -71,3 +76,37 @@ def test_files_that_docstrings_name_exist() -> None:
 
 def test_readme_is_read_in_one_sitting() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_settings_that_are_named_exist(page: Path) -> None:
+    sections = set(Settings.model_fields)
+    named = re.findall(r"`([a-z_]+\.[a-z_.]+)\b[^`]*`", page.read_text(encoding="utf-8"))
+    keys = [key for key in named if key.partition(".")[0] in sections]
+    assert not [key for key in keys if find(Settings, key.split(".")) is None]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_values_given_to_config_on_a_page_are_right(page: Path) -> None:
+    """Each --config of a command is read, and every key in it is one."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for command in re.findall(r"^    (snakemake .*|python scripts/.*)$", text, re.M):
+        words = shlex.split(command, comments=True)
+        pairs = words[words.index("--config") + 1 :] if "--config" in words else []
+        for pair in pairs:
+            key, _, value = pair.partition("=")
+            below = yaml.safe_load(value)
+            runs = below.values() if key == "runs" else [{key: below}]
+            for given in runs:
+                for path in paths_of(given):
+                    assert find(Settings, path), (command, path)
+
+
+def paths_of(given: dict, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for key, value in given.items():
+        path = (*above, key)
+        field = find(Settings, path)
+        inner = isinstance(value, dict) and field is not None and section_of(field)
+        found += paths_of(value, path) if inner else [path]
+    return found
