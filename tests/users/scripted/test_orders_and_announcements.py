@@ -77,6 +77,7 @@ def test_to_confirm_is_no_aim():
 
 
 def test_a_look_or_a_report_is_no_order_of_its_own():
+    pressed_once('Please {words}. I would love to see an "Excellent" result!')
     pressed_once("Please {words}, then retry the speed test.")
     pressed_once("Please {words}, and have a look at your status bar to see if you have signal.")
     pressed_once("Please go ahead and {words}, and let me know what the status bar says.")
@@ -214,6 +215,18 @@ async def test_after_a_look_the_condition_is_of_the_rest(look, case, press, issu
     assert len(changed[0]) == 1 and changed[1] == [], (text, changed)
 
 
+def test_it_is_incorrect_holds_for_all_that_follows():
+    text = "Check your APN settings. If it's incorrect, reset it and restart the phone."
+    assert asks(text)[1:] == ["reset_apn_settings ?apn_ok=False", "reboot_device ?apn_ok=False"]
+
+
+def test_once_you_have_done_it_the_next_comes():
+    for done in ("you have reset them", "you've reset it", "you reset them"):
+        text = f"Please reset your APN settings. Once {done}, please restart your phone."
+        assert presses(text) == ["reset_apn_settings", "reboot_device"], text
+        assert presses(text.split(". ")[1]) == [], text
+
+
 @pytest.mark.parametrize("slow", ["it's slow", "it is poor", "it isn't working", "it is not on"])
 def test_what_a_test_will_show_is_no_condition_that_a_switch_can_tell(slow):
     for look in ("Run a speed test", "Check if you can send an MMS"):
@@ -252,6 +265,17 @@ def test_no_invitation_to_the_whole_list(head):
         ("Toggle Airplane Mode off using toggle_airplane_mode, and let me know once done.",
          ["toggle_airplane_mode=off"]),
         ("Please toggle mobile data on with the toggle_data tool.", ["toggle_data=on"]),
+        ("Let's try toggling Airplane Mode: turn it on, wait ten seconds, and turn it off again.",
+         ["toggle_airplane_mode=on", "toggle_airplane_mode=off"]),
+        ("Turn off Wi-Fi Calling if it's on; if it's off, turn it on.", []),
+        ("If mobile data is off, turn it on. If it is on, turn it off.", []),
+        ("Please power your phone off, wait a bit, and power it back on.", ["reboot_device"]),
+        ("Let's give your phone a fresh start. Please power it off and then power it on.",
+         ["reboot_device"]),
+        ("Enable mobile data and then verify your speed.", ["toggle_data=on", "run_speed_test"]),
+        ("Do me a favor and check your Wi-Fi status.", ["check_wifi_status"]),
+        ("I think your phone might just need a reboot. Can you do that?", ["reboot_device"]),
+        ("I think your phone might not need a reboot. Can you do that?", []),
         ("Toggle mobile data on and off using toggle_data.", []),
         ("Toggle mobile data on or off using toggle_data.", []),
         ("Please enable data roaming. You can do this with toggle_roaming.", ["toggle_roaming=on"]),

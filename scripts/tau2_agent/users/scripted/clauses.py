@@ -77,6 +77,8 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     if not any(sentence.added):
         return sentence
     asked = message.requests[before:]
+    thrown = {request.tool for request in asked if request.want is not None}
+    asked = [r for r in asked if r.want is not None or r.tool not in thrown]  # "toggle it: on, off"
     message.requests[before:] = [aimed(request, text, message) for request in asked]
     message.last = message.requests[before:]
     return sentence
@@ -197,6 +199,7 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
         marker, rest = marker + rest[: again.end()], rest[again.end() :]
     rest = rest.replace("the latter", "it") if message.named else rest
     if grammar.GIVES_TIME.match(rest):
+        remember_topic(rest, message)
         message.notice, sentence.mood = True, "request"
         return
     said_in, what = message.proposed

@@ -47,6 +47,7 @@ _CONSENT = re.compile(
     r"|is (?:right|correct)))\b"
 )
 
+_APN_BAD = re.compile(r"incorrect|wrong|broken|not set|missing|empty|not correct|isn't set")
 _RESULTS = ("speed", "internet", "mms")  # what a look at them shows is no guard: "if it is slow"
 
 Guard = tuple[str, Any]  # a fact of `handset.read` (or "abroad", "context") and its value
@@ -74,6 +75,8 @@ def guard_of(text: str, context: str) -> Guard | None:
         return ("old_mode", (old.group()[0] in "23") != denied)
     if re.search(r"\babroad\b|\btravel|\boutside\b", text):
         return ("abroad", not denied)
+    if not topics and context == "apn" and _APN_BAD.search(text):
+        return ("apn_ok", False)
     if not topics and context not in _RESULTS and _SHORT_CONDITION.match(text):
         seen = state(text)
         return (CONTEXT, seen if seen is not None else not denied)
@@ -105,8 +108,7 @@ def _about(topic: str, text: str, denied: bool) -> Guard | None:
             if words.search(text):
                 return ("sim", value)
     if topic == "apn":
-        bad = re.search(r"incorrect|wrong|broken|not set|missing|empty|not correct|isn't set", text)
-        return ("apn_ok", not bad)
+        return ("apn_ok", not _APN_BAD.search(text))
     if topic in ("network_mode", "network_type"):
         return ("old_mode", bool(re.search(r"\b[23]g", text)) != denied)
     if topic == "status_bar" and not _OUTCOME.search(text):

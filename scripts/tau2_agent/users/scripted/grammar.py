@@ -72,7 +72,7 @@ ASK = either(
     r" so kind as to"
     r"|(?:i|we)(?:'d| would) (?:really )?(?:appreciate it|be (?:\w+ )?(?:grateful|glad|happy))"
     r" if you(?: could| would)?"
-    r"|do me a favou?r and|(?:your|the) next step (?:is|would be) to|(?:go|move) on (?:to|and)"
+    r"|(?:your|the) next step (?:is|would be) to|(?:go|move) on (?:to|and)"
     r"|(?:i|we)(?:'d| would) like to have you|i (?:need|have) to ask you to|would you like to|do"
     r" you want to|you(?:'d| had) better",
     r"you(?:'ll| will)? (?:also |now |then |just )?(?:need|have|want|ought) to",

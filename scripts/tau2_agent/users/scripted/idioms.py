@@ -20,6 +20,13 @@ _IDIOMS = tuple(
     for pattern, plain in (
         (r"\b(?:can|could|would|will) u\b", "can you"),
         (r"\bur\b", "your"),
+        (r"\bdo me (?:a|one) favou?r and\b", "please"),
+        (
+            r"\bpower (it|the phone|your (?:phone|device)) (?:off|down),?"
+            r" (?:and |then )*(?:wait[^,.]*, )?(?:and |then )*(?:power|turn|switch) (?:it )?"
+            r"(?:back )?on\b(?: again)?",
+            r"restart \1",
+        ),
         (r"^dear (?:customer|user|sir|madam|john)\b", "hello"),
         (rf"\b(?:make|put) ({_SWITCH}) (on|off)\b", r"turn \1 \2"),
         (r"\b(?:let me|allow me to|may i just) (?:ask|have|get|invite) you to\b", "please"),

@@ -163,7 +163,7 @@ _FRAMES = (
     r"(?:n't| not)?(?: connected to| in| using| have| turn)?)?\b",
     r"\bi(?:'d| would) (?:really )?(?:appreciate it|be (?:very |so )?(?:grateful|glad))"
     r" if you(?: could| would)?\b|\bwould it be possible\b|\bbe (?:able|willing|so kind as) to\b"
-    r"|\bare you able to\b|\bplease do\b|\bdo me a favou?r and\b"
+    r"|\bare you able to\b|\bplease do\b"
     r"|\b(?:could|may|can) i (?:trouble|ask) you\b(?: to)?|\byou(?:'d| had) better\b",
     r"\bthe (?:next|last|final|only|first) (?:thing|step|fix)"
     r"(?: i'd like you to try| left| here| now| to try)?(?: is)?(?: to)?\b"

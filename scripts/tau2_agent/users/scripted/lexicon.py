@@ -17,7 +17,8 @@ TOPICS: dict[str, str] = {
     r"|(?<=measure )(?:your|the) speed"
     r"|speed[ -]?tests?|(?<=run )the test"
     r"|(?<=test )(?:your|the) (?:mobile )?(?:connection|data|internet|speed)"
-    r"|(?<=check )(?:your|the) (?:connection|speed)|(?<=tell me )(?:your|the) speed"
+    r"|(?<=check )(?:your|the) (?:connection|speed)"
+    r"|(?:(?<=verify )|(?<=tell me ))(?:your|the) speed"
     r"|(?:mobile |cellular )?(?:internet|data|download|connection|network)"
     r"[ -]speeds?|(?:new|current|resulting|what) speeds?|how fast",
     "roaming": r"(?:mobile |international )?(?:data )?roaming",

@@ -166,8 +166,8 @@ ANNOUNCES = re.compile(  # what the agent will ask for when this is done
     rf"{ANNOUNCED.pattern}"
 )
 LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
-    rf"{_POLITELY}(?:i(?:'d| would)? (?:like|want|need) to (?:know|see|hear)|let (?:me|us) know"
-    rf"|tell (?:me|us)|keep (?:me|us) (?:posted|updated)"
+    rf"{_POLITELY}(?:i(?:'d| would)? (?:like|love|want|need) to (?:know|see|hear)"
+    r"|let (?:me|us) know|tell (?:me|us)|keep (?:me|us) (?:posted|updated)"
     r"|report(?: back)?|share|inform (?:me|us)|describe|ask(?: me)?|reach out|update me|measure"
     r"|redo|repeat(?= (?:the|that|your))"
     r"|(?:re-?|double[- ])?check|look|see|verify|confirm|test|try|re-?run|run|send|read|view"

@@ -15,7 +15,8 @@ _PROPOSED = re.compile(
     r"(?:(?:one|another|the (?:best|next)) (?:\w+ )?(?:thing|step|fix|way)\b.*? (?:is|would be)"
     r" (?P<last>\w+ing\b.*)|(?P<first>\w+ing\b.*?) (?:should|may|might|could|will|would|can|often"
     r"|usually|normally|typically|sometimes) (?:\w+ly |also |well |often )*(?:help|fix|resolve"
-    r"|solve|clear|restore|refresh|correct|improve)\w*\b.*)"
+    r"|solve|clear|restore|refresh|correct|improve)\w*\b.*"
+    r"|your (?:phone|device) (?:\w+ ){0,2}needs? an? (?:\w+ )?(?P<again>restart|reboot))"
 )
 CASE = re.compile(r"\b(?:if|unless|when|once|until|after|before|only|later|next|or)\b")
 _RECENT = 3  # sentences back that "it" may mean
@@ -24,7 +25,7 @@ _RECENT = 3  # sentences back that "it" may mean
 def proposed(statement: str) -> list[Request]:
     """What a statement says would help, to which "please do that" comes back."""
     found = _PROPOSED.fullmatch(statement)
-    deed = (found["first"] or found["last"]) if found else " and "
+    deed = next(filter(None, found.groups())) if found else " and "
     return [] if " and " in deed else asked_for(deed, "") or []
 
 

@@ -33,7 +33,8 @@ class Request:
 
     `want` is the wanted position of a switch, None for "toggle it". `guard` is a fact of
     `handset.read` with its value: do it only when the phone shows that. `detail` marks a question
-    that a wider look in the same message answers.
+    that a wider look in the same message answers, `own_case` a switch under a condition about its
+    own position.
     """
 
     tool: str
@@ -42,6 +43,7 @@ class Request:
     want: bool | None = None
     guard: tuple[str, Any] | None = None
     detail: bool = False
+    own_case: bool = False
 
     @property
     def reads(self) -> bool:
@@ -61,7 +63,8 @@ class Request:
         if self.reads:
             return self
         if self.tool in TOGGLES.values() and guard[0] in (self.fact, CONTEXT):
-            return self if self.want is not None else replace(self, want=not guard[1])
+            want = not guard[1] if self.want is None else self.want
+            return replace(self, want=want, own_case=True)
         if guard[0] == CONTEXT:
             problem = _PROBLEMS.get(self.tool)
             return replace(self, guard=problem) if problem else None

@@ -16,6 +16,8 @@ THEN = re.compile(
     rf"\bonce {DONE}\b|\bafter (?:resetting|restarting|rebooting|reseating|doing)"
     rf"(?: (?:it|that|this|so|them))?(?=,|$)"
     rf"|\b(?:once|when|after) it (?:restarts|reboots|finishes)\b"
+    r"|\b(?:once|when|after|as soon as) you(?:'ve| have)? (?:reset|restarted|rebooted|reseated"
+    r"|granted|disconnected|changed) (?:it|that|this|them)\b"
     rf"|\bafter {DURATION}|\b(?:once|when|after|as soon as) (?:it|that|this|they"
     r"|everything|both|the (?:restart|reboot|reset|test|phone|device|app|settings?"
     r"|changes?))(?:'s|'re|'ve| is| has| are| have| comes)?(?: been| back| all| now)*"

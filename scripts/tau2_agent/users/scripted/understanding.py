@@ -185,6 +185,10 @@ def _drop_half_pairs(whole: str, message: Message) -> None:
             r.tool == request.tool and r.want is (not request.want) for r in message.requests
         )
         if not request.tool or (
+            back and any(r.own_case for r in message.requests if r.tool == request.tool)
+        ):
+            message.unclear.append(whole)  # the second would not know what the first has done
+        elif (
             harmful and not back and (request.tool in message.unclear or grammar.BACK.search(whole))
         ):
             message.unclear.append(whole)
