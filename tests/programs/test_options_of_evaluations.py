@@ -67,12 +67,12 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "max_length": at("choice.max_length"),
     },
 }
-SERVED = ["--backend", "slime"]
+SERVED = ["--backend", "slime", "--prompt", "short"]  # tau2's would be 24,000 tokens here
 INSTEAD = {
     "domain": ["--domain", "telecom"],
     "backend": SERVED,
     "task_split": ["--task-split", "small"],
-    "prompt": ["--prompt", "tau2-owners"],
+    "prompt": ["--prompt", "tau2-owners", "--context-length", "32000"],
     "context_length": ["--context-length", "3000"],
     "min_partial": ["--min-partial", "0.5"],
     "sglang_port": ["--sglang-port", "9", *SERVED],

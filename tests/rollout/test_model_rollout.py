@@ -9,10 +9,11 @@ import pytest
 
 from tau2_agent.benchmark.environment import PROMPTS, assistant_tools, domain_policy, system_prompt
 from tau2_agent.benchmark.tasks import load_tasks
+from tau2_agent.errors import InputError
 from tau2_agent.rollout import model_rollout
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import GREETING, Limits
-from tau2_agent.rollout.model_rollout import EpisodeSettings, play
+from tau2_agent.rollout.model_rollout import EpisodeSettings, play, require_room
 from tau2_agent.rollout.policy import Sampling
 from tau2_agent.rollout.trajectory import EndReason, Turn
 from tau2_agent.users.registry import Users
@@ -154,3 +155,18 @@ async def test_episodes_start_one_by_one_in_passes_of_the_event_loop(codec, monk
     counting.cancel()
     assert len(starts) == len(set(starts)) == 20
     assert starts[-1] < 200  # nor do they wait for long
+
+
+@pytest.mark.parametrize("prompt", PROMPTS)
+def test_a_context_that_the_instructions_fill_is_refused_unplayed(codec, prompt) -> None:
+    def settings(length):
+        return EpisodeSettings(Users(), prompt=prompt, context_length=length)
+
+    with pytest.raises(InputError, match=f"--context-length 20: prompt {prompt} alone has") as why:
+        require_room(codec, settings(20))
+    alone = int(str(why.value).split(" alone has ")[1].split()[0])
+    with pytest.raises(InputError, match="so no turn fits; raise it"):
+        require_room(codec, settings(alone))
+    require_room(codec, settings(alone + 1))
+    trajectory, _ = run(codec, prompt, context_length=alone - 10)
+    assert trajectory.end is EndReason.CONTEXT_LENGTH  # it would have scored 0

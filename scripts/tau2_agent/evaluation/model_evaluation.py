@@ -227,9 +227,11 @@ def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None
 
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.loading import load_tokenizer
+    from tau2_agent.rollout.model_rollout import require_room
 
     disable_progress_bar()  # of loading weights
     codec = ChatCodec(load_tokenizer(args.checkpoint))
+    require_room(codec, settings)
     settings.users.open(*ledger)
     settings.users.failures.counted(done)
     player = served_model if args.backend == "slime" else local_model

@@ -8,6 +8,7 @@ from typing import Protocol
 from tau2.data_model.tasks import Task
 
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
+from tau2_agent.errors import InputError
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import Limits, User, run_episode
 from tau2_agent.rollout.event_loop import own_pass
@@ -34,6 +35,18 @@ class EpisodeSettings:
     context_length: int = 32768
     response_length: int | None = None
     limits: Limits = field(default_factory=Limits)
+
+
+def require_room(codec: ChatCodec, settings: EpisodeSettings) -> None:
+    """Raise InputError where the instructions alone fill the context: every score would be 0."""
+    talk = [{"role": "system", "content": system_prompt(settings.prompt)}]
+    talk += [{"role": "user", "content": "Hello."}]  # not all templates take the first alone
+    tokens = len(codec.prompt(talk, prompt_tools(settings.prompt)))
+    if tokens >= settings.context_length:
+        raise InputError(
+            f"--context-length {settings.context_length}: prompt {settings.prompt} alone has "
+            f"{tokens} tokens, so no turn fits; raise it"
+        )
 
 
 async def play(
