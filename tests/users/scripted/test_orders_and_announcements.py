@@ -53,7 +53,8 @@ def test_what_looks_good_is_no_order():
     "before",
     ["Please confirm with the account holder beforehand.", "Check with your bank.",
      "I'll send you the details first, hold on.", "Let me look into that first.",
-     "One moment, please.", "Hold on.", "Finish the download beforehand."],
+     "One moment, please.", "Hold on.", "I'll confirm the time with you by SMS.",
+     "See to it that your data is safe beforehand.", "Finish the download beforehand."],
 )  # fmt: skip
 def test_what_somebody_does_before_it_is_waited_for(before):
     never_pressed(f"Please {{words}}. {before}")
@@ -66,7 +67,8 @@ def test_a_place_is_nothing_that_a_restart_comes_back_from():
 @pytest.mark.parametrize(
     "label",
     ["Press 1 for this", "Dial 611 for help", "You may see this tip", "You might hear these words",
-     "The worst thing to do", "To confirm, reply YES"],
+     "The worst thing to do", "To confirm, reply YES", "This part is done",
+     "A warning sign you should ignore"],
 )  # fmt: skip
 def test_a_label_that_orders_or_shows_something_else_invites_to_nothing(label):
     never_pressed(f"{label}: please {{words}}.", f"{label}: {{words}}.")
@@ -137,7 +139,8 @@ def test_what_the_agent_comes_back_to_is_not_pressed(put_off):
     ["You should be fine without it.", "Then tell me why you haven't.",
      "You did that already, right?",
      "Could you explain why you did that?", "You can do that on your own time.",
-     "But tell me how come you didn't.", "It will work without that, really."],
+     "But tell me how come you didn't.", "What are the risks of that?",
+     "It will work without that, really."],
 )  # fmt: skip
 def test_what_makes_it_done_or_needless_takes_it_back(after):
     never_pressed(f"Please {{words}}. {after}")
@@ -152,7 +155,8 @@ def test_where_it_can_be_done_changes_nothing():
     "denied",
     ["This is what not to do", "That's what we don't do", "No need for this",
      "There is no point in doing that", "There's little sense in this",
-     "There's one thing left, but not for now", "We have a fix, but not yet"],
+     "There's one thing left, but not for now", "We have a fix, but not yet",
+     "This one's not for you"],
 )  # fmt: skip
 def test_what_is_denied_in_advance_is_not_pressed(denied):
     never_pressed(f"{denied}. Please {{words}}.", f"{denied}: please {{words}}.")
@@ -273,6 +277,7 @@ def test_no_invitation_to_the_whole_list(head):
         ("Let's give your phone a fresh start. Please power it off and then power it on.",
          ["reboot_device"]),
         ("Enable mobile data and then verify your speed.", ["toggle_data=on", "run_speed_test"]),
+        ("See to it that mobile data is on.", ["toggle_data=on"]),
         ("Do me a favor and check your Wi-Fi status.", ["check_wifi_status"]),
         ("I think your phone might just need a reboot. Can you do that?", ["reboot_device"]),
         ("I think your phone might not need a reboot. Can you do that?", []),

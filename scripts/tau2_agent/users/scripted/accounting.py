@@ -233,7 +233,7 @@ def _labelled(sentence: str) -> bool:
         return False
     label = grammar.FILLERS.sub("", found["label"])
     asks = grammar.ASKS.match(label) or grammar.STEPS.search(label)
-    if shapes.SOME_TIP.search(label):
+    if shapes.SOME_TIP.search(label) or shapes.OVER.search(label):
         return True
     return bool(label) and not (asks or grammar.TOOL.search(label) or tells(marked(found["label"])))
 

@@ -49,7 +49,8 @@ def harmless(sentence: str, question: bool, after: bool, case: bool = False) -> 
 
 def tells(label: str) -> bool:
     """Whether a label in front of a request is a sentence: "it's an easy one: restart it"."""
-    return bool(set("BsMIl") & set(letters(label))) and beside(label, False)
+    shape = set(letters(label))
+    return bool(set("BsMIl") & shape) and not set("X!") & shape and beside(label, False)
 
 
 def is_look(clause: str) -> bool:
@@ -137,7 +138,8 @@ def _is_known(text: str, question: bool, after: bool, case: bool, inside: bool =
     if after and "Z" in shape and not re.search(r"[!N][^,]*Z", shape):
         return False
     if question:
-        return after and bool(shapes.AFTER_QUESTION.fullmatch(shape))
+        of_it = re.search("P[tS]$", shape)  # "what are the risks of that?"
+        return after and not of_it and bool(shapes.AFTER_QUESTION.fullmatch(shape))
     return _is_told_after(text, shape) if after else _is_told_before(text, shape, inside)
 
 

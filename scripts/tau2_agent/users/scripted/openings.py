@@ -183,6 +183,7 @@ LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
 REPORT = re.compile(rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|ask|say so|reach out)\b")
 PUT_OFF = re.compile(  # "we'll see about that", "i'll get back to you on this"
     r"\b(?:about|into|to|back to you on) (?:it|that|this)\b"
+    r"|\b(?:confirm|check|verify|discuss|agree|settle|arrange|clear)\b.* with you\b"
 )
 ASKS_OTHERS = re.compile(r"(?: \w+)? with (?!me\b|us\b|(?:\w+ ){0,2}T_)")  # "check with the bank"
 TELL_ME = re.compile(

@@ -39,7 +39,7 @@ ASKS_LEAVE = re.compile(  # "and tell me if you agree first"
 )
 OWN_FIRST = re.compile(  # after a request: "I'll send it first, hold on"
     r"\b(?:i|i'll|i'm|we|we'll|me|us)\b[^.]*\bfirst\b|^(?:one|just a) (?:moment|second|minute)\b"
-    r"|\b(?:hold|hang) on\b(?! while| until it)"
+    r"|\b(?:hold|hang) on\b(?! while| until it)|\bbeforehand\W*$"
 )
 DID_OR_NOT = re.compile(  # "tell me why you haven't", "you did that already"
     r"\b(?:tell (?:me|us)|explain(?: to (?:me|us))?|say|know|ask)\b[^.]* (?:why|how come|what made)"
@@ -51,6 +51,7 @@ SOME_TIP = re.compile(  # "you may see this tip: ..."
     r"\b(?:this|these)(?: \w+)? (?!(?:steps?|things?|fix|fixes|checks?|actions?|instructions?"
     r"|tests?|changes?|now|next|first|please|issue|problem|out|order|one|for|is|in)\b)\w+\W*$"
 )
+OVER = re.compile(r"\b(?:done|over|finished|completed?|behind us|solved|fixed)\W*$")
 LABEL = re.compile(r"^(?P<label>[^:]{2,60}):\W*")  # "known issues: restart ..."
 SETTLED = re.compile(  # after a request: "I see it is off now"
     r"^(?!.*\b(?:if|once|when|until|whether|make sure|ensure|so that)\b).*"
@@ -187,7 +188,7 @@ DENIES = re.compile(  # "your phone should not be restarted", "no need to reset 
     r"|pa(?:y|id)|chang|touch)"
     r"|\b(?:no longer|not|n't) (?:\w+ )?(?:required|needed|necessary|essential)\b"
     r"|\b(?:no|little) \w+ (?:for|in|to|of) (?:(?:doing )?(?:this|that|it|so)|the following)\W*$"
-    r"|\bnot (?:for )?(?:yet|now|just|today|here)\W*$"
+    r"|\bnot (?:for |meant for )?(?:yet|now|just|today|here|you)\W*$"
     r"|(?:\bnot|n't|\bnever)(?: \w+)? do(?:ne|ing)?(?: (?:this|that|it|so|the following))?\W*$"
 )
 HARMLESS_NOT = re.compile(  # after a request, the only things that may be said not to happen
