@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import subprocess
 import sys
@@ -153,6 +154,14 @@ def test_partial_score_stays_in_range_and_grows_with_the_checks(actions, met, sa
         if action is not DONE:
             better = [*actions[:place], DONE, *actions[place + 1 :]]
             assert compute_partial_score(info(better, met, said), weights) >= value - 1e-12
+
+
+def test_all_passed_is_one_however_it_is_rounded():
+    """0.2 * 3 / 3 is a little more than 0.2."""
+    for done, met in itertools.product(range(8), range(1, 8)):
+        whole = info([DONE] * done, [True] * met)
+        for weights in ((0.1, 0.0, 0.2), (0.3, 0.1, 0.6), (0.7, 0.1, 0.2)):
+            assert 1 - 1e-12 < compute_partial_score(whole, weights) <= 1.0
 
 
 def test_shaped_reward():

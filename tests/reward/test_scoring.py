@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from replays import gold_calls, play
+from tau2.data_model.message import MultiToolMessage
 from tau2.data_model.simulation import RewardInfo, SimulationRun, TerminationReason
 from tau2.data_model.tasks import RewardType
 from tau2.domains.telecom import tools as telecom_tools
@@ -235,6 +236,9 @@ def test_cut_off_episode_has_checks_and_partial_credit_but_no_reward(end):
     assert half.reward == half.reward_info["reward"] == 0.0
     assert 0.0 < half.partial < 1.0
     assert half.reward_info["info"]["note"].endswith(end.value)
+    assert half.reward_info["reward_breakdown"] is half.reward_info["reward_basis"] is None
+    official = score(play(task, calls), task).reward_info
+    assert official["info"] is None and set(official["reward_breakdown"].values()) == {1.0}
     whole = score(play(task, calls, end), task)
     assert (whole.reward, whole.partial) == (0.0, 1.0)
 
@@ -264,6 +268,34 @@ def test_what_cannot_be_scored_here_is_refused():
     changed.evaluation_criteria.reward_basis = [RewardType.DB]
     with pytest.raises(ValueError, match="use tau2's evaluator"):
         score(play(task, []), changed)
+
+
+def test_what_held_at_the_start_is_of_the_task_that_is_scored():
+    """Not of another one with the same id, such as one of one's own after an edit."""
+    task = load_tasks("test")[0]
+    edited = task.model_copy(deep=True)
+    for assertion in edited.evaluation_criteria.env_assertions:
+        assertion.assert_value = not assertion.assert_value
+
+    def held(of):
+        checks = score(play(of, []), of).reward_info["env_assertions"]
+        return [check["held_at_start"] for check in checks]
+
+    first = held(task)
+    assert first and held(edited) == [not one for one in first] and held(task) == first
+
+
+def test_results_told_together_belong_to_their_calls():
+    task = load_tasks("test")[0]
+    trajectory = play(task, gold_calls(task))
+    alone = score(trajectory, task)
+    messages = []
+    for message in trajectory.messages:
+        if message.role == "tool":
+            message = MultiToolMessage(role="tool", tool_messages=[message])
+        messages.append(message)
+    trajectory.messages = messages
+    assert alone.partial == score(trajectory, task).partial == 1.0
 
 
 def test_communicate_checks_are_tau2s_when_a_task_has_them():

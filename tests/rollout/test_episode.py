@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tau2.agent.llm_agent import LLMAgent
 from tau2.config import DEFAULT_MAX_ERRORS, DEFAULT_MAX_STEPS
-from tau2.data_model.message import AssistantMessage, MultiToolMessage, ToolCall, UserMessage
+from tau2.data_model.message import (
+    AssistantMessage,
+    MultiToolMessage,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
 from tau2.domains.telecom.environment import get_environment
 from tau2.orchestrator.orchestrator import DEFAULT_FIRST_AGENT_MESSAGE, Orchestrator
 from tau2.user import base
@@ -274,6 +280,19 @@ def test_the_agent_never_sees_the_users_tools():
     user = Recited("user", [("Hi", None), (None, [("check_status_bar", {})]), ("###STOP###", None)])
     seen = agent_view(play(agent, user).messages)
     assert [as_chat(m)["role"] for m in seen] == ["assistant", "user", "assistant", "user"]
+
+
+def test_messages_in_the_form_of_chat_templates_keep_every_letter():
+    call = ToolCall(id="1", name="look", arguments={"who": "Zoë"}, requestor="assistant")
+    function = {"name": "look", "arguments": '{"who": "Zoë"}'}
+    assert as_chat(AssistantMessage(role="assistant", tool_calls=[call])) == {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "1", "type": "function", "function": function}],
+    }
+    for content in ("Zoë", "", None):
+        told = as_chat(ToolMessage(id="1", role="tool", content=content, requestor="assistant"))
+        assert told == {"role": "tool", "content": content or "", "tool_call_id": "1"}
 
 
 @pytest.mark.parametrize("task", load_tasks("small"), ids=lambda task: task.id[:40])
