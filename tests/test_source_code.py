@@ -16,7 +16,7 @@ from tau2_agent.rollout import episode
 
 def main():
     from tau2_agent.reward.scoring import score  # later
-    return {"hook": "hooks.generate", "said": "see report.py"}
+    return {"hook": "hooks.generate", "said": "report.py"}
 '''
 
 
@@ -173,6 +173,19 @@ def test_what_is_remembered_on_disk_is_the_same(scripts) -> None:
     (scripts / source_code.CACHE).write_text("cut")
     forget()
     assert code_digest("train", scripts=scripts) == first
+
+
+def test_a_file_that_is_no_python_is_named(scripts) -> None:
+    (scripts / "shaping.py").write_text("def (")
+    with pytest.raises(SyntaxError) as caught:
+        code_digest("train", scripts=scripts)
+    assert caught.value.filename == str(scripts / "shaping.py")
+
+
+def test_names_are_taken_as_they_stand(scripts) -> None:
+    (scripts / "Xtra.py").write_text("X = 1\n")
+    (scripts / "train.py").write_text("import Xtra\n")
+    assert sorted(closure("train", scripts=scripts)) == ["Xtra", "train"]
 
 
 def test_a_root_that_is_not_there() -> None:

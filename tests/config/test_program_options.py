@@ -147,3 +147,4 @@ def test_default_is_the_presets_where_it_says_something() -> None:
     assert (default("grpo.rollouts", "cpu"), default("grpo.rollouts", "slime")) == (12, 74)
     assert default("grpo.max_steps", "cpu") == 200
     assert default("sft.steps", "cpu") is None
+    assert default("user.options", "cpu") == default("runs", "slime") == {}

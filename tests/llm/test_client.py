@@ -95,9 +95,9 @@ def test_what_passes_is_retried(fault):
 
 def test_an_answer_without_usage_is_counted_all_the_same():
     with FakeOpenAI(behaviours=["no_usage"] * 3) as server:
-        least = ask(server).prompt_tokens
-        assert 0 < least < ask(server, messages=ASK * 9).prompt_tokens
-        assert least < ask(server, tools=[TOOL]).prompt_tokens
+        answers = [ask(server), ask(server, messages=ASK * 9), ask(server, tools=[TOOL])]
+    least, longer, with_tools = (answer.prompt_tokens for answer in answers)
+    assert 0 < least < min(longer, with_tools) and len(server.requests) == 3
 
 
 @pytest.mark.parametrize(
@@ -820,6 +820,16 @@ def test_a_line_on_what_was_spent():
     failed = {"refused": 1, "timeout": 2}
     said = spending("teacher m", {**total, "dollars": 0.5, "failed_calls": failed})
     assert said == f"{line}; failed calls: refused 1, timeout 2"
+
+
+def test_a_model_is_known_by_its_name_or_by_its_address(monkeypatch):
+    """Under a budget an answer may be as long as the model's list says."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    llm = LLM(LLMSettings("gpt-4o-mini", budget_tokens=100_000))
+    assert llm._max_tokens == litellm.get_model_info("gpt-4o-mini")["max_output_tokens"]
+    assert LLM(LLMSettings("gpt-4o-mini"))._max_tokens is None
+    address = "https://api.groq.com/openai/v1"
+    assert LLM(LLMSettings("a-model-of-nobody", api_base=address))._provider == "groq"
 
 
 def test_what_the_list_says_of_a_model():

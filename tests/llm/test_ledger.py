@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from tau2_agent.llm.ledger import Cost, Ledger
 
-SPENT = {"prompt_tokens": 3, "completion_tokens": 2, "cached_tokens": 1, "seconds": 0.1}
+SPENT = {"prompt_tokens": 3, "completion_tokens": 2, "cached_tokens": 1, "seconds": 0.12345}
 
 
 def spend(ledger: Ledger, *dollars: float | None, attempt: int = 1, failed: str = "") -> Ledger:
@@ -91,7 +92,8 @@ def test_a_line_that_a_kill_cut_takes_no_other_with_it(tmp_path, cut):
     assert path.read_bytes().count(b"\n") == (2 if cut else 1)
 
 
-def test_the_file_is_no_program(tmp_path):
+def test_the_file_is_no_program_and_times_are_in_milliseconds(tmp_path):
     path = tmp_path / "usage.jsonl"
     spend(Ledger(path), 0.5)
+    assert json.loads(path.read_text())["seconds"] == 0.123
     assert path.stat().st_mode & 0o111 == 0

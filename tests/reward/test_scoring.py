@@ -307,6 +307,13 @@ def test_communicate_checks_are_tau2s_when_a_task_has_them():
     assert score(trajectory, task).partial == pytest.approx(0.7 + 0.05 + 0.2)
 
 
+def test_nothing_to_say_is_all_said():
+    task = load_tasks("test")[0].model_copy(deep=True)
+    task.evaluation_criteria.reward_basis = [RewardType.ENV_ASSERTION, RewardType.COMMUNICATE]
+    breakdown = score(play(task, []), task).reward_info["reward_breakdown"]
+    assert breakdown == {"ENV_ASSERTION": 0.0, "COMMUNICATE": 1.0}
+
+
 def test_a_task_may_ask_for_all_that_telecom_has():
     task = load_tasks("test")[0].model_copy(deep=True)
     task.evaluation_criteria.communicate_info = ["help"]

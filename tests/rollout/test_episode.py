@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -268,6 +269,38 @@ def test_wall_time_is_bounded():
     assert (trajectory.end, trajectory.failure) == (EndReason.TIMEOUT, "")
     assert trajectory.detail == "no end after 0.05 s"
     assert trajectory.seconds < 25
+
+
+@pytest.mark.parametrize(
+    ("agent_s", "user_s", "users"),
+    [(1, 0, False), (0, 1, True), (3, 2, False), (2, 3, True), (10, 9, False), (11, 9, False)],
+)
+def test_a_time_out_is_the_user_s_if_most_of_the_time_was(monkeypatch, agent_s, user_s, users):
+    """Over all turns, of which the user has ten here and the agent nine; a tie is nobody's."""
+    now = [1000.0]
+    monkeypatch.setattr(
+        "tau2_agent.rollout.episode.time", SimpleNamespace(perf_counter=lambda: now[0])
+    )
+
+    class Takes(Recited):
+        def __init__(self, role, seconds):
+            super().__init__(role, [("Hello", None)])
+            self.seconds = seconds
+
+        async def act(self, new):
+            now[0] += self.seconds
+            if len(self.heard) == 9:
+                await asyncio.sleep(30)
+            return self.next(new)
+
+        reply = act
+
+    agent, user = Takes("assistant", agent_s), Takes("user", user_s)
+    trajectory = play(agent, user, timeout_s=0.5)
+    assert (trajectory.end, trajectory.failure) == (
+        (EndReason.USER_ERROR, "timed_out") if users else (EndReason.TIMEOUT, "")
+    )
+    assert ("timed_out: the user took" in trajectory.detail) is users
 
 
 def test_mistakes_of_this_program_are_not_hidden():

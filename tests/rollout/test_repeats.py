@@ -217,6 +217,23 @@ def test_a_user_who_has_more_to_say_breaks_the_loop():
     assert play(["What else?"] * 9, limit=3, user=nothing).end is EndReason.REPEAT_LIMIT
 
 
+def test_a_user_who_says_one_thing_only_does_not_break_a_loop():
+    trajectory = play(["What else?"] * 9, limit=3, user=Answers(*["It is slow."] * 9))
+    assert trajectory.end is EndReason.REPEAT_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("turns", "said"),
+    [
+        ([LOOK] * 9, "the last turn 3 times in a row"),
+        ([FIND, LOOK] * 9, "the last 2 turns 3 times in a row"),
+        ([FIND, LOOK, bills(12)] * 9, "the last 3 turns 3 times in a row"),
+    ],
+)
+def test_the_end_says_what_was_repeated(turns, said):
+    assert play(turns, limit=3).detail == said
+
+
 def test_a_stop_of_the_user_and_the_limit_of_steps_come_first():
     stops = Answers("Hi", "No", "No", "###STOP###")
     assert play(["Well?"] * 9, limit=3, user=stops).end is EndReason.USER_STOP
