@@ -87,6 +87,22 @@ def test_options_of_litellm_are_yaml_or_json(text, options) -> None:
     assert parsed("user.options", "--options", text).options == options
 
 
+def test_help_names_what_may_be_chosen() -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add(parser, "grpo.lr_schedule user.phrasing", "cpu")
+    shown = parser.format_help()
+    assert "{constant,linear" in shown and "{fixed,train,held_out}" in shown
+
+
+def test_a_training_takes_no_words_that_are_kept_for_evaluation() -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_user(parser, trains=True)
+    for words in ("fixed", "train"):
+        assert parser.parse_args(["--user-phrasing", words]).user_phrasing == words
+    with pytest.raises(argparse.ArgumentError, match="invalid choice: 'held_out'"):
+        parser.parse_args(["--user-phrasing", "held_out"])
+
+
 def test_kinds_of_options() -> None:
     options = parsed(
         "grpo.lr grpo.rollouts grpo.dynamic_sampling grpo.lr_schedule user.max_tokens user.price"

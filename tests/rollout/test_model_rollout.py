@@ -7,7 +7,13 @@ import json
 
 import pytest
 
-from tau2_agent.benchmark.environment import PROMPTS, assistant_tools, domain_policy, system_prompt
+from tau2_agent.benchmark.environment import (
+    PROMPTS,
+    assistant_tools,
+    domain_policy,
+    prompt_tools,
+    system_prompt,
+)
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.errors import InputError
 from tau2_agent.rollout import model_rollout
@@ -168,5 +174,13 @@ def test_a_context_that_the_instructions_fill_is_refused_unplayed(codec, prompt)
     with pytest.raises(InputError, match="so no turn fits; raise it"):
         require_room(codec, settings(alone))
     require_room(codec, settings(alone + 1))
+    talk = [
+        {"role": "system", "content": system_prompt(prompt)},
+        {"role": "user", "content": "Hello."},
+    ]
+    rendered = codec.tokenizer.apply_chat_template(
+        talk, tools=prompt_tools(prompt) or None, add_generation_prompt=True, tokenize=False
+    )
+    assert alone == len(codec.encode(rendered))
     trajectory, _ = run(codec, prompt, context_length=alone - 10)
     assert trajectory.end is EndReason.CONTEXT_LENGTH  # it would have scored 0

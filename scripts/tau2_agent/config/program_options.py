@@ -53,7 +53,7 @@ def default(key: str, backend: str) -> Any:
     value: Any = _recipe(backend)
     for part in key.split("."):
         if not isinstance(value, dict) or part not in value:
-            return find(Settings, key.split(".")).get_default(call_default_factory=True)
+            return find(Settings, key.split(".")).get_default()
         value = value[part]
     return value
 
@@ -171,7 +171,7 @@ def add_slime_machine(parser: argparse.ArgumentParser) -> None:
 
 def _mapping(text: str) -> dict[str, Any]:
     """JSON, as stages are told it, or YAML, as people write it in config.yaml."""
-    value: Any = text
+    value: Any = None
     with contextlib.suppress(yaml.YAMLError):
         value = yaml.safe_load(text)
     with contextlib.suppress(ValueError):
