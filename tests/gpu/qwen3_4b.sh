@@ -3,7 +3,7 @@
 # conversion, SFT steps, GRPO rollouts. With "batches" as the last word, SFT and GRPO also as in the
 # published recipe (a sample a micro batch, four updates a rollout), and SFT with twice the tokens in one.
 #   tests/gpu/qwen3_4b.sh FOLDER TOKENIZER PRESET ROLLOUTS [batches]
-# SAVE_OPTIMIZER=1 also saves Adam's states, 48 GB a checkpoint.
+# SAVE_OPTIMIZER=1 also saves Adam's states, 48 GB a checkpoint. SFT_STEPS=N (6).
 . "$(dirname "$0")/common.sh"
 tokenizer=$(realpath "$2")
 preset=$3 rollouts=$4 batches=${5:-}
@@ -22,8 +22,8 @@ print(yaml.safe_dump(config))
 P
 TAU2_CONFIGFILE=overlay.yaml
 settings=('model={"name":"random-4b","source":"random","revision":null}'
-    'sft={"steps":6,"save_steps":100}'
-    "grpo={\"rollouts\":$rollouts,\"save_rollouts\":100,\"dynamic_sampling\":false}")
+    "sft={steps: ${SFT_STEPS:-6}, save_steps: 100}"
+    "grpo={rollouts: $rollouts, save_rollouts: 100, validation_every: 0, dynamic_sampling: false}")
 status=0
 failed() {
     echo "$1: failed"

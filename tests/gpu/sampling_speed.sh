@@ -1,6 +1,6 @@
 #!/bin/bash
 # Sampling of episodes against SGLang's own benchmark at the same lengths and concurrency, on one GPU,
-# without CUDA graphs (as colocated GRPO on PyPI's stack) and with them.
+# without CUDA graphs (as colocated GRPO on PyPI's stack) and with them, or as TAU2_GRAPHS says ("on").
 #   tests/gpu/sampling_speed.sh FOLDER CHECKPOINT [EPISODES] [CONCURRENCY]
 # CHECKPOINT: a folder of a finished stage. The server's arguments are those of TAU2_CONFIGFILE.
 . "$(dirname "$0")/common.sh"
@@ -9,7 +9,7 @@ checkpoint=$(realpath "$2") episodes=${3:-240} places=${4:-96}
 cd "$1" || exit 1
 arguments=$(python3 -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["slime"].get("server_args", ""))' \
     "${TAU2_CONFIGFILE:-/dev/stdin}" <<<"slime: {}")
-for graphs in off on; do
+for graphs in ${TAU2_GRAPHS:-off on}; do
     port=$((31000 + RANDOM % 900))
     only=
     [ $graphs = on ] || only=--disable-cuda-graph
