@@ -141,6 +141,11 @@ while kill -0 $training 2>/dev/null; do
     if [ "$TAU2_STOP_AFTER" ] && [ $(($(date +%s) - began)) -gt "$TAU2_STOP_AFTER" ]; then
         say "stopped: no time for further rollouts"
         kill -TERM -- -$training
+        for _ in {1..90}; do
+            kill -0 $training 2>/dev/null || break
+            sleep 1
+        done
+        kill -9 -- -$training 2>/dev/null # what was saved is enough to go on from
         break
     fi
     sleep 1
