@@ -95,6 +95,12 @@ def test_a_full_disk_names_the_place(capsys) -> None:
     assert text.startswith("error: results/x.json: no space left")
 
 
+def test_too_little_memory_is_one_line(capsys) -> None:
+    status, text = ended(RuntimeError("DefaultCPUAllocator: can't allocate memory"), capsys)
+    assert status == 2 and text.count("\n") == 1
+    assert text.startswith("error: not enough memory (DefaultCPUAllocator")
+
+
 @pytest.mark.parametrize(
     ("value", "status"), [(None, 0), (0, 0), (3, 3), (KeyboardInterrupt(), 130)]
 )

@@ -14,6 +14,7 @@ PACKAGE = "tau2_agent"
 ORDER = [
     "errors",
     "files",
+    "memory",
     "deferred",
     "cli",
     "locks",

@@ -1,7 +1,7 @@
 """How every program here begins and ends.
 
 A mistake that its user can mend (`errors.PipelineError`, a file that is missing or of another kind,
-a full disk) is one line and exit status 2; a mistake of ours keeps its traceback.
+a full disk, too little memory) is one line and exit status 2; one of ours keeps its traceback.
 
 Importing this quiets what tau2 imports: loguru would write every step to stderr, and litellm would
 fetch its price list over the network. Both read their environment when they are first imported.
@@ -21,6 +21,7 @@ from pathlib import Path
 from tau2_agent.deferred import defer
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import DiskFull, disk_full_place, is_disk_full
+from tau2_agent.memory import OutOfMemory, is_out_of_memory
 
 # What to do about a path that the system refuses; libraries raise some of these without its name.
 REMEDIES = {
@@ -77,6 +78,8 @@ def run(main: Callable[[], int | None]) -> None:
     except Exception as error:
         if is_disk_full(error):
             error = DiskFull(disk_full_place(error))
+        elif not isinstance(error, PipelineError) and is_out_of_memory(error):
+            error = OutOfMemory(error)
         text = str(error) if isinstance(error, PipelineError) else _about_a_path(error)
         if text is None:
             raise

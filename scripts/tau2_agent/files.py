@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.errors import PipelineError
+from tau2_agent.errors import PipelineError, causes
 
 # Text is hashed whole, as are binary files up to this size; above it, by evenly spread blocks.
 WHOLE_BYTES = 8 * 2**20
@@ -140,28 +140,13 @@ def is_disk_full(error: BaseException) -> bool:
     Libraries hide it: safetensors and torch raise their own types with the system's text, and
     concurrent tasks raise groups.
     """
-    return any(_says_disk_full(cause) for cause in _causes(error))
+    return any(_says_disk_full(cause) for cause in causes(error))
 
 
 def disk_full_place(error: BaseException) -> str:
     """Return the file that a full disk kept from being written, "." if the error does not say."""
-    names = (getattr(cause, "filename", None) for cause in _causes(error))
+    names = (getattr(cause, "filename", None) for cause in causes(error))
     return next((str(name) for name in names if name), ".")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield `error`, the members of groups, and what each of them came from."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        current = waiting.pop(0)
-        if current is None or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting += [current.__cause__, current.__context__]
-        if isinstance(current, BaseExceptionGroup):
-            waiting += current.exceptions
 
 
 def _says_disk_full(error: BaseException) -> bool:

@@ -319,3 +319,14 @@ def test_a_broken_batch_is_a_policy_failure_not_a_hang(model):
         assert len(turn.token_ids) in (1, 2)
 
     asyncio.run(run())
+
+
+def test_without_memory_the_job_stops_and_says_so(model, monkeypatch):
+    import torch
+
+    from tau2_agent.rollout.trajectory import JobStop
+
+    policy = local_policy(model, (STOP,))
+    monkeypatch.setattr(policy, "_select", lambda batch: torch.empty(2**55))
+    with pytest.raises(JobStop, match=r"^the policy's answers: not enough memory .*can't allocate"):
+        asyncio.run(policy.generate([9, 10], Sampling(), "one"))

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tau2_agent.errors import InputError
+from tau2_agent.memory import OutOfMemory
 from tau2_agent.rollout.loading import load_model, load_tokenizer
 
 WEIGHTS = "model.safetensors"
@@ -47,6 +49,16 @@ def of_another_shape(folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS, {"format": "pt"})
 
 
+def not_safe(folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+    (folder / "pytorch_model.bin").write_bytes(b"PK\x03\x04 cut")
+
+
+def of_another_type(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_size": "wide"}))
+
+
 def of_no_known_architecture(folder: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "telecom"}')
 
@@ -61,6 +73,8 @@ def of_no_known_architecture(folder: Path) -> None:
         (a_tensor_is_missing, "lack model.norm.weight"),
         (of_another_shape, "model.norm.weight has another shape"),
         (of_no_known_architecture, "telecom"),
+        (not_safe, "PytorchStreamReader failed"),
+        (of_another_type, "hidden_size"),
     ],
 )
 def test_damaged_weights_are_one_line(damage, says, random_model, tmp_path) -> None:
@@ -71,6 +85,37 @@ def test_damaged_weights_are_one_line(damage, says, random_model, tmp_path) -> N
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{tmp_path}/model") and says in line
     assert "download it again; if a stage made it, delete it and run the same command" in line
+
+
+def without_memory(*_, **__):
+    return torch.empty(2**55)
+
+
+def test_without_memory_nobody_is_told_that_the_files_are_damaged(random_model, monkeypatch):
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", without_memory)
+    with pytest.raises(OutOfMemory) as caught:
+        load_model(random_model)
+    said = str(caught.value)
+    assert said.startswith(f"loading {random_model}: not enough memory ([enforce fail")
+    assert "download" not in said and "\n" not in said
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", without_memory)
+    with pytest.raises(OutOfMemory, match=r"^loading the tokenizer of hub/id: not enough memory"):
+        load_tokenizer(random_model, "hub/id")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("expected scalar type Float"), PermissionError(13, "denied"), TypeError("x")],
+)
+def test_what_is_no_damage_is_not_called_so(error, random_model, monkeypatch) -> None:
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", fails)
+    with pytest.raises(type(error)) as caught:
+        load_model(random_model)
+    assert caught.value is error
+    assert error.__notes__ == [f"while loading the model in {random_model}"]
 
 
 @pytest.mark.parametrize("content", [None, b"x", b"{}", b"\xff"])

@@ -30,6 +30,7 @@ import aiohttp
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.inference.sglang_client import NO_ANSWER, SGLangPolicy
+from tau2_agent.memory import advice
 from tau2_agent.processes import end_with_parent, free_ports
 from tau2_agent.rollout.policy import Policy, Sampling
 from tau2_agent.rollout.trajectory import JobStop, PolicyFailure, Turn
@@ -282,4 +283,4 @@ class SGLangServer:
         with open(self.log, "rb") as stream:
             stream.seek(self._beginning)
             words = stream.read().decode("utf-8", errors="replace")
-        return f"{what}. Whole log: {self.log}. It ends with:\n{words[-2000:]}"
+        return f"{what}. {advice(words)}Whole log: {self.log}. It ends with:\n{words[-2000:]}"

@@ -16,8 +16,10 @@ from typing import Any
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from tau2_agent.errors import PipelineError
+from tau2_agent.memory import OutOfMemory, is_out_of_memory
 from tau2_agent.rollout.policy import Sampling
-from tau2_agent.rollout.trajectory import PolicyFailure, Turn
+from tau2_agent.rollout.trajectory import JobStop, PolicyFailure, Turn
 
 # Passes of the event loop without a new request before a batch begins: more than an episode needs
 # for its step. Counted, not timed: batches, and with them the last digits of every log prob, must
@@ -106,8 +108,7 @@ class LocalPolicy:
             self._order, self._layers, self._rows = [], [], {}
             for request in batch:
                 if not request.answer.done():
-                    failure = PolicyFailure(f"{type(error).__name__}: {error}")
-                    request.answer.set_exception(failure)
+                    request.answer.set_exception(_failure(error))
         else:
             for request, turn in zip(batch, turns, strict=True):
                 if not request.answer.done():
@@ -241,6 +242,13 @@ class LocalPolicy:
         name = f"{self.seed}:{request.session}:{len(request.prompt)}"
         digest = hashlib.sha256(name.encode()).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+
+
+def _failure(error: Exception) -> PipelineError:
+    """What each episode of a broken batch is told. Without memory the next batch fails, too."""
+    if is_out_of_memory(error):
+        return JobStop(str(OutOfMemory(error, "the policy's answers")))
+    return PolicyFailure(f"{type(error).__name__}: {error}")
 
 
 class _ColumnCache(DynamicCache):

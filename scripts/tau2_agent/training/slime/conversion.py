@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tau2_agent.errors import PipelineError
 from tau2_agent.files import DISK_FULL_TEXTS, DiskFull
+from tau2_agent.memory import advice
 from tau2_agent.processes import end_with_parent, free_ports
 from tau2_agent.training.megatron import checkpoints as store
 from tau2_agent.training.megatron.model_args import model_arguments, read_config
@@ -140,4 +141,6 @@ def _run(command: list[str], install: Install, partial: Path) -> None:
     words = "".join(tail)
     if any(text in words for text in DISK_FULL_TEXTS):
         raise DiskFull(partial.parent)
-    raise ConversionError(f"slime's tool ended with status {process.returncode}:\n{words}")
+    raise ConversionError(
+        f"slime's tool ended with status {process.returncode}. {advice(words)}It says:\n{words}"
+    )

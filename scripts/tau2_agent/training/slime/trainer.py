@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, TextIO
 
 from tau2_agent.errors import PipelineError
+from tau2_agent.memory import advice
 from tau2_agent.records.progress import Progress
 from tau2_agent.records.validation import (
     WeightsGone,
@@ -175,9 +176,10 @@ class Training:
             reached = "none" if last is None else f"rollout {last}"
             if log.stop is not None:
                 raise TrainingFailed(f"{log.stop} (last checkpoint: {reached})")
+            trouble = log.trouble()
             raise TrainingFailed(
                 f"slime ended with status {status}; last whole checkpoint: {reached}, wanted: "
-                f"{self.rollouts - 1}. Whole log: {copy}. It says:\n{log.trouble()}"
+                f"{self.rollouts - 1}. {advice(trouble)}Whole log: {copy}. It says:\n{trouble}"
             )
         log.check_complete()
         store.prune(folder, self.options.keep_checkpoints, _best(folder))
