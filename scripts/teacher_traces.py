@@ -103,7 +103,8 @@ def main(argv: list[str] | None = None) -> int:
         kept = asyncio.run(free_traces(task_ids, simulators, args))
     if not kept:
         raise InputError(
-            f"{args.tasks}: the teacher {args.teacher!r} solved none of {len(task_ids)} tasks"
+            f"{args.tasks}: the teacher {args.teacher!r} solved none of {len(task_ids)} tasks in a "
+            "way that can be learnt from; the lines above say why"
         )
     write_jsonl(args.output, kept)
     print(f"kept {len(kept)} of {played} episodes in {args.output}")

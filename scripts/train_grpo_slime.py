@@ -215,9 +215,12 @@ def check(options: argparse.Namespace, tasks: int) -> None:
 def train(options: argparse.Namespace, install: Install, stage: Stage) -> None:
     from tau2_agent.benchmark.tasks import read_task_file
     from tau2_agent.evaluation.validation_slime import SlimeValidation
+    from tau2_agent.rollout.chat_template import ChatCodec
+    from tau2_agent.rollout.loading import load_tokenizer
     from tau2_agent.rollout.model_folder import require_positions
 
     require_positions(options.model, options.context_length, "--context-length")
+    validation.require_rooms(options, ChatCodec(load_tokenizer(options.model)))
     sweep(str(stage.folder.resolve()))  # what a killed job left would hold GPU memory
     wanted = training_needs(options, stage.folder, [options.tasks], options.context_length)
     if options.nodes == 1 and not options.ray_address:

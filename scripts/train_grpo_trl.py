@@ -81,6 +81,8 @@ def train(args, stage: Stage) -> None:
     keep_freed_memory()
     compute_with_avx2()
     tokenizer = load_tokenizer(args.model)
+    codec = ChatCodec(tokenizer)
+    validation.require_rooms(args, codec)
     checkpoint = last_checkpoint(stage.folder)
     step = int(checkpoint.name[11:]) if checkpoint else 0
     if step > args.rollouts:
@@ -127,7 +129,6 @@ def train(args, stage: Stage) -> None:
         seed=args.seed,
     )
     progress = Progress(f"grpo {args.output}", args.rollouts, step, "rollouts", says=False)
-    codec = ChatCodec(tokenizer)
     rollouts = Rollouts(args, codec, stage.folder, progress, task_ids)
     validator = validation.make_validator(args, rollouts.settings.users, stage.folder)
     validate = ValidationCallback(validator, codec, stage, progress)

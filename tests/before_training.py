@@ -125,5 +125,5 @@ BASE = {
     "train_sft_trl": ["--batch-size", "2", "--max-length", "4000"],
     "train_grpo_trl": [],
     "train_sft_slime": ["--prompt", "short", "--batch-size", "2"],
-    "train_grpo_slime": SMALL,
+    "train_grpo_slime": ["--prompt", "short", *SMALL],  # tau2's would be 24,000 tokens here
 }

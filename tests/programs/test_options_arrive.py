@@ -205,7 +205,14 @@ INSTEAD = {
     ("train_sft_slime", "expert_parallel"): ["--expert-parallel", "2"],
     ("train_grpo_slime", "expert_parallel"): ["--expert-parallel", "2"],
     **{(f"train_{stage}_slime", "gpus"): ["--gpus", "4"] for stage in ("sft", "grpo")},
-    ("train_grpo_slime", "validation_context_length"): ["--validation-context-length", "99"],
+    ("train_grpo_slime", "validation_context_length"): ["--validation-context-length", "999"],
+    **{
+        (f"train_grpo_{backend}", "prompt"): [
+            *("--prompt", "tau2-owners", "--context-length", "32000"),
+            *("--validation-context-length", "32000"),
+        ]
+        for backend in ("trl", "slime")
+    },
 }
 PARALLEL = {
     "pipeline_parallel": ["--gpus", "4"],

@@ -137,8 +137,9 @@ def test_every_option_arrives(monkeypatch, random_model, tmp_path, program) -> N
     else:
         given += ["--output", str(tmp_path / "out.jsonl"), "--tasks", str(inputs["tasks"])]
         given += ["--samples-per-task", "2"]
+    longer = {"prompt": ["--max-length", "32000"]} if program == "rejection_sampling" else {}
     check_arrivals(
-        Run(monkeypatch, tmp_path, on_evaluation, given), program, ARRIVES[program], INSTEAD, {}
+        Run(monkeypatch, tmp_path, on_evaluation, given), program, ARRIVES[program], INSTEAD, longer
     )
 
 

@@ -1,4 +1,5 @@
-"""No training and no evaluation goes beyond the positions that a model has; both backends."""
+"""No text is longer than the positions that a model has, nor a limit shorter than the instructions;
+both backends, and before anything begins."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ import teacher_traces
 import train_grpo_slime
 import train_sft_slime
 
-POSITIONS = 64
+POSITIONS = 200
+WIDEN = "lower it, or widen the model with model.max_positions"
+GRPO = [("train_grpo_trl.py", "model tasks"), ("train_grpo_slime.py", "model sft tasks")]
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def files(random_model, tmp_path):
     (model / "config.json").write_text(json.dumps(config))
     tau2_mock.main(["--local_dir", str(tmp_path), "--split", "small"])
     found = {"model": model, "tasks": tmp_path / "telecom_small_tasks.jsonl"}
-    found |= {"sft": model, "base": model, "checkpoint": model}
+    found |= {"sft": model, "base": model, "checkpoint": model, "tokenizer": model}
     return {f"--{name}": str(path) for name, path in found.items()}
 
 
@@ -45,7 +48,6 @@ def refused(files, monkeypatch, capfd, tmp_path):
         status, text = run_here(monkeypatch, capfd, program, *given, "--prompt", "short", *words)
         assert status == 2 and "Traceback" not in text, text
         (line,) = (line for line in text.splitlines() if line.startswith("error: "))
-        assert line.endswith("lower it, or widen the model with model.max_positions")
         return line
 
     return run
@@ -53,11 +55,7 @@ def refused(files, monkeypatch, capfd, tmp_path):
 
 @pytest.mark.parametrize(
     ("program", "names"),
-    [
-        ("train_grpo_trl.py", "model tasks"),
-        ("train_grpo_slime.py", "model sft tasks"),
-        ("evaluate_tau2.py", "checkpoint"),
-    ],
+    [*GRPO, ("evaluate_tau2.py", "checkpoint")],
 )
 def test_a_context_longer_than_the_model_s(refused, tmp_path, program, names) -> None:
     words = ["--context-length", str(POSITIONS + 1)]
@@ -67,6 +65,7 @@ def test_a_context_longer_than_the_model_s(refused, tmp_path, program, names) ->
         words += ["--output", str(tmp_path / "out")]
     line = refused(program, names, *words)
     assert f"--context-length {POSITIONS + 1}: " in line and f"can read {POSITIONS} tokens" in line
+    assert line.endswith(WIDEN)
     assert not (tmp_path / "out").exists() and not (tmp_path / "x.json").exists()
 
 
@@ -80,4 +79,38 @@ def test_a_trace_longer_than_the_model_s(refused, files, tmp_path, program, name
     words = ["--traces", traces, "--output", str(tmp_path / "out"), "--max-length", "99999"]
     line = refused(program, names, *words)
     assert "a trace's length " in line and f"can read {POSITIONS} tokens" in line
+    assert line.endswith(WIDEN)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "names", "option", "said"),
+    [
+        *((*one, "--context-length", "--context-length") for one in GRPO),
+        *((*one, "--validation-context-length", "evaluation.context_length") for one in GRPO),
+        ("rejection_sampling.py", "checkpoint tasks", "--context-length", "--context-length"),
+        ("rejection_sampling.py", "checkpoint tasks", "--max-length", "--max-length"),
+        ("teacher_traces.py", "tasks tokenizer", "--max-length", "--max-length"),
+    ],
+)
+def test_a_limit_that_the_instructions_fill(refused, tmp_path, program, names, option, said):
+    words = ["--output", str(tmp_path / "out"), "--context-length", str(POSITIONS)]
+    if program == "rejection_sampling.py":
+        words += ["--backend", "cpu", "--samples-per-task", "1"]
+    if program == "teacher_traces.py":
+        words = [*words[:2], "--teacher", "llm", "--teacher-model", "openai/none"]
+    elif program.startswith("train"):
+        words += ["--validation-every", "1", "--validation-context-length", str(POSITIONS)]
+        words += ["--validation-max-new-tokens", "4"]
+    line = refused(program, names, *words, option, "20")
+    assert line.startswith(f"error: {said} 20: prompt short alone has ")
+    assert line.endswith("tokens, so no turn fits; raise it")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("program", "names"), GRPO)
+def test_without_validation_its_limit_does_not_matter(refused, tmp_path, program, names) -> None:
+    words = ["--validation-every", "0", "--validation-context-length", "20"]
+    words += ["--output", str(tmp_path / "out"), "--context-length", "21"]
+    line = refused(program, names, *words)
+    assert line.startswith("error: --context-length 21: ")

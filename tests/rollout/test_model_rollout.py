@@ -165,15 +165,12 @@ async def test_episodes_start_one_by_one_in_passes_of_the_event_loop(codec, monk
 
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_a_context_that_the_instructions_fill_is_refused_unplayed(codec, prompt) -> None:
-    def settings(length):
-        return EpisodeSettings(Users(), prompt=prompt, context_length=length)
-
-    with pytest.raises(InputError, match=f"--context-length 20: prompt {prompt} alone has") as why:
-        require_room(codec, settings(20))
+    with pytest.raises(InputError, match=f"^--length 20: prompt {prompt} alone has") as why:
+        require_room(codec, prompt, 20, "--length")
     alone = int(str(why.value).split(" alone has ")[1].split()[0])
     with pytest.raises(InputError, match="so no turn fits; raise it"):
-        require_room(codec, settings(alone))
-    require_room(codec, settings(alone + 1))
+        require_room(codec, prompt, alone, "--length")
+    require_room(codec, prompt, alone + 1, "--length")
     talk = [
         {"role": "system", "content": system_prompt(prompt)},
         {"role": "user", "content": "Hello."},

@@ -231,7 +231,7 @@ def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None
 
     disable_progress_bar()  # of loading weights
     codec = ChatCodec(load_tokenizer(args.checkpoint))
-    require_room(codec, settings)
+    require_room(codec, args.prompt, args.context_length, "--context-length")
     settings.users.open(*ledger)
     settings.users.failures.counted(done)
     player = served_model if args.backend == "slime" else local_model

@@ -34,7 +34,9 @@ from tau2_agent.records.validation import (
     is_due,
     read_validation,
 )
+from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.model_folder import require_positions
+from tau2_agent.rollout.model_rollout import require_room
 from tau2_agent.users.registry import Users
 
 SPLIT = "extra_dev"  # the split for choosing settings
@@ -76,6 +78,19 @@ def check(options: argparse.Namespace, train_ids: Sequence[str]) -> None:
             f"{options.tasks}: {leaks[0].train_id} and {len(leaks) - 1} others have the faults of "
             f"validation tasks of {SPLIT}; train on other tasks, or set --validation-every 0"
         )
+
+
+def require_rooms(options: argparse.Namespace, codec: ChatCodec) -> None:
+    """Refuse a context that the instructions fill, of the training's episodes or of validation's.
+
+    Before anything begins: the first would train on nothing, the second show 0 each time. Raises
+    InputError.
+    """
+    lengths = {"--context-length": options.context_length}
+    if options.validation_every:
+        lengths["evaluation.context_length"] = options.validation_context_length
+    for option, length in lengths.items():
+        require_room(codec, options.prompt, length, option)
 
 
 def task_ids(options: argparse.Namespace) -> list[str]:

@@ -37,15 +37,18 @@ class EpisodeSettings:
     limits: Limits = field(default_factory=Limits)
 
 
-def require_room(codec: ChatCodec, settings: EpisodeSettings) -> None:
-    """Raise InputError where the instructions alone fill the context: every score would be 0."""
-    talk = [{"role": "system", "content": system_prompt(settings.prompt)}]
+def require_room(codec: ChatCodec, prompt: str, length: int, option: str) -> None:
+    """Raise InputError where the instructions alone fill the context: every score would be 0.
+
+    prompt: its name. length: of the context, in tokens. option: what sets it, for the message.
+    """
+    talk = [{"role": "system", "content": system_prompt(prompt)}]
     talk += [{"role": "user", "content": "Hello."}]  # not all templates take the first alone
-    tokens = len(codec.prompt(talk, prompt_tools(settings.prompt)))
-    if tokens >= settings.context_length:
+    tokens = len(codec.prompt(talk, prompt_tools(prompt)))
+    if tokens >= length:
         raise InputError(
-            f"--context-length {settings.context_length}: prompt {settings.prompt} alone has "
-            f"{tokens} tokens, so no turn fits; raise it"
+            f"{option} {length}: prompt {prompt} alone has {tokens} tokens, so no turn fits; raise "
+            "it"
         )
 
 

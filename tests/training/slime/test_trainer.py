@@ -40,11 +40,11 @@ def stand_ins(monkeypatch):
 
 
 @pytest.fixture
-def model(tmp_path):
+def model(tmp_path, tokenizer):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model_type": "qwen3", "vocab_size": 8}))
-    (folder / "tokenizer.json").write_text("{}")
+    tokenizer.save_pretrained(folder)
     (folder / "done.json").write_text("of another stage")
     marked_weights.write(folder / "model.safetensors", "base weights")
     return folder
@@ -349,6 +349,7 @@ def start_program(tmp_path, model, weights, rollouts, trouble=""):
             *("--model", str(model), "--sft", str(weights), "--tasks", "tasks.jsonl"),
             *("--output", "checkpoints/x_rl", "--rollouts", str(rollouts), "--gpus", "1"),
             *("--tensor-parallel", "1", "--prompts-per-rollout", "1", "--save-rollouts", "1"),
+            *("--prompt", "short"),  # tau2's would not fit into the context with this tokenizer
         ],
         cwd=tmp_path,
         env={
