@@ -77,6 +77,7 @@ SERVED = {"simulator": "llm", "serve": {"source": "a/b", "revision": "c", "gpus"
 NEEDS = {
     "sft.epochs": {"sft": {"epochs": 5, "steps": None}},
     "sft.steps": {"sft": {"epochs": None, "steps": 20}},
+    "model.source": {"model": {"name": "m", "revision": "v1"}},
     "model.revision": {"model": {"source": "some/other", "revision": "v1"}},
     "user.serve": {"user": SERVED},
     "user.price": {"user": {"simulator": "llm"}},

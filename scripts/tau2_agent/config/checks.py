@@ -6,6 +6,7 @@ keys, their values and the remedy.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,6 +42,7 @@ def _faults(config: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _demo_model(config)
     else:
         yield from _source("model", config["model"], "train the same model")
+        yield from _written_over(config["model"])
     if serve := config["user"]["serve"]:
         yield from _source("user.serve", serve, "meet the same user")
     if config["backend"] == "cpu":
@@ -214,6 +216,18 @@ def _source(key: str, model: Mapping[str, Any], alike: str) -> Iterator[Fault]:
             f"{key}.source",
             f"{key}.source {source} is no folder here, so it is a hub id; pin {key}.revision to a "
             f"commit hash, so that two runs {alike}",
+        )
+
+
+def _written_over(model: Mapping[str, Any]) -> Iterator[Fault]:
+    """A stage deletes what is in its place: that must not be the model one begins with."""
+    place, name = Path(model["source"]).absolute(), re.escape(model["name"])
+    made = rf"models/{name}(\+\w+)?(_torch_dist)?|checkpoints/{name}(\+\w+)?_[a-z]+_telecom"
+    if place.is_dir() and re.fullmatch(made, os.path.relpath(place)):
+        yield Fault(
+            "model.name",
+            f"model.name {model['name']} would have a stage write over model.source "
+            f"{model['source']}; give it another name, or move that folder",
         )
 
 

@@ -21,6 +21,7 @@ from tau2_agent.config.fields import Section, find, leaves
 from tau2_agent.config.layers import COMMAND_LINE, Layer, choice, merge, preset_layers, texts_read
 from tau2_agent.config.mistakes import DEFAULT, Fault, origin, report, reworded
 from tau2_agent.config.settings import Settings
+from tau2_agent.config.sources import with_own_descriptions
 
 DEFAULT_PRESETS = {"cpu": "demo", "slime": "qwen3-4b"}
 SECTIONS = [
@@ -74,7 +75,9 @@ def resolve(
     chosen = {"backend": backend.reason}
     if by_backend:
         chosen["preset"] = f"the preset of backend {backend.name}"
-    layers = [*((name, _tidied(name, values)) for name, values in recipe), *layers]
+    layers = with_own_descriptions(
+        [*((name, _tidied(name, values)) for name, values in recipe), *layers]
+    )
     values = merge({section: {} for section in SECTIONS}, *(values for _, values in layers))
     values |= {"preset": preset, "backend": backend.name}
     try:

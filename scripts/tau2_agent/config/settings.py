@@ -42,7 +42,9 @@ Prompt = Literal["tau2", "tau2-owners", "short"]
 
 
 class Model(Section):
-    """The model that is trained."""
+    """The model that is trained. Who gives another source than a lower layer, such as the preset,
+    leaves behind what that says of its own: revision, chat_template, max_positions and the name,
+    which is then made from the source."""
 
     name: Annotated[Text, Field(pattern="^[A-Za-z0-9][A-Za-z0-9.-]*$")] = Field(
         description="in file names: letters, digits, dots and dashes"
