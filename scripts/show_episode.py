@@ -29,7 +29,8 @@ def main(argv: list[str] | None = None) -> None:
     episodes = chosen(read(args.results), args)
     if not episodes:
         raise InputError(
-            f"{args.results}: no episode is what was asked for; with this alone, all are listed"
+            f"{args.results}: no episode is what was asked for; to list all of its episodes: "
+            f"show_episode.py {args.results}"
         )
     others = read(args.compare) if args.compare else []
 

@@ -7,6 +7,7 @@ package has its own kinds; they all come from here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,38 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 
+# In an address: user and password, and values of a query whose names say what they are.
+_SECRETS = (
+    (re.compile(r"""(?<=://)[^/?#\s'"]*@"""), "[hidden]@"),
+    (
+        re.compile(
+            r"""([?&][\w.-]*(?:key|token|secret|sig|password|auth|credential)[\w.-]*=)[^&\s'"]+""",
+            re.IGNORECASE,
+        ),
+        r"\1[hidden]",
+    ),
+)
+
+
 class PipelineError(Exception):
-    """Something that whoever runs the pipeline can mend; the message says how."""
+    """Something that whoever runs the pipeline can mend; the message says how.
+
+    What is shown of it holds no password or key of an address.
+    """
+
+    def __str__(self) -> str:
+        return without_address_secrets(super().__str__())
 
 
 class InputError(PipelineError):
     """What was asked for cannot be: an option, a file, a combination of them."""
+
+
+def without_address_secrets(text: str) -> str:
+    """The text without user, password and keys in its addresses."""
+    for secret, instead in _SECRETS:
+        text = secret.sub(instead, text)
+    return text
 
 
 def first_problem(error: ValidationError) -> str:

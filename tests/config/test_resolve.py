@@ -163,9 +163,14 @@ def test_texts_of_the_command_line() -> None:
 
 
 def test_options_of_the_command_line_are_read_as_yaml_those_of_a_file_stay() -> None:
-    texts = {"top_p": "0.9", "n": "2", "seed": "null", "extra": {"think": "false", "stop": ["5"]}}
+    texts = {
+        "top_p": "0.9",
+        "top_k": "2",
+        "seed": "null",
+        "extra": {"think": "false", "stop": ["5"]},
+    }
     broken = {"a": "[x", "b": "a: b: c", "c": "2026-11-22", "d": "low"}
-    read = {"top_p": 0.9, "n": 2, "seed": None, "extra": {"think": False, "stop": [5]}}
+    read = {"top_p": 0.9, "top_k": 2, "seed": None, "extra": {"think": False, "stop": [5]}}
     config = settle({}, {}, {"user": {"options": texts | broken}}).config
     assert config["user"]["options"] == read | broken
     assert settle({"user": {"options": texts}}).config["user"]["options"] == texts

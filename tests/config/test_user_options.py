@@ -1,5 +1,15 @@
 """Which user a stage has: what decides its words, and what only says how it is reached."""
 
+from __future__ import annotations
+
+import argparse
+import json
+
+import pytest
+from changed_settings import config_of
+
+from tau2_agent.config.layers import ConfigError
+from tau2_agent.config.program_options import add_language_model
 from tau2_agent.config.user_options import faults, language_models, simulator_of
 
 USER = {
@@ -77,3 +87,37 @@ def test_a_model_is_asked_for_whatever_stage_it_plays(tmp_path):
     assert list(language_models(config, str(tmp_path / "none"))) == ["user"]
     config["evaluation"]["user"] = None
     assert language_models(config, str(tmp_path / "none")) == {}
+
+
+@pytest.mark.parametrize("section", ["user", "traces"])
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"api_base": "me:sk-secret@host/v1"}, ".api_base is no address; write http://"),
+        ({"api_base": "sk-secret"}, ".api_base is no address; write http://"),
+        ({"api_base": ["http://me:sk-secret@host"]}, ".api_base is no address; write http://"),
+        ({"api_base": "http://me:sk-secret@host"}, ".api_base holds more than an address"),
+        ({"api_base": "http://host/v1?key=sk-secret"}, ".api_base holds more than an address"),
+        (
+            {"options": {"api_key": "sk-secret"}},
+            ".options.api_key cannot be set here; keys go into",
+        ),
+        ({"options": {"n": 2, "top_p": 1}}, ".options.n cannot be set here; take it out"),
+    ],
+)
+def test_what_may_hold_a_key_is_refused_and_not_repeated(section, values, says) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config_of("demo", {section: values})
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"config.yaml: {section}{says}") and "sk-secret" not in line
+    add_language_model(parser := argparse.ArgumentParser(exit_on_error=False), section, "x-")
+    (name, value), *_ = values.items()
+    with pytest.raises(argparse.ArgumentError) as refused:
+        parser.parse_args([f"--x-{name.replace('_', '-')}", json.dumps(value).strip('"')])
+    assert "sk-secret" not in str(refused.value) and section in str(refused.value)
+
+
+def test_addresses_and_options_of_a_model_that_are_right() -> None:
+    values = {"api_base": "https://[::1]:8000/v1", "options": {"top_p": 0.5}}
+    assert values.items() <= config_of("demo", {"user": values})["user"].items()
+    assert config_of("demo", {"user": {"api_base": "null"}})["user"]["api_base"] is None

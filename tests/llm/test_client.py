@@ -190,12 +190,23 @@ def test_a_missing_key_is_named_before_anything_is_sent():
         check_model(LLMSettings("no-such-provider-model"))
 
 
-@pytest.mark.parametrize("address", ["localhost:8000/v1", "127.0.0.1:8000", "http://", "https:///"])
-def test_an_api_base_that_is_no_address_is_refused_before_any_call(address):
-    with pytest.raises(LLMFailure, match="is no address; write http://HOST:PORT/v1") as caught:
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        *((wrong, "is no address") for wrong in ("localhost:8000/v1", "127.0.0.1:8000", "http://")),
+        *((wrong, "is no address") for wrong in ("https:///", "http://h:1x/v1", "http://[::1/v1")),
+        *((wrong, "is no address") for wrong in (KEY, f"user:{KEY}@host/v1", f"ftp://{KEY}@host")),
+        (f"https://user:{KEY}@host/v1", "holds more than an address"),
+        (f"https://{KEY}@host/v1", "holds more than an address"),
+        (f"http://host/v1?api-key={KEY}", "holds more than an address"),
+        (f"http://host/v1#{KEY}", "holds more than an address"),
+    ],
+)
+def test_an_api_base_that_is_no_address_is_refused_and_not_repeated(address, says):
+    with pytest.raises(LLMFailure, match=f"api_base {says}.*; write http://HOST:PORT/v1") as caught:
         check_model(LLMSettings("openai/x", api_base=address))
-    assert caught.value.fatal
-    for right in ("http://localhost:8000/v1", "https://host"):
+    assert caught.value.fatal and KEY not in repr(caught.value) + str(caught.value)
+    for right in ("http://localhost:8000/v1", "https://host", "http://[::1]:80/v1"):
         check_model(LLMSettings("openai/x", api_base=right))
 
 
@@ -259,6 +270,13 @@ def test_keys_in_addresses_are_hidden(monkeypatch):
     monkeypatch.setenv("SOME_TOKEN", KEY)
     text = without_secrets(f"500 for url 'https://x/y?alt=sse&key=AIzaUnknown' with {KEY}")
     assert text == "500 for url 'https://x/y?alt=sse&key=[hidden]' with [SOME_TOKEN]"
+    text = without_secrets(
+        "no http://me:pass@h:1/v1?X-Amz-Signature=abc&n=1, nor me@h; http://h/a@b"
+    )
+    assert text == (
+        "no http://[hidden]@h:1/v1?X-Amz-Signature=[hidden]&n=1, nor me@h; http://h/a@b"
+    )
+    assert "pass" not in str(LLMFailure("refused", "http://me:pass@h"))
 
 
 def test_a_key_in_the_options_is_refused():

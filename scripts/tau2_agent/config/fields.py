@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from tau2_agent.llm.permitted import address_fault, option_fault
 from tau2_agent.users.mixture import MixError, parse_mix
 
 NULL_WORDS = ("null", "none", "~", "")
@@ -28,6 +29,12 @@ class Section(BaseModel):
 def wrong(text: str) -> PydanticCustomError:
     """A mistake; `text` goes on from "KEY is VALUE, ": what it must be."""
     return PydanticCustomError("wrong", text)
+
+
+def hidden(text: str) -> PydanticCustomError:
+    """A mistake in a value that is not repeated, since it may be a secret; `text` goes on
+    from KEY at once."""
+    return PydanticCustomError("hidden", text)
 
 
 def _real(value: Any) -> Any:
@@ -99,6 +106,18 @@ def _mixture(value: Any) -> Any:
     return value
 
 
+def _address(value: Any) -> Any:
+    if fault := address_fault(value if isinstance(value, str) else ""):
+        raise hidden(f" {fault}")
+    return value
+
+
+def _options(values: dict[str, Any]) -> dict[str, Any]:
+    if fault := option_fault(values):
+        raise hidden(f".{fault}")
+    return _finite(values)
+
+
 def _finite(value: Any) -> Any:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     for item in inner:
@@ -121,7 +140,8 @@ Port = Annotated[Whole, Field(ge=1, le=65535)]
 Flag = Annotated[bool, Strict(), BeforeValidator(_truth)]
 Text = Annotated[str, Strict(), Field(min_length=1)]
 Words = Annotated[str, Strict(), AfterValidator(_words)]  # arguments as a shell would read them
-Options = Annotated[dict[str, Any], AfterValidator(_finite)]
+Address = Annotated[str, BeforeValidator(_address)]  # of a server
+Options = Annotated[dict[str, Any], AfterValidator(_options)]  # of litellm
 Mixture = Annotated[str | dict[str, Any], BeforeValidator(_mixture)]
 
 T = TypeVar("T")

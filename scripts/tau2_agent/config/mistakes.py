@@ -130,6 +130,8 @@ def reworded(error: Mapping[str, Any]) -> Fault:
     shown = f"{key} {verb} {_as_yaml(error['input'])}" + (f" ({about})" if about else "")
     if error["type"] == "literal_error" and field is not None:
         return Fault(key, f"{shown}; {choice(str(error['input']), list(choices_of(field)))}")
+    if error["type"] == "hidden":
+        return Fault(key, f"{key}{error['msg']}")
     if error["type"] == "wrong":
         return Fault(key, f"{shown}, {error['msg']}")
     if error["type"] in MUST_BE:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tau2_agent.config.fields import (
+    Address,
     AtLeast0,
     Count,
     Flag,
@@ -47,7 +48,7 @@ class LanguageModel(Section):
     model: Optional[Text] = Field(
         None, description="llm: litellm's PROVIDER/MODEL, or openai/NAME with an api_base"
     )
-    api_base: Optional[Text] = Field(
+    api_base: Optional[Address] = Field(
         None, description="llm: http://HOST:PORT/v1 of an OpenAI-compatible server"
     )
     temperature: AtLeast0 = Field(0.0, description="llm: of sampling; 0 is greedy")

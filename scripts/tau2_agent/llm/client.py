@@ -11,7 +11,6 @@ import asyncio
 import inspect
 import json
 import random
-import re
 import time
 from argparse import Namespace
 from dataclasses import dataclass, field, fields
@@ -22,6 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from tau2_agent.llm import credentials
 from tau2_agent.llm.failures import LLMFailure, classify, not_charged
 from tau2_agent.llm.ledger import BudgetSpent, Call, Cost, Ledger
+from tau2_agent.llm.permitted import address_fault, option_fault
 from tau2_agent.llm.prices import at_price, longest_answer, price_of
 from tau2_agent.llm.quiet import quiet_litellm
 
@@ -31,10 +31,6 @@ __all__ = [
 ]
 
 MOST_BACKOFF_S = 30.0
-# Further options may change what is sampled, not who pays, where to, or how often.
-RESERVED = {"model", "messages", "tools", "stream", "n", "timeout", "max_retries", "num_retries"}
-RESERVED |= {"logprobs", "top_logprobs"}  # nobody reads them, and some servers send null
-_OPTION = re.compile(r"api_?key|header|authorization|secret|password|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -92,14 +88,10 @@ class Answer:
 def check_model(settings: LLMSettings) -> None:
     """Refuse settings that cannot work, before anything is paid. Raises LLMFailure (fatal)."""
     litellm = quiet_litellm()
-    if taken := sorted(k for k in settings.options if k in RESERVED or _OPTION.search(k)):
-        raise LLMFailure("refused", f"option {taken[0]} cannot be set here", fatal=True)
-    if settings.api_base and not re.match(r"https?://[^\s/]", settings.api_base):
-        raise LLMFailure(
-            "refused",
-            f"api_base {settings.api_base} is no address; write http://HOST:PORT/v1",
-            fatal=True,
-        )
+    if fault := option_fault(settings.options):
+        raise LLMFailure("refused", f"option {fault}", fatal=True)
+    if settings.api_base and (fault := address_fault(settings.api_base)):
+        raise LLMFailure("refused", f"api_base {fault}", fatal=True)
     try:
         provider = litellm.get_llm_provider(settings.model, api_base=settings.api_base)[1]
     except Exception:

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
-from tau2_agent.errors import PipelineError
+from tau2_agent.errors import PipelineError, without_address_secrets
 from tau2_agent.llm import credentials
 
 LONGEST_WAIT_S = 120.0  # a provider that asks for more is not waited for
@@ -121,4 +121,4 @@ def without_secrets(text: str) -> str:
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRET.search(name):
             text = text.replace(value, f"[{name}]")
-    return re.sub(r"([?&]key=)[^&\s'\"]+", r"\1[hidden]", text)
+    return without_address_secrets(text)
