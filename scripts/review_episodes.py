@@ -96,9 +96,8 @@ async def review_all(
     conversations: list[Conversation], args: argparse.Namespace
 ) -> tuple[dict[str, Review | None], dict[str, Any]]:
     """Review what was not reviewed yet; returns reviews by key, and what they cost."""
-    fingerprint = hashlib.sha256(
-        json.dumps([args.model, args.temperature, args.max_tokens, args.options]).encode()
-    ).hexdigest()
+    decides = [args.model, args.temperature, args.max_tokens, args.options]
+    fingerprint = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
     done = args.output.with_suffix(".reviews.jsonl")
     reviews: dict[str, Review | None] = dict(read_reviews(done, fingerprint))
     if reviews:

@@ -148,6 +148,17 @@ def test_a_served_user_is_downloaded_once_for_models_of_any_name() -> None:
     assert on_slime(more, user=user, traces=foreign, evaluation=scripted) == {"rl"}
 
 
+def test_options_of_a_model_in_another_order_make_nothing_anew() -> None:
+    one = {"top_p": 0.5, "more": {"a": 1, "b": 2}}
+    other = {"more": {"b": 2, "a": 1}, "top_p": 0.5}
+    runs = {
+        name: {"user": {"simulator": "llm", "options": options}}
+        for name, options in (("one", one), ("other", other), ("third", {"top_p": 0.6}))
+    }
+    found = owners(runs)
+    assert found["other"] == found["one"] != found["third"]
+
+
 def test_where_and_how_a_run_works_makes_nothing_anew() -> None:
     for machine in ({"resources": {"gpus": 4}}, {"tracking": {"tool": "wandb", "project": "x"}}):
         assert on_slime(machine) == set()

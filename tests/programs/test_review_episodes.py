@@ -191,6 +191,16 @@ def test_a_run_goes_on_without_paying_twice(tmp_path, name) -> None:
     assert made["usage"]["calls"] == len(LABELLED)
 
 
+def test_the_reviewer_s_options_in_another_order_are_no_other_reviewer(tmp_path) -> None:
+    with FakeOpenAI(right) as server:
+        run(tmp_path, server, "--options", '{"top_p": 0.5, "seed": 1}')
+        paid = len(server.requests)
+        run(tmp_path, server, "--options", '{"seed": 1, "top_p": 0.5}')
+        assert len(server.requests) == paid
+        run(tmp_path, server, "--options", '{"seed": 2, "top_p": 0.5}')
+        assert len(server.requests) == 2 * paid
+
+
 def test_files_without_conversations(tmp_path) -> None:
     bare = write(tmp_path / "a.jsonl", conversation(), {"task_id": "x", "messages": None})
     with pytest.raises(InputError, match=r"a.jsonl, line 2: no conversation with its messages"):

@@ -70,7 +70,8 @@ def language_model_options(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """A language model's options, as PREFIX_KEY: what decides its words, and the rest."""
     values = {key: section[key] for key in LanguageModel.model_fields}
-    values["options"] = json.dumps(values["options"]) if values["options"] else None
+    options = values["options"]  # in one order: another one is no other model
+    values["options"] = json.dumps(options, sort_keys=True) if options else None
     price = values["price"]
     values["price"] = price and [price["input"], price["output"]]
     says = {f"{prefix}_{key}": value for key, value in values.items() if key in SAYS}
