@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 from tau2_agent.config import invocation, job_resources, made_by, run_flags, stage_flags
 from tau2_agent.config.backend import choose, visible_gpus
-from tau2_agent.config.layers import check_command_line, choice
+from tau2_agent.config.command_line import check_command_line
+from tau2_agent.config.layers import choice
 from tau2_agent.config.settings import SPLITS
 from tau2_agent.config.stage_files import (
     all_evaluated,

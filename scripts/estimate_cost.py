@@ -20,7 +20,7 @@ from typing import Any
 from tau2_agent import cli
 from tau2_agent.config import user_options as user_config
 from tau2_agent.config.backend import choose
-from tau2_agent.config.layers import program_layers
+from tau2_agent.config.command_line import program_layers
 from tau2_agent.config.program_options import add_configuration
 from tau2_agent.config.stage_files import compared
 from tau2_agent.config.sweeps import resolve_runs

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tau2_agent import cli
 from tau2_agent.config.backend import choose
-from tau2_agent.config.layers import program_layers
+from tau2_agent.config.command_line import program_layers
 from tau2_agent.config.program_options import add_configuration
 from tau2_agent.config.show import in_force, template
 from tau2_agent.config.sweeps import PLAIN, resolve_runs

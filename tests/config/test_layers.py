@@ -1,4 +1,4 @@
-"""Layers: YAML that hides nothing, presets, and a command line on which nothing is lost."""
+"""Layers: YAML that hides nothing, and presets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tau2_agent.config.layers import (
-    ConfigError,
-    check_command_line,
-    preset_layers,
-    program_layers,
-    read_yaml,
-)
+from tau2_agent.config.layers import ConfigError, preset_layers, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -90,52 +84,3 @@ def test_a_preset_that_extends_one_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("extends: demo\n")
     with pytest.raises(ConfigError, match=r"presets/a\.yaml: extends: preset 'demo' is not there"):
         preset_layers("a", tmp_path)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "--config seed=1 --config grpo={lr:1}",
-        "-n --config seed=1 results/x -p --config prompt=short",
-        "-C seed=1 --config prompt=short",
-        "-Cseed=1 -C prompt=short",
-        "--config=seed=1 --config=prompt=short",
-        "--configfile a.yaml -n --configfile b.yaml",
-        "--configfile a.yaml --configfiles b.yaml",
-        "--config grpo={lr:1} seed=1 grpo={rollouts:2}",
-    ],
-)
-def test_what_argparse_would_drop_is_an_error(words: str) -> None:
-    with pytest.raises(ConfigError, match="is given twice, and only the last would count"):
-        check_command_line(words.split())
-
-
-def test_a_key_twice_within_a_value_of_the_command_line() -> None:
-    with pytest.raises(ConfigError, match="--config grpo: line 1: lr stands there twice"):
-        check_command_line(["-n", "--config", "seed=1", "grpo={lr: 1, rollouts: 3, lr: 2}"])
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "",
-        "-n --config seed=1 grpo={lr:1} --cores 2",
-        "--configfile a.yaml b.yaml --config seed=1 -p",
-        "--config seed=1 -- --config",
-        "-c 2 --conda-prefix x --config seed=1",
-    ],
-)
-def test_command_lines_that_are_fine(words: str) -> None:
-    check_command_line(words.split())
-
-
-def test_a_program_takes_the_projects_file_where_there_is_none_here(tmp_path, monkeypatch) -> None:
-    (tmp_path / "config.yaml").write_text("seed: 1\n")
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("sys.argv", ["program"])
-    layers = program_layers(tmp_path, [], ["grpo={lr: 1}", "seed=2"])
-    assert layers == [("config.yaml", {"seed": 1}), ("--config", {"grpo": {"lr": 1}, "seed": 2})]
-    for word, says in (("seed", "write KEY=VALUE"), ("a={b", "no valid YAML")):
-        with pytest.raises(ConfigError, match=says):
-            program_layers(tmp_path, [], [word])

@@ -6,12 +6,11 @@ keys, their values and the remedy.
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tau2_agent.config import sources
 from tau2_agent.config import user_options as user_config
 from tau2_agent.config.mistakes import Fault, keys_in_complaint
 from tau2_agent.rollout.rendering import TemplateError
@@ -19,7 +18,6 @@ from tau2_agent.rollout.template_files import template_text
 
 # Splits with all of extra_dev. Of `small` some are there, too: the leak gate sees to these.
 WITH_VALIDATION_TASKS = ("extra_dev", "extra", "full")
-HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # anything else is a path
 
 
 def cross_checks(config: Mapping[str, Any]) -> Iterator[Fault]:
@@ -40,11 +38,7 @@ def _faults(config: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("reward.weights", "reward.weights are all 0; at least one check must count")
     if config["model"]["source"] == "demo":
         yield from _demo_model(config)
-    else:
-        yield from _source("model", config["model"], "train the same model")
-        yield from _written_over(config["model"])
-    if serve := config["user"]["serve"]:
-        yield from _source("user.serve", serve, "meet the same user")
+    yield from sources.faults(config)
     if config["backend"] == "cpu":
         yield from _cpu_backend(config)
     else:
@@ -198,37 +192,6 @@ def _demo_model(config: Mapping[str, Any]) -> Iterator[Fault]:
                 f"{section}.{key} {config[section][key]} is more than model.context_length "
                 f"{room}; lower the first or raise the second",
             )
-
-
-def _source(key: str, model: Mapping[str, Any], alike: str) -> Iterator[Fault]:
-    """A model is a folder here or a pinned hub id. alike: what two runs do by the pin."""
-    source = model["source"]
-    if Path(source).is_dir():
-        return
-    if not HUB_ID.fullmatch(source):
-        yield Fault(
-            f"{key}.source",
-            f"{key}.source {source} is no folder here, and no hub id (ORGANISATION/NAME) either; "
-            "write the folder's path in full, or as seen from the folder of config.yaml",
-        )
-    elif not model["revision"]:
-        yield Fault(
-            f"{key}.source",
-            f"{key}.source {source} is no folder here, so it is a hub id; pin {key}.revision to a "
-            f"commit hash, so that two runs {alike}",
-        )
-
-
-def _written_over(model: Mapping[str, Any]) -> Iterator[Fault]:
-    """A stage deletes what is in its place: that must not be the model one begins with."""
-    place, name = Path(model["source"]).absolute(), re.escape(model["name"])
-    made = rf"models/{name}(\+\w+)?(_torch_dist)?|checkpoints/{name}(\+\w+)?_[a-z]+_telecom"
-    if place.is_dir() and re.fullmatch(made, os.path.relpath(place)):
-        yield Fault(
-            "model.name",
-            f"model.name {model['name']} would have a stage write over model.source "
-            f"{model['source']}; give it another name, or move that folder",
-        )
 
 
 def _chat_template(model: Mapping[str, Any]) -> Iterator[Fault]:

@@ -3,8 +3,7 @@
     preset < config.yaml < --configfile < --config
 
 Each is a layer: a name and its values. YAML keeps the last of two equal keys and says nothing;
-here they are a mistake, as is an option that is given twice on the command line, where only the
-last would count.
+here they are a mistake. How the command line is read stands in command_line.py.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ import copy
 import difflib
 import json
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -156,85 +154,9 @@ def choice(name: str, known: Sequence[str], elsewhere: Sequence[str] = ()) -> st
     return f"{hint}Valid: {', '.join(known)}"
 
 
-# --- the command line -----------------------------------------------------------------------------
-
-# Snakemake's options that configure, by all their spellings.
-SPELLINGS = {
-    "--config": COMMAND_LINE,
-    "-C": COMMAND_LINE,
-    "--configfile": "--configfile",
-    "--configfiles": "--configfile",
-}
-
-
-def check_command_line(arguments: Sequence[str]) -> None:
-    """Refuse a configuring option, or a key of --config, that is given twice. Raises ConfigError.
-
-    argparse would take the last one and drop the others silently. arguments: as in sys.argv[1:].
-    """
-    given: set[str] = set()
-    keys: set[str] = set()
-    for option, words in _options(arguments):
-        if option in given:
-            together = {COMMAND_LINE: "--config A=1 B=2", "--configfile": "--configfile A B"}
-            raise ConfigError(
-                f"{option} is given twice, and only the last would count; write one: "
-                f"{together[option]}"
-            )
-        given.add(option)
-        for word in words if option == COMMAND_LINE else ():
-            key, _, value = word.partition("=")
-            with contextlib.suppress(yaml.YAMLError):  # Snakemake's to report
-                parse(value, f"{COMMAND_LINE} {key}")
-            if key in keys:
-                raise ConfigError(
-                    f"{COMMAND_LINE}: {key} is given twice, and only the last would count; join "
-                    f"them, such as {key}={{A: 1, B: 2}}"
-                )
-            keys.add(key)
-
-
-def _options(arguments: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield the options that configure, each with its values."""
-    option, words = "", []
-    for word in [*arguments, "--"]:
-        if not word.startswith("-"):
-            words.append(word)
-            continue
-        if option:
-            yield option, words
-        name, equals, value = word.partition("=")
-        if name.startswith("-C") and not name.startswith("--") and name != "-C":
-            name, equals, value = "-C", "=", word[2:]  # the value may follow at once
-        option, words = SPELLINGS.get(name, ""), [value] if equals else []
-        if word == "--":
-            return
-
-
 def file_layers(files: Sequence[Path]) -> list[Layer]:
     """Return a layer for each file, in that order. Raises ConfigError."""
     return [(str(file), read_yaml(file)) for file in files]
-
-
-def program_layers(root: Path, files: Sequence[Path], pairs: Sequence[str]) -> list[Layer]:
-    """Return the layers of a program that takes --configfile and --config as Snakemake does.
-
-    root: the project, whose config.yaml counts where the working directory has none. pairs: words
-    KEY=VALUE. Raises ConfigError.
-    """
-    check_command_line(sys.argv[1:])
-    own = Path("config.yaml")
-    given: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--config {pair}: write KEY=VALUE, such as preset=qwen3-4b")
-        try:
-            given[key] = parse(value, f"{COMMAND_LINE} {key}")
-        except yaml.YAMLError:
-            raise ConfigError(f"--config {pair}: the value is no valid YAML; correct it") from None
-    named = [("config.yaml", read_yaml(own if own.exists() else root / own, "config.yaml"))]
-    return [*named, *file_layers(files), (COMMAND_LINE, given)]
 
 
 def texts_read(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is said of a model or a data set goes with its source.
+"""Where models and data sets come from, and what goes with that.
 
 A preset's commit, positions, chat template and name are those of the preset's model. Who names
 another source above it says nothing of these, and must not be given the other one's.
@@ -7,12 +7,14 @@ another source above it says nothing of these, and must not be given the other o
 from __future__ import annotations
 
 import copy
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tau2_agent.config.layers import Layer
+from tau2_agent.config.mistakes import Fault
 
 # Section with a `source` -> the keys that describe it.
 DESCRIBE = {
@@ -20,6 +22,7 @@ DESCRIBE = {
     "traces": ("revision",),
     "user.serve": ("revision",),
 }
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # anything else is a path
 
 
 def with_own_descriptions(layers: Sequence[Layer]) -> list[Layer]:
@@ -48,6 +51,46 @@ def name_of(source: str) -> str:
     """A model's name for files, from a hub id or the path of a folder; "" if it gives none."""
     last = Path(source).absolute().name if source else ""
     return re.sub(r"[^A-Za-z0-9.]+", "-", last).strip("-.").lower()
+
+
+def faults(config: Mapping[str, Any]) -> Iterator[Fault]:
+    """Yield what is wrong with the sources of models in a complete configuration."""
+    if config["model"]["source"] != "demo":
+        yield from _source("model", config["model"], "train the same model")
+        yield from _written_over(config["model"])
+    if serve := config["user"]["serve"]:
+        yield from _source("user.serve", serve, "meet the same user")
+
+
+def _source(key: str, model: Mapping[str, Any], alike: str) -> Iterator[Fault]:
+    """A model is a folder here or a pinned hub id. alike: what two runs do by the pin."""
+    source = model["source"]
+    if Path(source).is_dir():
+        return
+    if not HUB_ID.fullmatch(source):
+        yield Fault(
+            f"{key}.source",
+            f"{key}.source {source} is no folder here, and no hub id (ORGANISATION/NAME) either; "
+            "write the folder's path in full, or as seen from the folder of config.yaml",
+        )
+    elif not model["revision"]:
+        yield Fault(
+            f"{key}.source",
+            f"{key}.source {source} is no folder here, so it is a hub id; pin {key}.revision to a "
+            f"commit hash, so that two runs {alike}",
+        )
+
+
+def _written_over(model: Mapping[str, Any]) -> Iterator[Fault]:
+    """A stage deletes what is in its place: that must not be the model one begins with."""
+    place, name = Path(model["source"]).absolute(), re.escape(model["name"])
+    made = rf"models/{name}(\+\w+)?(_torch_dist)?|checkpoints/{name}(\+\w+)?_[a-z]+_telecom"
+    if place.is_dir() and re.fullmatch(made, os.path.relpath(place)):
+        yield Fault(
+            "model.name",
+            f"model.name {model['name']} would have a stage write over model.source "
+            f"{model['source']}; give it another name, or move that folder",
+        )
 
 
 def _section(values: Mapping[str, Any], section: str) -> dict[str, Any]:
