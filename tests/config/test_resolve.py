@@ -105,6 +105,25 @@ def test_lists_replace() -> None:
 
 def test_section_with_everything_commented_out_is_no_value() -> None:
     assert settle({"sft": None}) == settle({})
+    assert settle({"runs": None}) == settle({})
+    assert settle({}, {}, {"sft": "null"}) == settle({})  # as --config says it
+
+
+@pytest.mark.parametrize("word", ["null", "~", None])
+@pytest.mark.parametrize("key", ["model.name", "slime.extra_args", "grpo.lr", "prompt"])
+def test_null_on_the_command_line_is_no_text(key, word) -> None:
+    section, _, name = key.rpartition(".")
+    given = {section: {name: word}} if section else {name: word}
+    assert mistakes({}, {}, given).startswith(f"--config: {key} is null (")
+
+
+@pytest.mark.parametrize(("backend", "shown"), [(["cpu"], "['cpu']"), (None, "null"), (3, "3")])
+def test_a_wrong_backend_of_a_preset_is_that_preset_s(tmp_path, backend, shown) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"backend": backend}))
+    with pytest.raises(ConfigError) as caught:
+        resolve([("config.yaml", {"preset": "mine", "backend": "auto"})], tmp_path, on_cpu)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"presets/mine.yaml: backend is {shown} (")
 
 
 def test_preset_follows_the_backend_and_the_backend_the_preset() -> None:
@@ -341,6 +360,8 @@ def test_what_is_handed_over_stays_as_it_is() -> None:
         ({"tracking": {"tool": "wandbb"}}, ["did you mean wandb?"]),
         ({"runs": ["a"]}, ["runs is ['a']", "must be a section of keys"]),
         ({"runs": {"a": 3}}, ["runs.a is 3", "must be a section of keys"]),
+        ({"GRPO": {"lr": 1}}, ["unknown key GRPO; did you mean grpo?"]),
+        ({"grpo": {"LR": 1}}, ["unknown key grpo.LR; did you mean", "lr? Valid"]),
         ({5: 1}, ["unknown key 5"]),
         ({"grpo": {5: 1}}, ["unknown key grpo.5"]),
         ({"evaluation": {"sglang_port": 30000}}, ["set it to null for backend cpu"]),

@@ -148,6 +148,24 @@ def test_a_served_user_is_downloaded_once_for_models_of_any_name() -> None:
     assert on_slime(more, user=user, traces=foreign, evaluation=scripted) == {"rl"}
 
 
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"runs": {}}, "config.yaml: runs.a.runs: a run has no runs of its own; put them beside"),
+        ({"backend": "slime"}, "config.yaml: runs.a: config.yaml: resources.gpus × nodes = 0 is"),
+        ({"grpo": {"lr": "fast"}}, "config.yaml: runs.a: grpo.lr is 'fast' ("),
+        ({"preset": "nope"}, "config.yaml: runs.a: preset 'nope' is not there"),
+    ],
+)
+def test_a_mistake_names_the_run_that_it_is_in(values, says) -> None:
+    layers = [("config.yaml", {"preset": "demo", "sft": {"epochs": 1}, "runs": {"a": values}})]
+    with pytest.raises(ConfigError) as caught:
+        resolve_runs(layers, ROOT / "presets", lambda wanted, _: Backend(wanted, "test"))
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith(says)
+    assert all(line.startswith("config.yaml: runs.a") for line in lines)
+
+
 def test_options_of_a_model_in_another_order_make_nothing_anew() -> None:
     one = {"top_p": 0.5, "more": {"a": 1, "b": 2}}
     other = {"more": {"b": 2, "a": 1}, "top_p": 0.5}

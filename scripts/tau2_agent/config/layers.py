@@ -23,6 +23,7 @@ from tau2_agent.errors import PipelineError
 
 COMMAND_LINE = "--config"  # the layer of that name has texts for numbers
 
+YAML_NULLS = ("null", "Null", "NULL", "~")
 Layer = tuple[str, Mapping[str, Any]]  # where values come from, and the values
 
 
@@ -149,7 +150,8 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def choice(name: str, known: Sequence[str], elsewhere: Sequence[str] = ()) -> str:
     """Return a remedy for a wrong name: the nearest right ones, and all of them."""
-    near = [*elsewhere, *difflib.get_close_matches(name, known, n=1, cutoff=0.6)]
+    close = difflib.get_close_matches(name.lower(), [one.lower() for one in known], n=1)
+    near = [*elsewhere, *(one for one in known if one.lower() in close)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f"{hint}Valid: {', '.join(known)}"
 
@@ -160,8 +162,8 @@ def file_layers(files: Sequence[Path]) -> list[Layer]:
 
 
 def texts_read(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return --config's values with the texts in `options` read as YAML; for all else the settings
-    say what a text means."""
+    """Return --config's values with `null` read as such, and all texts in `options` as YAML; for
+    the rest the settings say what a text means."""
 
     def read(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -174,9 +176,9 @@ def texts_read(values: Mapping[str, Any]) -> dict[str, Any]:
                 meant = yaml.safe_load(value)
         return meant if meant is None or isinstance(meant, (bool, int, float)) else value
 
-    return {
-        key: (read(value) if key == "options" else texts_read(value))
-        if isinstance(value, Mapping)
-        else value
-        for key, value in values.items()
-    }
+    def meant(key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return read(value) if key == "options" else texts_read(value)
+        return None if value in YAML_NULLS else value
+
+    return {key: meant(key, value) for key, value in values.items()}

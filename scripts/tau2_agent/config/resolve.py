@@ -66,9 +66,9 @@ def resolve(
             text = f"preset {preset!r} is not there; {choice(preset, known)}"
             report([Fault("preset", text)], layers)
         recipe = preset_layers(preset, presets)
-        by_preset = merge(*(values for _, values in recipe)).get("backend")
+        by_preset = any("backend" in values for _, values in recipe)
         if wanted == "auto" and by_preset:
-            backend = choose_backend(by_preset, f"preset {preset}")
+            backend = choose_backend(_start("backend", recipe), f"preset {preset}")
         else:
             backend = choose_backend(wanted, "backend in the configuration")
 
@@ -105,8 +105,9 @@ def _start(key: str, layers: Sequence[Layer]) -> str:
 
 def _tidied(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Drop sections whose keys are all commented out, which YAML reads as null."""
-    kept = {key: value for key, value in values.items() if value is not None or key not in SECTIONS}
-    return texts_read(kept) if name == COMMAND_LINE else copy.deepcopy(kept)
+    read = texts_read(values) if name == COMMAND_LINE else values
+    empty = [key for key in (*SECTIONS, "runs") if read.get(key, 0) is None]
+    return copy.deepcopy({key: value for key, value in read.items() if key not in empty})
 
 
 def _left_to_the_preset(layers: Sequence[Layer]) -> list[Layer]:

@@ -65,8 +65,20 @@ def resolve_runs(
     for name, values in plain.config["runs"].items():
         place = origin(f"runs.{name}", layers) or f"presets/{plain.preset}.yaml"
         _check_name(name, place)
+        if "runs" in (values or {}):
+            raise ConfigError(
+                f"{place}: runs.{name}.runs: a run has no runs of its own; put them beside it"
+            )
         layer = (f"{place}: runs.{name}", values or {})
-        settings[name] = resolve([*layers, layer], presets, choose_backend)
+        try:
+            settings[name] = resolve([*layers, layer], presets, choose_backend)
+        except ConfigError as error:  # whatever is wrong is right without the run's values
+            raise ConfigError(
+                "\n".join(
+                    line if line.startswith(layer[0]) else f"{layer[0]}: {line}"
+                    for line in str(error).splitlines()
+                )
+            ) from None
     runs: dict[str, Run] = {}
     first: dict[str, str] = {}  # what a stage reads -> the run that makes it
     for name, one in settings.items():
