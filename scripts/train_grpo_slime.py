@@ -31,9 +31,10 @@ from tau2_agent.preflight.requirements import training_needs
 from tau2_agent.records.samples import TRANSCRIPTS
 from tau2_agent.source_code import code_digest
 from tau2_agent.training import objective, optimizer
+from tau2_agent.training.fingerprint import fingerprint
 from tau2_agent.training.megatron.checkpoints import require_weights
 from tau2_agent.training.megatron.model_args import is_moe, model_arguments, read_config
-from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.resumable import Stage
 from tau2_agent.training.slime import arguments as slime_command
 from tau2_agent.training.slime import user_arguments
 from tau2_agent.training.slime.install import Install, find_install

@@ -28,7 +28,8 @@ from tau2_agent.records.progress import Progress
 from tau2_agent.records.validation import choice, chosen_rollout, cut_validation
 from tau2_agent.source_code import code_digest
 from tau2_agent.training import objective, optimizer
-from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.fingerprint import fingerprint
+from tau2_agent.training.resumable import Stage
 from tau2_agent.training.trained_for import TrainedFor
 from tau2_agent.users import registry as users
 

@@ -18,7 +18,8 @@ from tau2_agent.config import program_options as settings
 from tau2_agent.records.progress import Progress
 from tau2_agent.source_code import code_digest
 from tau2_agent.training import optimizer
-from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.fingerprint import fingerprint
+from tau2_agent.training.resumable import Stage
 from tau2_agent.training.trained_for import TrainedFor
 
 

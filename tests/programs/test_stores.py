@@ -8,7 +8,8 @@ import time
 import pytest
 from program_runs import SCRIPTS, run_here
 
-from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.fingerprint import fingerprint
+from tau2_agent.training.resumable import Stage
 from tau2_agent.training.stores import REMOVED, InUse, find_stores, remove
 
 DAY = 24 * 3600

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tau2_agent.files import DiskFull
-from tau2_agent.training.resumable import Stage, StageError, fingerprint
+from tau2_agent.training.fingerprint import fingerprint
+from tau2_agent.training.resumable import Stage, StageError
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from tau2_agent.training.resumable import Stage, fingerprint
+from tau2_agent.training.fingerprint import fingerprint
+from tau2_agent.training.resumable import Stage
 from tau2_agent.training.trained_for import TrainedFor, read_record
 from tau2_agent.training.trl import (
     METRICS,

@@ -24,7 +24,7 @@ from tau2_agent.evaluation.playing import PLAYING
 from tau2_agent.evaluation.recalled import EPISODE, leave_out, recall
 from tau2_agent.rollout.model_folder import require_model
 from tau2_agent.source_code import code_digest
-from tau2_agent.training.resumable import fingerprint
+from tau2_agent.training.fingerprint import fingerprint
 from tau2_agent.users import registry as users
 
 if TYPE_CHECKING:  # tau2 takes a second to import

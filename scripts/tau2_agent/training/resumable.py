@@ -39,13 +39,7 @@ from typing import Any, Self
 
 from tau2_agent import locks
 from tau2_agent.errors import PipelineError
-from tau2_agent.files import (
-    DONE_FILE,
-    DiskFull,
-    content_hash,
-    is_disk_full,
-    write_json,
-)
+from tau2_agent.files import DONE_FILE, DiskFull, is_disk_full, write_json
 
 STAGE_FILE = "stage.json"
 STORE = ".store"  # the folder of stores, beside the targets
@@ -67,27 +61,11 @@ class Diverged(PipelineError):
         )
 
 
-def fingerprint(
-    inputs: Mapping[str, Path | str], hyperparameters: Mapping[str, Any], *, code: str
-) -> dict[str, Any]:
-    """Return what decides a stage's weights: code, content of the inputs, hyperparameters.
-
-    inputs: name -> file or folder. Folders are hashed as `files.content_hash` says, without reading
-    all of large weights. code: a digest of the code that decides, `source_code.code_digest`
-    of the program. Raises FileNotFoundError naming a missing input.
-    """
-    return {
-        "code": code,
-        "inputs": {name: content_hash(path) for name, path in sorted(inputs.items())},
-        "hyperparameters": dict(hyperparameters),
-    }
-
-
 class Stage:
     """One training stage, held by one program at a time; see the module's text.
 
     target: what becomes a link to the finished store.
-    fingerprint: JSON values that decide the weights; see `fingerprint()`.
+    fingerprint: JSON values that decide the weights; see fingerprint.py.
     settings: JSON values that may change and resume the same store, such as how many rollouts.
         A finished store with other settings counts as unfinished; what has been trained beyond a
         smaller number is the trainer's to judge (`set_aside` starts anew).
