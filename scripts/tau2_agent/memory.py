@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from tau2_agent.errors import PipelineError, causes
 
 _SAYS_SO = re.compile(
-    r"out of memory|can(?:'t|not) allocate memory|not enough memory|bad_alloc"
+    r"out of memory|can(?:'t|not) allocate memory(?! in static TLS)|not enough memory|bad_alloc"
     r"|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED",
     re.IGNORECASE,
 )
