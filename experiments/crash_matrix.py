@@ -149,7 +149,7 @@ class Cell:
         if server is not None:
             config = tuple(words.replace("URL", f"'{server.url}'") for words in stage.config)
             stage = replace(stage, config=config)
-        self.command = [stage.target, *ARGUMENTS, "--rerun-incomplete"]
+        self.command = [stage.target, *ARGUMENTS]
         if not stage.config:
             self.command += ["--forcerun", "teacher_traces"]
         self.command += ["--config", *stage.config] if stage.config else []

@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow, pytest.mark.long]
     ("stage", "fault", "words", "lost"),
     [
         ("SFT", "last checkpoint cut in half", "the cut one is set aside", None),
-        ("GRPO", "SIGTERM with a grace period", "goes on at", "0 rollouts"),
-        ("evaluation", "kill -9 of its process group", "goes on at", "0 episodes"),
+        ("GRPO", "SIGTERM with a grace period", "resumes at", "0 rollouts"),
+        ("evaluation", "kill -9 of its process group", "resumes at", "0 episodes"),
     ],
 )
 def test_what_an_interruption_costs(tiny_project, tmp_path, stage, fault, words, lost) -> None:

@@ -285,7 +285,7 @@ def test_kill_9_resumes_from_the_last_checkpoint(
     tiny_copy, wait_until, target: str, rule: str, everything: bool, config: str
 ) -> None:
     kill_in_the_middle(tiny_copy, wait_until, target, everything, config)
-    again = tiny_copy.run(f"checkpoints/{target}", *TINY, "--config", config, "--rerun-incomplete")
+    again = tiny_copy.run(f"checkpoints/{target}", *TINY, "--config", config)
     assert again.status == 0, again.text
     resumed = re.search(r"resumed .*at (?:step|rollout) (\d+)", again.text)
     assert resumed and int(resumed[1]) > 0

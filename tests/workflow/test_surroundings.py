@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -24,6 +25,17 @@ def test_a_locale_without_utf8_makes_the_same_files(project, tmp_path) -> None:
         assert outcome.returncode == 0, outcome.stderr.decode(errors="replace")
         made.append((project.folder / TASKS).read_bytes())
     assert made[0] == made[1]
+
+
+def test_what_a_stopped_job_left_is_made_again_unasked(project) -> None:
+    (project.folder / "data").mkdir()
+    (project.folder / TASKS).write_text("half a file")
+    # What Snakemake notes while a job writes, and cannot take back if it is killed.
+    marks = project.folder / ".snakemake/incomplete"
+    marks.mkdir(parents=True)
+    (marks / base64.b64encode(TASKS.encode()).decode()).touch()
+    outcome = project.dry_run(TASKS)
+    assert (outcome.status, outcome.jobs) == (0, {"tasks": 1}), outcome.text
 
 
 def test_another_working_directory_is_refused(project, tmp_path) -> None:
