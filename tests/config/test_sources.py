@@ -33,7 +33,7 @@ def resolved(*given: dict[str, Any]) -> Resolved:
 
 def model(*given: dict[str, Any]) -> tuple[Any, ...]:
     found = resolved(*({"model": one} for one in given)).config["model"]
-    return tuple(found[key] for key in DESCRIBE["model"])
+    return tuple(found[key] for key in DESCRIBE["model.source"])
 
 
 def test_a_source_alone_is_described_by_nothing_of_the_preset_s(tmp_path) -> None:
@@ -107,6 +107,23 @@ def test_traces_and_the_served_user_too() -> None:
         "serve"
     ]
     assert (found["source"], found["revision"], found["gpus"]) == ("c/d", "def", 2)
+
+
+@pytest.mark.parametrize("section", ["user", "traces"])
+def test_a_price_is_that_of_its_model(section) -> None:
+    price = {"input": 1.0, "output": 2.0}
+    priced = {"model": "openai/a", "price": price}
+    teacher = {"teacher": "llm", "wordings": 1} if section == "traces" else {}
+
+    def told(*given: dict[str, Any]) -> Any:
+        layers = [{section: one} for one in given]
+        layers[0][section] |= teacher
+        return resolved(*layers).config[section]["price"]
+
+    assert told({**priced}) == told({**priced}, {"temperature": 1.0}) == price
+    assert told({**priced}, {"model": "openai/a"}) == price
+    assert told({**priced}, {"model": "openai/b"}) is None
+    assert told({"model": "openai/b"}, {"price": price}) == price
 
 
 @pytest.mark.parametrize("source", [3, None, ["a/b"]])

@@ -68,7 +68,7 @@ class LanguageModel(Section):
     price: Optional[Price] = Field(
         None,
         description="llm: dollars per million tokens where litellm knows none: "
-        "{input: 0.1, output: 0.4}",
+        "{input: 0.1, output: 0.4}; not taken from a lower layer that has another model",
     )
 
 

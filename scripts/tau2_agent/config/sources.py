@@ -1,7 +1,8 @@
 """Where models and data sets come from, and what goes with that.
 
-A preset's commit, positions, chat template and name are those of the preset's model. Who names
-another source above it says nothing of these, and must not be given the other one's.
+A preset's commit, positions, chat template and name are those of the preset's model, and a price is
+that of one model behind an API. Who names another one above says nothing of these, and must not be
+given the other's.
 """
 
 from __future__ import annotations
@@ -16,32 +17,38 @@ from typing import Any
 from tau2_agent.config.layers import Layer
 from tau2_agent.config.mistakes import Fault
 
-# Section with a `source` -> the keys that describe it.
+# Key that names a model or a data set -> the keys beside it that describe this one.
 DESCRIBE = {
-    "model": ("name", "revision", "chat_template", "max_positions"),
-    "traces": ("revision",),
-    "user.serve": ("revision",),
+    "model.source": ("name", "revision", "chat_template", "max_positions"),
+    "traces.source": ("revision",),
+    "traces.model": ("price",),
+    "user.serve.source": ("revision",),
+    "user.model": ("price",),
 }
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)  # anything else is a path
 
 
 def with_own_descriptions(layers: Sequence[Layer]) -> list[Layer]:
-    """Return the layers, lowest first, without what lower ones say of a source that a higher one
-    replaces. A model gets a name from its new source, unless it is given one beside it."""
+    """Return the layers, lowest first, without what lower ones say of a model or a data set that a
+    higher one replaces.
+
+    The trained model gets a name from its new source, unless it is given one beside it.
+    """
     done: list[Layer] = []
     for layer, given in layers:
         values = copy.deepcopy(dict(given))
-        for section, keys in DESCRIBE.items():
+        for named, keys in DESCRIBE.items():
+            section, _, key = named.rpartition(".")
             here = _section(values, section)
             below = [_section(lower, section) for _, lower in done]
-            old = next((one["source"] for one in reversed(below) if "source" in one), None)
-            new = here.get("source", old)
+            old = next((one[key] for one in reversed(below) if key in one), None)
+            new = here.get(key, old)
             if old is None or new == old or not isinstance(new, str):
                 continue
             for one in below:
-                for key in keys:
-                    one.pop(key, None)
-            if section == "model" and (name := name_of(new)):
+                for describing in keys:
+                    one.pop(describing, None)
+            if named == "model.source" and (name := name_of(new)):
                 here.setdefault("name", name)
         done.append((layer, values))
     return done
