@@ -12,6 +12,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from tau2_agent.errors import PipelineError
+from tau2_agent.memory import OutOfMemory, is_out_of_memory
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec"
 
@@ -41,6 +42,8 @@ def require_readable(folder: Path) -> None:
             with safe_open(file, framework="pt") as weights:
                 weights.keys()
         except SafetensorError as error:
+            if is_out_of_memory(error):
+                raise OutOfMemory(error, f"opening {file}") from None
             raise WeightsError(
                 f"{file} is damaged or cut ({error}); download or copy the model again"
             ) from None

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tau2_agent import weights
 from tau2_agent.errors import InputError
 from tau2_agent.memory import OutOfMemory
 from tau2_agent.rollout.loading import load_model, load_tokenizer
@@ -101,6 +103,15 @@ def test_without_memory_nobody_is_told_that_the_files_are_damaged(random_model, 
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", without_memory)
     with pytest.raises(OutOfMemory, match=r"^loading the tokenizer of hub/id: not enough memory"):
         load_tokenizer(random_model, "hub/id")
+
+
+def test_without_memory_weights_that_are_opened_are_not_called_damaged(random_model, monkeypatch):
+    def fails(*_, **__):
+        raise SafetensorError("Cannot allocate memory (os error 12)")
+
+    monkeypatch.setattr(weights, "safe_open", fails)
+    with pytest.raises(OutOfMemory, match=r"^opening .*model\.safetensors: not enough memory"):
+        weights.require_readable(random_model)
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from transformers import PrinterCallback
 
+from tau2_agent.memory import OutOfMemory
 from tau2_agent.records.progress import Progress
 from tau2_agent.rollout.trajectory import JobStop
 from tau2_agent.training.trl import StageCallback, last_checkpoint, run
@@ -78,6 +81,32 @@ def test_one_that_is_not_whole_is_kept_aside(tmp_path, capsys, name, harm) -> No
     assert "checkpoint-4: not whole (" in said and aside.name in said
     if name.endswith((".pt", ".pth")):
         assert f"({name} is " in said
+
+
+@pytest.mark.parametrize(
+    ("reader", "error", "kind"),
+    [
+        ("safe_open", SafetensorError("Cannot allocate memory (os error 12)"), OutOfMemory),
+        *(
+            (reader, error, kind)
+            for reader in ("safe_open", "zipfile.ZipFile")
+            for error, kind in (
+                (OSError(errno.ENOMEM, "Cannot allocate memory"), OutOfMemory),
+                (PermissionError(errno.EACCES, "denied"), PermissionError),
+            )
+        ),
+    ],
+)
+def test_one_that_cannot_be_read_now_stays(tmp_path, monkeypatch, reader, error, kind) -> None:
+    made = checkpoint(tmp_path, 4)
+
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(f"tau2_agent.training.trl.{reader}", fails)
+    with pytest.raises(kind):
+        last_checkpoint(tmp_path)
+    assert made.is_dir() and not list(tmp_path.glob("broken-*"))
 
 
 def test_one_of_another_step_is_not_whole(tmp_path, capsys) -> None:

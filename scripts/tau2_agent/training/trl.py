@@ -15,6 +15,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 from tau2_agent.files import JsonLineError, read_jsonl, write_jsonl
+from tau2_agent.memory import OutOfMemory, is_out_of_memory
 from tau2_agent.records.progress import Progress
 from tau2_agent.records.validation import WeightsGone
 from tau2_agent.rollout.loading import load_model
@@ -93,7 +94,10 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def _fault(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint, None if nothing. Of weights, only the header is read."""
+    """What is wrong with a checkpoint, None if nothing. Of weights, only the header is read.
+
+    Raises OutOfMemory or PermissionError: what cannot be read now may be whole.
+    """
     try:
         state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
         if state["global_step"] != int(checkpoint.name[11:]):
@@ -101,6 +105,7 @@ def _fault(checkpoint: Path) -> str | None:
         with safe_open(checkpoint / "model.safetensors", framework="pt") as weights:
             weights.keys()
     except (OSError, ValueError, KeyError, SafetensorError) as error:
+        _require_a_fault(error, checkpoint)
         return f"{type(error).__name__}: {error}"
     random_states = sorted(path.name for path in checkpoint.glob("rng_state*.pth"))
     for name in ("optimizer.pt", "scheduler.pt", *random_states):
@@ -108,9 +113,18 @@ def _fault(checkpoint: Path) -> str | None:
             with zipfile.ZipFile(checkpoint / name) as archive:
                 if archive.testzip() is not None:
                     return f"{name} is damaged"
-        except (OSError, zipfile.BadZipFile):
+        except (OSError, zipfile.BadZipFile) as error:
+            _require_a_fault(error, checkpoint)
             return f"{name} is missing or cut"
     return None
+
+
+def _require_a_fault(error: Exception, checkpoint: Path) -> None:
+    """Raise what is no fault of the checkpoint's files."""
+    if is_out_of_memory(error):
+        raise OutOfMemory(error, f"reading {checkpoint}") from error
+    if isinstance(error, PermissionError):
+        raise error
 
 
 def cut_metrics(folder: Path, step: int, name: str = METRICS) -> None:
