@@ -266,7 +266,7 @@ TESTED: dict[str, dict[str, str]] = {
     "check_leakage": {"programs/test_check_leakage.py": "train eval_split output in_sample_splits"},
     "estimate_cost": {
         "programs/test_estimate_cost.py": "config folder output",
-        "config/test_layers.py": "configfile",
+        "config/test_command_line.py": "configfile",
     },
     "import_traces": {
         "programs/test_import_traces.py": "source prompt replace_prompt max_length"
@@ -274,7 +274,7 @@ TESTED: dict[str, dict[str, str]] = {
         "programs/test_import_from_elsewhere.py": "teacher revision output",
     },
     "show_config": {
-        "config/test_layers.py": "configfile config",
+        "config/test_command_line.py": "configfile config",
         "config/test_settings.py": "template",
     },
     "show_episode": {
