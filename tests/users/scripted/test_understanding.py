@@ -170,7 +170,7 @@ SAID: list[tuple[str, list[str]]] = [
     ("I have sent you a payment request. Please check it and pay.", ["make_payment"]),
     # --- what "it" is, conditions ---
     ("I see that airplane mode is on. Could you turn it off?", [AIR_OFF]),
-    ("Airplane mode disables mobile data. Please turn it off.", [AIR_OFF]),
+    ("Airplane mode disables mobile data. Please turn it off.", []),  # which one? he asks
     ("Check whether data saver is on. If it is, please turn it off.", [SAVER_OFF]),
     ("Please check airplane mode and, if it is on, turn it off.", [AIR_OFF]),
     ("If mobile data is off, turn it on.", [DATA_ON]),

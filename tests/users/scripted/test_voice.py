@@ -48,7 +48,7 @@ async def test_decisions_and_tool_calls_are_those_of_the_fixed_user(phrasing):
         varied = await play(task, phrasing, draw=str(number % 5))
         assert score(varied, task).reward == 1.0, task.id
         assert tools(varied) == tools(await play(task)), task.id
-        assert varied.user_report["unknown"] == 0
+        assert varied.user_report["unknown"] == varied.user_report["asked_back"] == 0
 
 
 @pytest.mark.parametrize("phrasing", VARIED)

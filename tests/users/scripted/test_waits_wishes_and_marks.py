@@ -66,7 +66,7 @@ def test_what_the_phone_is_waited_for_to_do_is_not_the_users_deed(wait):
 @pytest.mark.parametrize("alone", ["by itself", "on its own", "of its own accord"])
 def test_what_a_thing_does_by_itself_is_left_to_it(alone):
     assert presses(f"Please let your phone restart {alone}.") == []
-    assert presses(f"Please restart your phone. It will reconnect {alone}.") == ["reboot_device"]
+    assert presses(f"Please restart your phone. It will do so {alone}.") == []
 
 
 @pytest.mark.parametrize("first", ["back up your data", "please back up the photos on it"])

@@ -15,18 +15,21 @@ from tau2_agent.users.scripted import certainty, grammar, openings, shapes
 from tau2_agent.users.scripted.harmless import (
     beside,
     harmless,
+    invites,
     is_look,
     is_order,
-    tells,
     without_asides,
     without_reason,
 )
 from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
 from tau2_agent.users.scripted.lexicon import QUESTIONS, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Part, Said
+from tau2_agent.users.scripted.plain_words import plainly
 from tau2_agent.users.scripted.things import marked, state, things_in
 from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES
+from tau2_agent.users.scripted.word_classes import letters
 
+_PLACE = frozenset("TFPDAC#")  # letters of "in settings > network"
 _WRONG = re.compile(r"\b(?:wrong|incorrect|mistaken|error)\b")
 _ENDS_A_STATEMENT = re.compile(r"(?:after|before|until|when|once|as soon as|because|so that)\b")
 _TIME = re.compile(r"(?:(?:and|but|then) )*(?:when|once|after|as soon as)\b(?! (?:i|we)\b)")
@@ -54,8 +57,9 @@ def unaccounted(message: Message) -> list[str]:
     pressed = {request.topic for request in message.requests if not request.reads}
     wants = {request.want for request in message.requests if not request.reads}
     strange, asked, after, before = [], False, False, ""
-    if {request.tool for request in message.announced} & {r.tool for r in message.requests}:
-        return [said.text for said in message.sentences]  # now, or later?
+    later = {request.tool for request in message.announced} & {r.tool for r in message.requests}
+    if later or message.guessed:
+        return [said.text for said in message.sentences]  # now, or later? which one?
     for place, said in enumerate(message.sentences):
         if asked and said.text == "why?" and place + 1 < len(message.sentences):
             continue  # the next sentence says it
@@ -92,16 +96,10 @@ def _repeats(part: Part, asked: bool, wants: set[bool | None], pressed: set[str]
 
 
 def _is_known(said: Said, asked: bool) -> bool:
-    """Whether each word of a sentence is known, beside or in a request.
-
-    That is not enough of a question, nor of an order that asks for nothing the phone has ("charge
-    your phone first"): those need a shape.
-    """
-    again = grammar.DO_IT.match(_without_asking(said.text))
-    if not (said.requests or again) and (said.text.endswith("?") or is_order(marked(said.text))):
+    """Whether each word of a sentence is known that asks for a look, or again for what was."""
+    if said.presses or not (said.requests or grammar.DO_IT.match(_without_asking(said.text))):
         return False
-    known = QUESTION_WORDS if said.text.endswith("?") and not said.presses else SAFE
-    return set(words_left(said.text, asked)) <= known
+    return set(words_left(said.text, asked)) <= (QUESTION_WORDS if said.text[-1] == "?" else SAFE)
 
 
 def _without_asking(text: str) -> str:
@@ -114,7 +112,6 @@ def _is_a_riddle(said: Said, before: str, after: bool, fits: bool) -> bool:
     understood = understood or shapes.OPENS_LIST.match(said.text) or (after and fits)
     return bool(
         (said.text.endswith("?") and not understood)
-        or shapes.QUOTED.search(said.text)
         or shapes.ASKS_LEAVE.search(said.text)
         or shapes.DID_OR_NOT.search(said.text)
         or _labelled(said.text)
@@ -132,9 +129,9 @@ def _takes_back(said: Said, pressed: set[str], fits: bool) -> bool:
     speaks_of_it = not said.asks and pressed & topics_in(text)
     return bool(
         (speaks_of_it and (not fits or _NEEDS.search(text)))
-        or (not (said.asks or fits) and shapes.SETTLED.search(text))
         or (not said.presses and shapes.OWN_FIRST.search(text))
         or shapes.DENIES.search(text)
+        or any(shapes.WAITS.fullmatch(part.text) for part in said.parts if not said.presses)
         or (text.endswith("?") and _DONE_BY_THE_USER.search(text))
         or (text.endswith("?") and not said.presses and QUESTIONS["proceed"].search(text))
     )
@@ -163,7 +160,7 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
     asked: something was asked for before it. after: something was to be pressed.
     """
     if said.text.endswith(":"):  # the head of a list says what the list is
-        return all(tells(marked(part.text)) for part in said.parts)
+        return all(invites(_label(part.text)) for part in said.parts if _label(part.text))
     if not said.presses:
         return _is_beside(said, after)
     rest, case = "", False
@@ -180,14 +177,24 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
             continue  # what was proposed before
         if presses:
             text = without_reason(without_asides(text))
+        elif not case and shapes.WAITS.fullmatch(text) and place + 1 == len(parts):
+            return False  # "..., (wait a moment)": for what?
         elif not case and beside(marked(text), after):
             continue
+        elif "(" in joint and not (
+            case or state(text) is not None or set(letters(marked(text))) <= _PLACE
+        ):
+            return False  # in brackets nothing but a condition, a position or a place
         rest += joint + text
     return set(words_left(rest, asked)) <= SAFE
 
 
 def _is_beside(said: Said, after: bool) -> bool:
     question = said.text.endswith("?")
+    if not after and openings.LABEL.fullmatch(plainly(_label(said.text))):
+        return True
+    if grammar.ELSE.match(said.text) and set(words_left(said.text)) <= SAFE:
+        return True  # of the case that is not this one
     several = any(is_look(marked(part.text)) for part in said.parts)
     return harmless(marked(said.text), question, after) or all(
         harmless(marked(part.text), question, after, several)
@@ -217,7 +224,8 @@ def _is_another_order(part: Part) -> bool:
 
 def _is_nothing_new(riddle: str) -> bool:
     """Whether a clause that asks for an unknown thing only says how, or what they do together."""
-    return any(beside(marked(riddle), after) for after in (False, True))
+    marks = marked(riddle)
+    return invites(marks) or any(beside(marks, after) for after in (False, True))
 
 
 def _is_sequel(sentence: str, before: str) -> bool:
@@ -231,11 +239,12 @@ def _labelled(sentence: str) -> bool:
     found = shapes.LABEL.match(sentence)
     if not found or not VERB_WORDS.match(_without_asking(sentence[found.end() :])):
         return False
-    label = grammar.FILLERS.sub("", found["label"])
-    asks = grammar.ASKS.match(label) or grammar.STEPS.search(label)
-    if shapes.SOME_TIP.search(label) or shapes.OVER.search(label):
-        return True
-    return bool(label) and not (asks or grammar.TOOL.search(label) or tells(marked(found["label"])))
+    label = _label(found["label"])
+    return bool(label) and not (grammar.TOOL.search(label) or invites(label))
+
+
+def _label(text: str) -> str:
+    return marked(grammar.FILLERS.sub("", text))
 
 
 def topics_in(sentence: str) -> set[str]:

@@ -141,8 +141,8 @@ def _ensure(text: str, verb: re.Match[str], context: str) -> list[Request] | Non
         return grants
     if wanted := _mode_request(text, verb, context):
         return wanted
-    switches = _switches(text[verb.end() :], context)
-    return switches or check_requests(text, context, detail=False) or None
+    thrown = switches(text[verb.end() :], context)
+    return thrown or check_requests(text, context, detail=False) or None
 
 
 # --- Switches ---
@@ -153,7 +153,7 @@ def _throw(topics: list[str], want: bool | None) -> list[Request]:
     return requests
 
 
-def _switches(text: str, context: str) -> list[Request]:
+def switches(text: str, context: str) -> list[Request]:
     """Switches that a text describes in a position: "Wi-Fi is off and mobile data is enabled"."""
     requests: list[Request] = []
     waiting: list[str] = []
@@ -186,7 +186,7 @@ def _turn(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
         return None
     topics = governed(phrase[len(verb.group()) :], context)
     if _two_positions(phrase[len(verb.group()) :], verb.lastgroup or ""):
-        parts = _switches(phrase[len(verb.group()) :], "") if verb.lastgroup == "switch" else []
+        parts = switches(phrase[len(verb.group()) :], "") if verb.lastgroup == "switch" else []
         named = [topic for topic in topics if topic in TOGGLES or topic == "vpn"]
         whole = len(parts) == len(named) > 1 and not grammar.CYCLE.search(phrase)
         if whole or not grammar.CYCLE.search(phrase):
@@ -222,7 +222,7 @@ def _disconnect(text: str, verb: re.Match[str], context: str) -> list[Request] |
 def _set(text: str, verb: re.Match[str], context: str) -> list[Request] | None:
     if wanted := _mode_request(text, verb, context):
         return wanted
-    if found := _switches(before(text, grammar.TAIL, verb.end()), context):
+    if found := switches(before(text, grammar.TAIL, verb.end()), context):
         return found
     menu = grammar.CHOOSES.match(verb.group()) and not set("XINW") & set(
         letters(text[verb.end() :])

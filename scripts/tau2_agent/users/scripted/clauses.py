@@ -31,8 +31,8 @@ from tau2_agent.users.scripted.message import (
 from tau2_agent.users.scripted.openings import TELL_ME
 from tau2_agent.users.scripted.pronouns import (
     CASE,
-    about_what_was_named,
-    in_the_other_position,
+    PRONOUN,
+    meant,
     proposed,
 )
 from tau2_agent.users.scripted.request import Request
@@ -59,6 +59,7 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
         sentence.added.append([])
         told = len(message.headings)
         _read_clause(clause, sentence, message)
+        sentence.named += [t.topic for t in things_in(grammar.NOT_THAT.sub("", clause.text))]
         sentence.alone = sentence.alone and not grammar.FILLERS.sub("", clause.text)
         keep(clause, text, sentence, message)
         is_press = any(not request.reads for request in sentence.added[-1])
@@ -234,9 +235,10 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
         rest = re.sub(r"^add(?:ing)?\b", "grant", rest)
         plain = grammar.PERMISSIONS_NAMED_BEFORE.sub(f"the {names} permission", rest, count=1)
         found = asked_for(plain, "")
-    if found is None and grammar.PRONOUN.search(rest):
-        found = about_what_was_named(rest, message)
-    found = in_the_other_position(found, rest, message)
+    latter = "the latter" in body
+    if not latter and PRONOUN.search(rest) and not (things_in(rest) or (found and found[0].reads)):
+        found, guess = meant(found, rest, sentence, message)
+        message.guessed = message.guessed or guess
     if grammar.RESTARTS_IT.search(rest) and not message.phone_named:
         found = None  # "open the messaging app and restart it"
     remember_topic(rest, message)

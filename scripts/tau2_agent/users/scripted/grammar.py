@@ -23,7 +23,7 @@ TOOL = re.compile(rf"\b(?:{'|'.join(sorted(TOOL_TOPICS, key=len, reverse=True))}
 
 # --- What may stand before a clause and changes nothing ---
 _POLITE_IF = either(
-    r"if you (?:can|could|would|like|don'?t mind|do not mind|are able(?: to)?)",
+    r"if you (?:(?:can|could|would)(?!n?'t\b|not\b)|like|don'?t mind|do not mind|are able(?: to)?)",
     r"if you have(?:n'?t| not)(?: done so)?(?: already| yet)?",
     r"if you are using [\w ]+|if you (?:use|have) (?:an? )?(?:iphone|android)\w*",
     r"if possible|if (?:that|it)(?:'?s| is) (?:okay|ok|alright|fine|possible)(?: with you)?",
@@ -221,7 +221,7 @@ CHOOSES = re.compile(r"select|choos|pick")
 A_SCREEN = re.compile(r"(?! (?:between|one|either|wh\w+|if|how)\b)(?: [a-z]+|,| [&>/])*")
 LAST_NAMED = re.compile(r"\bthe latter\b|\b(?:that|the) last (?:one|thing)\b")
 DO_IT = re.compile(  # what was asked for before
-    r"(?:do|try) (?:that|this|it|so)\b(?: (?:for me|now|please|first|next))*\W*$"
+    r"(?:do|try) (?:that|this|it|so|both|these|them)\b(?: (?:for me|now|please|first|next))*\W*$"
     r"|give (?:that|this|it) a (?:go|try|shot)\b"
 )
 BACK = re.compile(  # of a switch: what was thrown is to be thrown back

@@ -17,7 +17,7 @@ from tau2_agent.users.scripted import grammar, openings, shapes
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.plain_words import plainly
 from tau2_agent.users.scripted.things import marked
-from tau2_agent.users.scripted.word_classes import letters, mild_letters
+from tau2_agent.users.scripted.word_classes import anchored, letters, mild_letters, names_a_thing
 
 _MOST_CHARACTERS = 400  # of a sentence that is plain
 _SPLIT = re.compile(  # where the agent or the user is the subject of what follows
@@ -39,18 +39,28 @@ def harmless(sentence: str, question: bool, after: bool, case: bool = False) -> 
     if len(sentence) > _MOST_CHARACTERS:
         return False
     text = plainly(sentence)
-    if not after and shapes.FRAGMENT.fullmatch(letters(text)):
-        return True
     if after and _announces(text):
         return True
+    if found := openings.NO_HARM.match(text):
+        return not set("XIWM") & set(_rest(text, found))
     parts = [part.strip(" ,;") for part in _SPLIT.split(text)]
     return all(_clause(part, question, after, case) for part in parts if part)
 
 
-def tells(label: str) -> bool:
-    """Whether a label in front of a request is a sentence: "it's an easy one: restart it"."""
+def invites(label: str) -> bool:
+    """Whether a label in front of a request says to do it: "next step:", "Data Saver is on:"."""
+    if openings.LABEL.fullmatch(label.strip(" ,.:")):
+        return True
     shape = set(letters(label))
-    return bool(set("BsMIl") & shape) and not set("X!") & shape and beside(label, False)
+    told = (bool(set("BsMIl") & shape) and names_a_thing(label)) or openings.PLAN.match(label)
+    return bool(told) and not set("X!") & shape and beside(label, False)
+
+
+def without_label(sentence: str) -> str:
+    """The sentence without a label that only says to do it: "next step: restart it"."""
+    label, _, rest = sentence.partition(":")
+    plain = grammar.FILLERS.sub("", label).strip(" ,.")
+    return rest.strip() if rest.strip() and openings.LABEL.fullmatch(plain) else sentence
 
 
 def is_look(clause: str) -> bool:
@@ -70,8 +80,6 @@ def is_order(sentence: str) -> bool:
 def without_reason(clause: str) -> str:
     """The clause of a request without what it is good for, and why."""
     for found in openings.WHY.finditer(clause):
-        if openings.HOW_OFTEN.match(clause, found.start()):
-            continue
         tail = clause[found.start() :]
         aims = openings.PURPOSE.match(tail)
         if aims and not set("XI") & set(letters(tail)):
@@ -88,7 +96,8 @@ def without_asides(text: str) -> str:
 
 
 def _aside(text: str) -> str:
-    return " " if beside(text, True) and not _POSITION.search(text) else ""
+    known = beside(marked(text), True) and not shapes.WAITS.fullmatch(text)
+    return " " if known and not _POSITION.search(text) else ""
 
 
 _POSITION = re.compile(r"\bo(?:n|ff)\W*$|\b(?:is|it's|now|currently) (?:\w+ )?o(?:n|ff)\b")
@@ -99,7 +108,7 @@ def _clause(text: str, question: bool, after: bool, case: bool) -> bool:
     while text:
         if _is_known(text, question, after, case):
             return True
-        found = lead.match(text) or openings.COURTESY_FIRST.match(text)
+        found = lead.match(text)
         if not found:
             return False
         if set("XI") & set(letters("".join(filter(None, found.groupdict().values())))):
@@ -112,14 +121,22 @@ def _rest(text: str, found: re.Match[str]) -> str:
     return letters(text[found.end() :])
 
 
-def _is_known(text: str, question: bool, after: bool, case: bool, inside: bool = False) -> bool:
+def _is_known(text: str, question: bool, after: bool, case: bool) -> bool:
     if openings.UNDONE_AGAIN.fullmatch(text):
         return True
+    if openings.HELP.fullmatch(text) or (
+        not after and (openings.STATUS.fullmatch(text) or openings.CORRECTS.fullmatch(text))
+    ):
+        return True
+    if not (anchored(text) or openings.GRATITUDE.match(text)):
+        return False
     if (
         shapes.QUOTES.search(text)
         or shapes.SHOWS_THE_USER.search(text)
         or shapes.DENIES.search(text)
     ):
+        return False
+    if after and openings.CORRECTS_ITSELF.match(text):
         return False
     shape = letters(text)
     if found := openings.COURTESY.match(text):
@@ -131,41 +148,33 @@ def _is_known(text: str, question: bool, after: bool, case: bool, inside: bool =
     if found := openings.LOOK.match(text):
         rest = _rest(text, found)
         free = "" if case or openings.REPORT.match(text) else re.sub(r"^[^W]{0,10}W", "", rest)
-        asks_leave = shapes.LEAVE.search(text, found.end()) or openings.ASKS_OTHERS.match(
-            text, found.end()
-        )
+        asks_leave = shapes.LEAVE.search(text, found.end())
         return not asks_leave and not set("XI") & set(rest) and "W" not in free
     if after and "Z" in shape and not re.search(r"[!N][^,]*Z", shape):
         return False
     if question:
         of_it = re.search("P[tS]$", shape)  # "what are the risks of that?"
         return after and not of_it and bool(shapes.AFTER_QUESTION.fullmatch(shape))
-    return _is_told_after(text, shape) if after else _is_told_before(text, shape, inside)
+    return _is_told_after(text, shape) if after else _is_told_before(text, shape)
 
 
-def _is_told_before(text: str, shape: str, inside: bool) -> bool:
-    deed = None if openings.NO_DEED.search(text) else openings.DEED.match(text)
-    if found := openings.AGENT_FEELS.match(text):
-        return not set("XI") & set(_rest(text, found))
-    if shapes.AGENT_TOLD.fullmatch(shape) and not openings.NO_DEED.search(text):
+def _is_told_before(text: str, shape: str) -> bool:
+    if shapes.POINTS_AHEAD.search(text):
+        return False
+    if shapes.AGENT_TOLD.fullmatch(shape):
         return True
     if found := openings.HOW.match(text):
         return _on_the_phone(text, found, "X")
-    if found := openings.PLAN.match(text) or deed or openings.YOU_GET.match(text):
+    if found := openings.PLAN.match(text):
         return not set("XI") & set(_rest(text, found))
-    if shapes.OWN_PRESS.search(text):
-        return False
+    if found := openings.AGENT_SEES.match(text) or openings.IN_ORDER.match(text):
+        return not set("XI") & set(_rest(text, found))
     if shapes.CASE_OF_WHAT_COMES.match(shape):
-        may_be = bool(shapes.IT_MAY_BE.match(text)) and "X" not in shape and "W" not in shape
-        return may_be or bool(shapes.HAS_EFFECT.fullmatch(shape))
-    if shapes.OF_A_THING.fullmatch(mild_letters(text)) or (
-        not inside and shapes.FRAGMENT.fullmatch(shape)
-    ):
+        return bool(shapes.HAS_EFFECT.fullmatch(shape))
+    if shapes.OF_IT.fullmatch(shape):
         return True
-    told = shapes.STATEMENT.fullmatch(shape) or (
-        not inside and shapes.LED_STATEMENT.fullmatch(shape)
-    )
-    return bool(told)
+    told = shapes.OF_A_THING.fullmatch(mild_letters(text)) or shapes.STATEMENT.fullmatch(shape)
+    return bool(told) and names_a_thing(text)
 
 
 def _announces(text: str) -> bool:
@@ -183,24 +192,16 @@ def _on_the_phone(text: str, found: re.Match[str], danger: str) -> bool:
     return bool(there) and not set(danger) & rest
 
 
-def _names_only(shape: str) -> bool:
-    return bool(shapes.FRAGMENT.fullmatch(shape) and not shapes.OF_A_THING.fullmatch(shape))
-
-
 def beside(clause: str, after: bool) -> bool:
     """Whether a clause in the sentence of a request leaves it as it is: a reason, a look.
 
     Nothing that could be its time, place or condition: that is for the request's own words.
     """
     text = plainly(clause)
-    if openings.HOW_OFTEN.match(f" {text}"):
-        return False
     if aim := openings.AIM.match(text):
         purpose = aim.group().startswith("so that")
         return not set("XINW," if purpose else "XINW!,") & set(_rest(text, aim))
     given = openings.REASON.match(text)
-    if given and _names_only(letters(text[given.end() :])):
-        return False  # "while abroad"
     if given and given.group().strip().endswith("which"):
         rest = text[given.end() :]
         return not set("XIW") & set(letters(rest)) and not shapes.DENIES.search(rest)
@@ -214,31 +215,27 @@ def beside(clause: str, after: bool) -> bool:
         text = text[lead.end() :]
     if not after and openings.AGENTS_OWN.match(text):
         return False  # "let me look first, then restart it"
-    if (
-        not text
-        or openings.INVITES.fullmatch(text)
-        or (not after and openings.ONE_TASK.fullmatch(text))
-    ):
+    if not text or (not after and openings.ONE_TASK.fullmatch(text)):
         return True
-    return _is_known(text, False, after, False, inside=True)
+    return _is_known(text, False, after, False)
 
 
 def _is_told_after(text: str, shape: str) -> bool:
     if shapes.TAKES_BACK.search(text) or shapes.PASSIVE.search(text):
         return False
-    if found := openings.HELPS_US.match(text) or openings.YOU_SEE.match(text):
-        return not set("XI") & set(_rest(text, found))
     if found := openings.PROMISE.match(text):
         return not openings.PUT_OFF.search(text) and not set("XIW") & set(_rest(text, found))
     if found := openings.HOW.match(text):
         return _on_the_phone(text, found, "XIW")
-    if found := openings.WITHOUT_IT.match(text):
-        return not set("IX") & set(_rest(text, found))
     if openings.IS_SET_TO.fullmatch(text):
         return True
-    if openings.AGENT_DID.match(text):
-        return not set("XW") & set(shape) and "I" not in shape[1:]
+    if found := openings.YOU_SEE.match(text):
+        return names_a_thing(text) and not set("XIW!N") & set(_rest(text, found))
+    if openings.SHOWS.fullmatch(text):
+        return True
     if "!" in shape and not (shape.startswith("hM!B") or shapes.HARMLESS_NOT.search(text)):
+        return False
+    if shapes.DOES_IT.search(shape):
         return False
     shape = shape.replace("K!", "")
     if re.match(openings.SAFE_TO_BE, text):

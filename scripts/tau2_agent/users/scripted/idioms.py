@@ -20,6 +20,7 @@ _IDIOMS = tuple(
     for pattern, plain in (
         (r"\b(?:can|could|would|will) u\b", "can you"),
         (r"\bur\b", "your"),
+        (r"\b(mr|mrs|ms)\. ", r"\1 "),
         (r"\bsee to it that\b", "make sure that"),
         (r"\bdo me (?:a|one) favou?r and\b", "please"),
         (

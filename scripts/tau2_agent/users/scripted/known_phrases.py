@@ -50,33 +50,16 @@ _AGENT_DID = (
     r"|confirmed|reviewed|received|located|noticed?|understand|appreciate|activated|restored"
     r"|unlocked|lifted|applied|pulled up|looked(?: at| into| up)?|turned on|fixed|reset)"
 )
-_EFFECT = (
-    r"(?:help|fix|restore|resolve|solve|refresh|improve|take|allow|interfere|cause|affect|slow"
-    r"|speed|make|let|work|reconnect|connect|apply|block|prevent|need|limit|be|reduce|clear|bring"
-    r"|get|have|ensure|force|give|register|use|do (?:it|the trick)|go)"
-)
 DONE = r"(?:done|complete|completed|finished)"
 
 # --- Whose whole is known, before its parts are looked at ---
 _WHOLES = (
     r"\bi (?:was wondering|wonder) if you (?:could|can|would)\b",
-    r"\b(?:we're|we are) (?:almost|nearly) (?:done|there|finished)\b"
-    r"|\b(?:just )?one (?:last|final|more) time\b|\bfrom being\b|\bT_\w+\"? messages?\b",
     r"\bwhy don't (?:you|we)(?: try)?\b|\b(?:don't|do not) (?:forget to|worry)\b|\bwould you"
     r" mind\b",
-    r"\bhere(?:'s| is) what(?: i(?:'d| would)?(?: need| want| like) you to do| to do)"
-    r"(?: next| now)?\b|\bwhat i(?:'d| would)? (?:need|like|want) you to do(?: now| next)?\b",
     r"\b(?:i|we)(?:'ve| have| can| do|'m| am)?"
     rf"(?: (?:just|now|also|already|successfully|then|that))* {_AGENT_DID}\b"
     r"(?! (?:if|whether|to)\b)(?: (?:it|this))?(?: for)?(?: you\b)?",
-    r"\b(?:let me|i(?:'ll| will)|i can) (?:walk|guide|help|take|talk) you(?: (?:through|with))?"
-    r"(?: (?:it|this|that))?\b|\bbased on what you(?:'ve| have)?(?: just)? (?:see|told me|said"
-    r"|described|shared|found)\b|\bwhich is why\b|\b(?:are|is|keeps?) failing\b|\bthat(?:'s| is)"
-    r" why\b",
-    r"\bi (?:think|believe|suspect)(?: that)?(?= (?:_|we've|i've|the|your|it|this|that's|it's)\b)"
-    r"|\byou (?:do not|don't) (?:currently )?have (?!to\b)",
-    r"\b(?:no, )?you (?:won't|will not) (?:lose|need|be charged)(?: (?:anything|any))?\b",
-    r"\bi meant? (?=(?:the |your )?T_\w+,? (?:not|instead of) )",
 )
 # --- What a look settles, or the user decides ---
 _CONDITIONS = (
@@ -117,27 +100,10 @@ _CONDITIONS = (
     r"|\b(?:in(?:to)?|to) the (?:on|off) (?:position|state)\b"
     r"|\bends up (?:on|off|enabled|disabled)\b",
 )
-# --- What is not the case, said of things ---
-_DENIALS = (
-    r"\b(?:does not|doesn't|do not|don't) (?:currently |yet |seem to )?(?:have|show|include|support"
-    r"|work)\b(?! to\b)|\b(?:can't|cannot|can not|isn't able to|is unable to|are unable to)"
-    r"(?: properly)? (?:T_permissions|connect|work|send|receive|reach|register|access|use|get"
-    r"|make|browse|find)\b",
-    rf"\b(?:is|are|has|have|does|was)(?:n't| not|)(?: yet| currently| being)? (?:not )?{STATE}\b",
-    rf"\b(?:isn't|aren't|hasn't|haven't|not) (?:being )?(?:{_ONE_STATE}|connecting)"
-    r"(?: properly| correctly)?\b",
-    r"\b(?:there (?:are|is)|there's|i (?:can )?see|you have|has) no (?:outstanding|overdue|unpaid"
-    r"|more)?"
-    r" ?(?:issues?|problems?|outages?|T_\w+|suspension)\b",
-    r"\b(?:won't|will not|doesn't|does not|don't|do not) (?:lose|delete|erase|affect|change"
-    r"|remove|touch|harm)\b(?: anything)?|\b(?:won't|will not|not) be (?:affected|lost|deleted"
-    r"|erased)\b",
-    r"\bno (?:problem|worries|T_sim|longer)\b|\bno, (?=you|it|your|this|(?:a |the )?re)"
-    r"|\b(?:the|a|shows) \"?no T_status_bar\"?",
-    r"\bensure(?: that)? (?:it|(?:the |your )?T_\w+)(?:'s| is)?(?:n't| not)?(?: in| on)?\b",
-)
 # --- How something is asked for ---
 _FRAMES = (
+    rf"\b(?:is|are|has|have)(?:n't| not|)(?: yet| currently| being)? (?:not )?{STATE}\b",
+    r"\bensure(?: that)? (?:it|(?:the |your )?T_\w+)(?:'s| is)?(?:n't| not)?(?: in| on)?\b",
     r"\b(?:can|could|would|will|may) (?:you|we|i ask you to|i have you)\b",
     r"\bi(?:'d| would) like to have you\b",
     r"\b(?:i|we)(?:'d| would|'ll| will| do|'m| am)?(?: just| now| also| then| first| only)? "
@@ -202,47 +168,6 @@ _REPORTS = (
     r"\bbefore (?:you )?(?:restart|reboot|reset|reseat|turn|switch|enabl|disabl|disconnect|check)"
     r"\w*(?: on| off)? (?:the |your )?T_\w+",
 )
-# --- What the agent, the user and things do or did ---
-_STATEMENTS = (
-    r"\b(?:everything|all|your (?:account|line|T_phone)|the (?:account|line|T_phone))(?: else)?"
-    r" (?:looks?|is|seems) (?:fine|good|okay|in order)\b",
-    r"\bi(?:'ll| will) (?:wait|be (?:right )?here|stay (?:here|on the line|with you))\b"
-    r"(?: while you do (?:that|so|this))?",
-    r"\byou (?:(?:should|will|may|might|can|could)(?: (?:now|then|also))? (?:be able|see|notice"
-    r"|have|find)|mentioned(?: that)? (?=(?:your|the|it's|it is)\b)|have an?|are using|can find "
-    r"(?:it|this|that))\b"
-    r"|\byou(?:'re| are) (?:using|connected|on|(?:currently |now )?(?:abroad|in [a-z]+"
-    r"|travell?ing))\b|\byou(?:'ve| have) used\b|\byou(?:'ll| will) (?:see|notice)\b",
-    rf"\b(?:it|this|that|which|they|these|doing so|doing this|(?:a|the) (?:\w+ )?restart|{_THING}"
-    r"|[a-z]+ing|the reset|problems?|changes|settings|connection)"
-    r"(?: (?:also|often|usually|sometimes|probably))?(?:'ll| "
-    r"(?:should|may|might|can|could|will|would|must))"
-    rf"(?: (?:also|now|then|only|usually|often|sometimes|probably|well))* {_EFFECT}\b",
-    r"\b(?:often|usually|normally|sometimes|typically) (?:helps?|fix(?:es)?|solves?|resolves?"
-    r"|works?"
-    r"|causes?|makes?|blocks?|improves?|takes?|slows?|interferes?|happens?)\b|\bmost likely\b"
-    r"|\bas (?:soon|quickly) as"
-    r" possible\b",
-    rf"\b(?:the|your|this) (?:\w+ ){{1,2}}(?:is|are|has been|have been|was) (?:now )?{DONE}\b"
-    r"|\bthat(?:'s| is) (?:great|good|helpful|fine|perfect)(?= *[,.!]|$| news)",
-    r"\b(?:is|are|has been|have been|was|were)(?: now| just)? (?:suspended|resumed|restored"
-    r"|reactivated"
-    r"|activated|refuel\w+|lifted|paid|unlocked|added|sent|processed|reset|fixed|updated|enabled"
-    r"|received)\b|\b(?:is|are) already (?:on|off|enabled|disabled|active)\b",
-    r"\bi(?:'m| am) (?:so |very |really )?(?:sorry|glad|happy|pleased)(?: to hear(?: that)?)?\b"
-    r"|\bsorry (?:to hear (?:that|this|about)?|for|about)\b|\b(?:i|we) apologi[sz]e for\b"
-    r"|\bmy apologies for\b",
-    r"\bi (?:completely |fully |really )?(?:understand|know|appreciate)(?: how| that| this| it)?"
-    r"(?: (?:frustrating|annoying|inconvenient|difficult|that|this|it|must|can|is|be|feel|may|has"
-    r"|been|very|for|you|your))*\b",
-    r"\bi (?:can|will|would be happy to|'d be happy to|'m here to) help(?: you)?\b|\bhelp you\b"
-    r"|\bthank you\b|\bassist you\b|\bwe're (?:making|almost)\b|\bfor holding\b",
-    r"\bgoes? (?:over|through|via|to|into)\b|\bwent through\b|\b(?:looks|seems|sounds) (?:like|good"
-    r"|great)\b|\baccording to (?:your|the|our)\b|\b(?:so (?:that )?)?(?:we|you) can (?:test|check"
-    r"|see|send|use|get)\b|\b(?:which )?includes\b|\bone (?:more|last|final)(?: thing| step)?\b",
-    r"\b(?:is|are|it's) (?:still )?only (?:poor|fair|slow|good|[234]g|T_\w+)\b|\bstill (?:on|off"
-    r"|enabled|disabled|slow|poor|missing|active|connected|set|not|only|shows?)\b",
-)
 # --- Time and place ---
 _AROUND = (
     r"\bso (?:that )?(?:i|we) can (?:lift|resume|reactivate|restore|continue|check|proceed|move"
@@ -252,45 +177,13 @@ _AROUND = (
     r" done\b"
     r"|\b(?:the )?action (?:needed|required)\b|\b(?:there's|there is) no need to worry(?: about)?\b"
     r"|\bi (?:do )?hear you\b|\bwe(?:'re| are) close to\b",
-    r"\b(?:if|when) (?:your|the) T_phone is (?:still |currently )?in T_airplane\b"
-    r"|\b(?:doesn't|does not|don't|do not) (?:seem|appear|look) to be(?: properly| correctly)? "
-    rf"{STATE}\b|\b(?:i|we) (?:was|were) able to (?=[a-z]+ (?:your|the|it|this))",
-    r"\b(?:a different approach|another approach|text messag\w+)\b|\b(?:two|three|four|both) "
-    r"(?:more )?"
-    r"(?:quick |simple )?(?:steps?|things|settings|changes|checks)\b|\b(?:do|try) (?=_|a few|these)"
-    r"|\ba few (?:things|steps|checks)\b|\b(?:the|a) (?:T_\w+|\"[\w ]+\") message\b"
-    r"|\bget (?:you|it|things|your (?:service|T_\w+)) (?:re)?connected\b|\bget you (?=_|back)",
-    rf"\bT_\w+(?: settings)? (?:looks?|seems?|appears?)(?: to be)? {STATE}\b",
-    r",? and (?:then )?(?:we|i)(?:'ll| will) (?:check|test|see|continue|try|look)\b",
     r"\bhead (?:over )?(?:to|into)\b|\bwhile (?:we|i) (?:test|check)\b",
-    r"\b(?:sticking|staying|bearing) with (?:me|us)\b|\b(?:two|three|a few) (?:more )?steps left\b"
-    r"|\bkeep (?:me|us) posted\b|\bif you (?:need (?:any |more )?(?:help|assistance|me)|run into"
-    r" (?:any )?trouble)(?: with (?:this|that|it))?\b|\bi(?:'m| am) (?:right )?here\b"
-    r"|\bi(?:'ll| will) be waiting\b|\b(?:free to|just) ask\b|\bif anything changes\b"
-    r"|\b(?:steps? below|below steps?|actions? below)\b|\bnothing will be lost\b|\b(?:which|that"
-    r"|it)(?:'s| is) (?:perfectly |completely )?normal\b",
-    r"\b(?:T_data|data|photos|pictures|settings|contacts|T_mms) or (?=(?:T_mms|photos|messages"
-    r"|settings"
-    r"|contacts|files|pictures)\b)|\bwait for (?:(?:the|your) )?(?:T_\w+|it|\w+) to (?:appear"
-    r"|restart"
-    r"|come back|reconnect|finish|load|return)\b|\byou (?:may|might|will|could) (?:briefly )?lose\b"
-    r"|\byour (?:screen|T_\w+) (?:will|may|might|should) (?=go\b|turn\b|be\b|take\b)|\bonly"
-    r" takes\b",
-    r"\b(?:wait )?until (?:it|(?:your|the) T_phone)(?:'s| is| has)?(?: fully| completely)?"
-    r" (?:restarted|rebooted|back(?: on| up)?|on again|finished)\b|\btake your time\b|\b(?:sent"
-    r"|charged|available) to you\b"
-    r"|\b(?:just )?one (?:last|final|more) time\b|\b(?:just )?one (?:more |last |final |other )?"
-    r"(?:quick |small |simple )?(?:thing|step|check)\b|\bif you (?:have any questions|run into any"
-    r" (?:issues?|problems?|trouble))\b|\bwon't take long\b|\bless than (?=a\b|one\b|\d)"
-    r"|\bsometimes (?:this|that|it|a (?:simple )?restart) (?=[a-z]+s\b)",
     rf"\b(?:wait|count to|pause)(?: for)? {DURATION}|\bwait(?: a (?:bit|moment)| briefly)\b"
     rf"|\bcount to (?:five|ten|\d+)\b|(?<!\bin )(?<!\bwithin )\b{DURATION}",
     r"\b(?:on|from|at) (?:our|my) (?:side|end)\b|\banother T_(?:speed|mms)\b"
     r"|\bonly (?=T_|the\b|your\b)|\bthe same (?:time|way|menu|screen)\b|\b[234]g only\b"
     r"|\bfrom [234]g(?: only)?\b|\bfor the duration of (?:this|the) \w+|\bto (?:its|their)"
     r" defaults?\b",
-    r"\b(?:that|this) one\b|\b(?:find (?:it|this|that)|go|going) (?:in|under|to)\b|\bthere(?:'s|"
-    r" is| are)\b",
 )
 # A thing to be left alone: fine beside a request that is about another thing.
 DENIED = re.compile(
@@ -304,7 +197,7 @@ DENIED = re.compile(
 PHRASES = tuple(
     re.compile(pattern)
     for pattern in (
-        *_WHOLES, DENIED.pattern, *_CONDITIONS, *_DENIALS,
-        *_FRAMES, *_REPORTS, *_STATEMENTS, *_AROUND,
+        *_WHOLES, DENIED.pattern, *_CONDITIONS,
+        *_FRAMES, *_REPORTS, *_AROUND,
     )
 )  # fmt: skip

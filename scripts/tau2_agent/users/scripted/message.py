@@ -8,11 +8,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tau2_agent.users.scripted import certainty, grammar, splitting
-from tau2_agent.users.scripted.actions import check_requests
+from tau2_agent.users.scripted.actions import switches
 from tau2_agent.users.scripted.conditions import Guard, permissions_named
 from tau2_agent.users.scripted.lexicon import QUESTIONS, TOGGLES, VERB_WORDS
 from tau2_agent.users.scripted.request import Request
-from tau2_agent.users.scripted.things import state, things_in
+from tau2_agent.users.scripted.things import things_in
 
 
 class Part(NamedTuple):
@@ -51,6 +51,7 @@ class Message:
     transferred: bool = False
     agreed: bool = False
     notice: bool = False
+    guessed: bool = False  # "it" may be one thing or another
     put_off: bool = False  # until something happens that the phone does not show
     proposed: Proposal = NOTHING_PROPOSED  # "restarting may help"
     listing: bool = False  # "please provide the following information"
@@ -84,6 +85,7 @@ class Sentence:
     alone: bool = True  # nothing but fillers stands before the clause
     added: list[list[Request]] = field(default_factory=list)  # of each clause
     previous: list[Request] = field(default_factory=list)  # of the sentence before
+    named: list[str] = field(default_factory=list)  # topics of the clauses before
 
     def for_items(self) -> Sentence:
         """The state in which the items of a list under this sentence are read."""
@@ -130,10 +132,10 @@ def aimed(request: Request, text: str, message: Message) -> Request:
 
 def remember_position(body: str, message: Message) -> None:
     """ "Data saver is on": what a bare "toggle it" then is for; "it should be off" is the aim."""
-    switches = [r for r in check_requests(body, message.topic, detail=True) if r.topic in TOGGLES]
-    if len(switches) == 1 and (seen := state(body)) is not None:
-        aim = re.search(r"\b(?:should|must|ought|needs?)\b", body)
-        message.told[switches[0].fact] = not seen if aim else seen
+    aim = re.search(r"\b(?:should|must|ought|needs?)\b", body)
+    seen = switches(body, "" if things_in(body) else message.topic)
+    for switch in (one for one in seen if one.topic in TOGGLES):
+        message.told[switch.fact] = not switch.want if aim else bool(switch.want)
 
 
 def questions_in(body: str) -> list[str]:

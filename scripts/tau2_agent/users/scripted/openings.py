@@ -19,15 +19,16 @@ _SEES = (
     r"|noticed|verified|confirmed|reviewed|identified|determined|learned|spotted|detected)"
 )
 _OPENER = (
-    r"(?:just(?=,)|(?:just )?to (?:recap|sum up|summarize)|in short|as far as i can (?:tell"
+    r"(?:just(?=,|$)|(?:just )?to (?:recap|sum up|summarize)|in short|as far as i can (?:tell"
     r"|see)(?: from here)?|step (?:one|two|three|\d)|okay|ok|great|good|perfect|excellent|all"
     r" right|alright|sure thing|sure|certainly"
     r"|understood|got it"
     r"|yes|no problem|no worries|hmm+|ah|oh|aha|wow|wonderful|awesome|fantastic|brilliant|lovely"
-    r"|cool|super|amazing|terrific|splendid|noted|cheers|exactly"
+    r"|gotcha|cool|super|amazing|terrific|splendid|noted|cheers|exactly"
     r"|right|well|so|and"
     r"|but|also|then|next|now|actually|again|absolutely|indeed|nice|thanks?|thank you"
-    r"|john(?: smith)?|mr\.? smith|hello|hi|hey|i see|unfortunately|fortunately|luckily|however"
+    r"|john(?: smith)?|mr\.? smith|(?:hello|hi|hey)(?: there)?|i see|unfortunately|fortunately"
+    r"|luckily|however"
     r"|as well|additionally|currently|at the moment|first|finally|lastly|since then|in fact"
     r"|of course|basically|overall|likewise|meanwhile|apparently|as expected|interesting|makes"
     r" sense"
@@ -63,7 +64,9 @@ LEAD = re.compile(
     rf"|{_OPENER}\b"
     r"|(?:i'm |i am )?(?:so |very )?sorry (?:to hear )?(?:that )?(?=(?:it|this|you|the|your"
     r"|things)\b)"
-    rf"|(?:{_STATED})(?: (?:that|to me that|why))?\b(?=.*\w)"
+    rf"|(?:{_STATED})(?: on side)?(?: (?:that|to me that|why))?\b(?=.*\w)"
+    r"|based on what you(?:'ve| have)?(?: just)? (?:told me|said|described|shared|sent"
+    r"|reported)(?=,)"
     r"|(?:based on|from|according to|judging by|given|with|without|even with|thanks to|due to"
     r"|because of|looking at|judging from|going by|checking|reviewing|despite|for|in|on|as for"
     r"|regarding|at|to (?:get|make|fix|resolve|send|use|restore"
@@ -107,8 +110,13 @@ COURTESY = re.compile(
     r"|fantastic|wonderful"
     r"|brilliant|lovely|perfect|terrific|awesome|best)"
     r" ?(?:job|work|done|progress|news|question|idea|to know|to hear|sign)?\b"
-    r"|hang in there|(?:please )?bear with (?:me|us)|take (?:all )?(?:the|your) time(?: you need)?"
-    r"|you've (?:got this|done great|been (?:very |so )?(?:helpful|patient))"
+    r"|(?:you|we|it|things)(?:'ll| should| will) be (?:good to go|all set|back online"
+    r"|back in business|up and running)(?=\W*$)"
+    r"|(?:almost|nearly) there|much appreciated|many thanks|cheers"
+    r"|fingers crossed|hang in there|(?:please )?bear with (?:me|us)|take (?:all )?(?:the"
+    r"|your) time(?: you need)?"
+    r"|you've (?:got this|done great|been (?:a |an |so |very |such )*(?:\w+ )?(?:help\w*|patient"
+    r"|great))"
     r"|(?:i|we)(?:'ve| have) got (?:you|this)|let's get (?:you|this|it|that) (?:sorted|fixed|back)"
     r"|(?:i(?:'ve)? )?found (?:it|the (?:issue|problem|cause|culprit))\b"
     r"|we(?:'re| are)(?: almost| nearly| very| getting| making| just| all| one step"
@@ -116,7 +124,82 @@ COURTESY = re.compile(
     r" (?:there|close|closer|done|finished|through|progress|set|it)\b"
     r"|if (?:that|it)(?:'s| is) (?:okay|ok|alright|fine|possible)(?: with you)?)"
 )
-COURTESY_FIRST = re.compile(rf"(?P<rest>{COURTESY.pattern}[^,;:]*)[,;:]\s*")
+_DO_THIS = (
+    r"(?: (?:this|these|the|that|following|below|one|two|three|both|next|last|final|quick|simple"
+    r"|more"
+    r"|just|steps?|things?|actions?|fix|instructions?|for me|now|then|please|in order"
+    r"|to (?:fix|resolve|solve) (?:this|it|the (?:issue|problem))))+"
+)
+YOU_SEE = re.compile(
+    r"(?:and |then |afterwards,? )*you(?:'ll| should| will| may| might)(?: then| now| also| soon"
+    r"| \w+ly)*"
+    r" (?:see|notice|be able to|have|get)\b"
+)
+SHOWS = re.compile(  # the position of a switch, as the agent sees it
+    r"(?:it|that|this|the (?:switch|toggle)) (?:shows?|says?|reads?)(?: up)?(?: as"
+    r"| that it's)?(?: \w+ly)?"
+    r" (?:on|off|enabled|disabled|active|inactive)(?: (?:just|now|here))*"
+)
+IN_ORDER = re.compile(  # "everything looks good on our end", "you should now see a bill"
+    r"(?:that |this |it )?(?:looks?|sounds?) (?:good|great|fine|perfect)$|"
+    r"(?:everything|it all|all)(?: else)?(?:'s| is| looks?| seems?)(?: \w+ly| all"
+    r"| just)* (?:fine|good|great"
+    r"|okay|right|in order|well)\b|you (?:should|will|can)(?: now| then| also)* (?:have|see|find)\b"
+)
+AGENT_SEES = re.compile(
+    r"(?:i|we)(?: can| do| also)?(?: \w+ly| really| so)* (?:see|hear|understand|know|reali[sz]e|get"
+    r"|feel|notice|(?:need|require|want) (?:it|that|this|them|the|your|T_\w+))\b"
+)
+LABEL = re.compile(  # over a request, or before it and a colon
+    r"(?:(?:the|our|your|a) )?(?:(?:next|first|last|final|second|third|only|recommended|required"
+    r"|suggested|new|quick|simple|easy) )*(?:step|action|fix|task|thing|to-do)s?(?: (?:\d+|one|two"
+    r"|three|required|needed|for you|to take|to try|to do|left|now|next|please|is|are|here))*|step"
+    r"|simple|easy|why|how|what (?:you need )?to do(?: now| next)?|your turn(?: now)?"
+    r"|(?:please|(?:can|could|would) you(?: please)?|let's|so|then|now|i(?:'d| would)?(?: now| also"
+    r"| just)? (?:like|need|want|ask) you to|you(?:'ll)? (?:can|should|need to))"
+    rf"(?: (?:do|try|follow|perform|complete|take|go through|take care of){_DO_THIS})?"
+    rf"|(?:do|try|follow|perform|complete){_DO_THIS}"
+    r"|(?:here(?:'s| is| are) )?(?:what|how|the|what's)(?: (?:what|how|to|do|next|now|i|i'd|i'll"
+    r"|we|we'll|can|need|like|want|recommend|suggest|you|from|for|fix|it|this|step|steps"
+    r"|is|left|try|first))+"
+    r"|to (?:fix|resolve|solve|do|sort)(?: (?:this|it|that|so|the (?:issue|problem)))(?: out)?"
+    r"|(?:the|your|our) next step is (?:\w+ )?(?:simple|easy|quick)"
+    r"|(?:it|this)(?:'s| is) an? (?:easy|quick|simple)(?: one| fix| thing| step)?"
+    r"|(?:there(?:'s| is| are) )?(?:just |only )?(?:one|two|three|a few|a couple of)"
+    r"(?: (?:more|last|final|quick|simple|small|other))* (?:steps?|things?|checks?|restart|try)"
+    r"(?: (?:left|to do|to try|for now|now|for you|to go|please))*"
+    rf"|i(?:'d| would)? (?:recommend|suggest){_DO_THIS}"
+)
+STATUS = re.compile(  # "mobile data: off", as in a report of what was found
+    r"(?:(?:T_(?!call|look)\w+|line|account|signal|speed)(?: \w+)?: (?!please\b)\w+(?: ?[,/-] ?"
+    r"| |$))+"
+)
+_HARMED = (
+    r" (?:touch|delete|erase|affect|change|lose|remove|cost|harm|hurt|wipe|damage)(?:d|ed|n)?\b"
+)
+NO_HARM = re.compile(  # "it won't delete your photos", "you won't lose any data"
+    r"(?:and |but |so |no,? )*(?:(?:it|this|that|which|you|doing (?:so|this|that)"
+    r"|re\w+ing(?: \w+){0,3})"
+    r"(?:(?:'ll| will| does| do| should| is going to)(?: not|n't)| won't)"
+    rf"|nothing (?:will|gets|is))(?: \w+ly| be| get)*{_HARMED}"
+)
+CORRECTS = re.compile(
+    r"i mean(?:t)? (?:the |your )?T_\w+,? (?:not|instead of|rather than) (?:the |your )?T_\w+"
+)
+HELP = re.compile(
+    r"i(?:'ll| can| will|'m here to|'d be (?:happy|glad) to|'m (?:happy|glad) to) (?:certainly "
+    r"|gladly )?help"
+    r"(?: you)?(?: (?:with|fix|solve|resolve|sort) (?:that|this|it)(?: out)?)?"
+)
+CORRECTS_ITSELF = re.compile(  # after a request
+    r"(?:i'm |i am )?(?:so |very )?sorry\b|(?:my |our )?apologies\b|i apologi|my (?:mistake|bad"
+    r"|fault)\b"
+    r"|you(?:'re| are) right\b|i was (?:unclear|wrong|mistaken|not clear)\b"
+)
+GRATITUDE = re.compile(
+    r"(?:thanks|thank you|many thanks|(?:i |we )?(?:really |truly |greatly |do )*appreciate"
+    r"|(?:i |we )?apologi[sz]e for|(?:my |our )?apologies for)\b"
+)
 AGENTS_OWN = re.compile(r"(?:let me|i(?:'ll| will|'m going to|'d like to| want to| need to))\b")
 _DEEDS = (
     r"(?:try|check|look|see|move|rule|narrow|go (?:over|through|ahead)|continue|proceed|start|begin"
@@ -134,15 +217,6 @@ PLAN = re.compile(  # what they are about to do together
     rf"{_ADV} (?:{_DEEDS}|(?<=we'll )(?:reset|restart|reboot|turn|switch|enable|disable|reseat"
     rf"|set|disconnect)|(?:using|checking|trying|looking at))\b"
 )
-DEED = re.compile(  # what the agent saw or did
-    rf"(?:i|we)(?:'ve| have| had| was able to| were able to| am able to| can| could)?{_ADV}"
-    rf" (?:gone ahead and )?(?:{_SEES}|[a-z]+ed|(?:was|were|have been|'ve been) [a-z]+ing|made|sent"
-    r"|took|taken|ran|run|put|set|got|reset|find|locate|brought|gave|given)\b"
-)
-NO_DEED = re.compile(
-    r"\b(?:wanted|hoped|needed|used|intended|wished|preferred|promised|offered|refused|failed|tried"
-    r"|liked|planned|owed|scheduled|arranged|agreed|asked|decided|wondered|called|warned)\b"
-)
 PROMISE = re.compile(  # what the agent does meanwhile, or both do next
     r"(?:(?:once|when|as soon as|after) [^,;i]*(?:i[^, ][^,;i]*)*,? (?=(?:i|we)(?:'ll| will|"
     r" can)\b))?"
@@ -150,10 +224,10 @@ PROMISE = re.compile(  # what the agent does meanwhile, or both do next
     r"(?:i|we)(?:'ll| will| can|'re going to| should)(?: then| also| both| just| now| be able to"
     r"| right| know| happily)*"
     r" (?:wait|stay|stand by|be (?:right |all )?(?:here|on|back|good|set|able)|check|test|run|see"
-    r"|look|move|continue|take"
+    r"|look|move|continue|take(?! (?:it|that|this) back)"
     r"|go|verify|confirm|try|know|proceed|walk|help|guide|have|start|pick|tackle|deal|work"
     r"|unsuspend|lift|reactivate|unblock|restore"
-    r"|resume|keep|do another|do the next|get)\b"
+    r"|resume|keep|do another|do the next)\b"
     r"|(?:and |then )*we(?:'ll| will| can)(?: then)? do (?:the|one)\b"
 )
 _POLITELY = (
@@ -169,30 +243,27 @@ LOOK = re.compile(  # a look or a report: does no harm, whatever it looks at
     rf"{_POLITELY}(?:i(?:'d| would)? (?:like|love|want|need) to (?:know|see|hear)"
     r"|let (?:me|us) know|tell (?:me|us)|keep (?:me|us) (?:posted|updated)"
     r"|report(?: back)?|share|inform (?:me|us)|describe|ask(?: me)?|reach out|update me|measure"
+    r"|write (?:back\b|(?:back )?to (?:me|us)\b)|drop (?:me|us) an? \w+|give (?:me|us) a shout"
     r"|redo|repeat(?= (?:the|that|your))"
     r"|(?:re-?|double[- ])?check|look|see|verify|confirm|test|try|re-?run|run|send|read|view"
     r"|re-?view|retry"
     r"|take a look|have a look|find out|(?:wait|pause|count|leave it(?: on| off)?|keep it(?: on|"
     r" off)?)"
     r"(?= (?:a|about|around|for|up|until|\d+|ten|thirty|fifteen|twenty|at least))|(?:give|allow) "
-    r"(?:it|(?:the|your) (?:phone|T_phone|network|T_\w+)|me|us)"
+    r"(?:it|(?:the|your) (?:phone|T_phone|network|T_\w+))"
     r"(?: about| around| up to)? (?:a|\d+|some|time|thirty|ten|half)"
     r"|give (?:it|that|the \w+|T_\w+|the T_\w+) (?:a|another|one more) (?:try|go|shot)|do (?:a"
     r"|an|another|one more|the)(?: quick)? T_(?:speed|mms))\b"
 )
-REPORT = re.compile(rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|ask|say so|reach out)\b")
+REPORT = re.compile(
+    rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|ask|say so|reach out|write|drop)\b"
+)
 PUT_OFF = re.compile(  # "we'll see about that", "i'll get back to you on this"
     r"\b(?:about|into|to|back to you on) (?:it|that|this)\b"
     r"|\b(?:confirm|check|verify|discuss|agree|settle|arrange|clear)\b.* with you\b"
 )
-ASKS_OTHERS = re.compile(r"(?: \w+)? with (?!me\b|us\b|(?:\w+ ){0,2}T_)")  # "check with the bank"
 TELL_ME = re.compile(
     rf"{_POLITELY}(?:let (?:me|us) know|tell (?:me|us)|inform (?:me|us)|update me|report(?: back)?)"
-)
-YOU_GET = re.compile(  # what the user has of it, as it is
-    r"you should be able to \w+\b|you(?:'d| would| will|'ll| could| can| may| might)(?: only|"
-    r" still| just| also)*"
-    r" (?:get|see|have (?:an?|no|the|good|bad|trouble)|notice|experience|lose|need|find)\b"
 )
 UNDONE_AGAIN = re.compile(  # "you can always reconnect later once everything works"
     r"(?:and )?you(?:'ll be able to|'re free to| can| could| may)(?: always| still| easily)* "
@@ -201,25 +272,12 @@ UNDONE_AGAIN = re.compile(  # "you can always reconnect later once everything wo
     r" it again|undo)\b"
     r"[^.]*"
 )
-AGENT_FEELS = re.compile(
-    r"(?:i|we)(?:'m| am|'re| are)(?: \w+)? (?:looking at|seeing|noticing|checking|going through)\b"
-    r"|(?:i|we)(?: do| can)?(?: \w+ly| really| so)* (?:get|feel|hear|see|know|love|like|need"
-    r"|appreciate|understand"
-    r"|realize|realise|imagine|recommend|suggest)\b"
-)
-HELPS_US = re.compile(  # "it would help us see whether that is the cause"
-    r"(?:it|this|that)(?:'ll| will| would| should| can| may)? (?:helps?|lets?|tells?|shows?"
-    r"|allows?) (?:us|me|you)"
-    r" (?:to )?(?:see|know|check|find out|determine|confirm|understand|tell|rule out|narrow)\b"
-)
-YOU_SEE = re.compile(
-    r"you(?:'re| are)(?: currently| still)? (?:seeing|getting|having|experiencing|stuck|limited)\b"
-)
 HOW = re.compile(  # where a thing is found on the phone
     r"(?:(?:you (?:can|may|might|could|should|will)|you'll)"
     r"(?: also| usually| normally| typically| just| generally)*"
     r" (?:(?:find|see|access|reach|locate|get to|change|toggle|tap|swipe|go|notice)"
-    r" (?:it|this|that|these|them|the|an?|your|so|to)|do (?:it|this|that|so)(?= (?:in|under|from|by"
+    r" (?:it|this|that|these|them|the|an?|your|so|to|T_\w+)|do (?:it|this|that|so)(?= (?:in"
+    r"|under|from|by"
     r"|through|via|with|using|at|on)\b[^,]*(?:T_|settings?\b|menu\b|screen\b|app\b)))\b"
     r"|here(?:'s| is| are) (?:how|where|the steps?|what to do)\b"
     r"|(?:just |simply |to do (?:this|that|so|it),? |for (?:this|that),? |on (?:most phones"
@@ -236,14 +294,6 @@ IS_SET_TO = re.compile(  # of a mode that is to be changed
     r" to|using|limited to"
     r"|stuck on) (?:T_\w+|[23]g)(?: only)?"
 )
-WITHOUT_IT = re.compile(
-    r"(?:and |so |because |since )?without (?:it|this|that|them|T_\w+|an? \w+)\b"
-)
-AGENT_DID = re.compile(r"(?:i|we)(?:'ve| have)? (?:\w+ )?\w+ed\b.*\b(?:line|account|side)\b")
-INVITES = re.compile(
-    r"(?:it|that) (?:would|'d) (?:really |also )?(?:be (?:\w+ )?(?:great|helpful|good|best|ideal"
-    r"|nice|wonderful)|help)"
-)
 ONE_TASK = re.compile(
     r"(?:the |your |our |my |one |a )*(?:next|last|final|first|one|small|quick|simple|easy"
     r"|remaining|only|more"
@@ -259,9 +309,6 @@ SAFE_TO_BE = (
 # --- Inside the sentence of a request: what for, and why ---
 TO = re.compile(r",? (?:in order )?to\b")
 HEARSAY = re.compile(r"(?:i|we) (?:hear|heard|see|think|guess|know|understand)")  # "so I hear"
-HOW_OFTEN = re.compile(
-    r",? (?:so|as) (?:many|much|often|soon|long|quickly|far)\b|,? as (?:you|we|i) \w+\b"
-)
 WHY = re.compile(r",?(?: -)? (?:in order|to|making|so|as|since|because|which)\b")
 NO_ORDER = re.compile(  # "looks good", "follow these steps"; what waits is for `waiting.py`
     r"\w+[^s\W]s\b|go ahead\b|(?:wait|pause|count|hold|stay|keep|leave|give|allow)\b"

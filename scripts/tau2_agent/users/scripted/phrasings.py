@@ -33,6 +33,7 @@ FIXED: dict[str, tuple[str, ...]] = {
     "pay_now": ("Should I pay it now?",),
     "what_next": ("Okay. What should I do next?",),
     "riddle": ("I am sorry, I do not understand. What exactly should I do?",),
+    "whether": ("You want me to {deed}, right?",),
     "not_the_case": ("That is not the case.",),
     "already": ("{switch} is already {state}.",),
     "photos": ("Will I lose my photos if I restart my phone?",),
@@ -109,6 +110,11 @@ TRAIN: dict[str, tuple[str, ...]] = {
         "I do not know what you mean. Could you say it in another way?",
         "Sorry, what is it that you want me to do?",
     ),
+    "whether": (
+        "Do you want me to {deed} now?",
+        "Just to be sure: should I {deed}?",
+        "I am to {deed}, is that correct?",
+    ),
     "not_the_case": ("That is not the case.", "No, that is not so."),
     "already": (
         "{switch} is already {state}.",
@@ -182,6 +188,10 @@ HELD_OUT: dict[str, tuple[str, ...]] = {
     "riddle": (
         "You lost me there. What am I supposed to press?",
         "Hm, could you spell out what I have to do?",
+    ),
+    "whether": (
+        "So you would like me to {deed}?",
+        "Did I get you right, you mean I have to {deed}?",
     ),
     "not_the_case": ("Nope, it isn't like that here.",),
     "already": (

@@ -51,6 +51,7 @@ _PLAINLY = tuple(
             " you need",
         ),
         (r"\b(?:did|done) nothing wrong\b", "did well"),
+        (r"\bin (?:france|italy|spain|germany|mexico|canada|europe|another country)\b", "abroad"),
         (r"\b(?:had|took) a (?:\w+ )?look\b", "looked"),
         (r"\b(?:have|take) a (?:\w+ )?look\b", "look"),
         (r" before the (?:test|next step|restart)\b", ""),
@@ -138,7 +139,7 @@ _PLAINLY = tuple(
 
 def plainly(text: str) -> str:
     """The lower-case text, with marks for things, in words whose classes say what it means."""
-    text = re.sub(r",? john(?: smith)?$", "", text.strip(" .!?;:,"))
+    text = re.sub(r",? (?:john(?: smith)?|(?:mr|mrs|ms) \w+)$", "", text.strip(" .!?;:,"))
     for pattern, plain in _PLAINLY:
         text = pattern.sub(plain, text)
     return text

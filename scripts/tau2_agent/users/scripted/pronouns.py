@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 
 from tau2_agent.users.scripted.actions import asked_for
-from tau2_agent.users.scripted.lexicon import TOGGLES
-from tau2_agent.users.scripted.message import Message
-from tau2_agent.users.scripted.request import FACTS, Request
-from tau2_agent.users.scripted.things import things_in
+from tau2_agent.users.scripted.message import Message, Sentence
+from tau2_agent.users.scripted.request import Request
 
 _PROPOSED = re.compile(
     r"(?:(?:i|we) (?:think|believe|suspect|expect)(?: that)? )?"
@@ -20,6 +18,8 @@ _PROPOSED = re.compile(
 )
 CASE = re.compile(r"\b(?:if|unless|when|once|until|after|before|only|later|next|or)\b")
 _RECENT = 3  # sentences back that "it" may mean
+_PLURAL = re.compile(r"\b(?:them|both|these|those)\b")
+PRONOUN = re.compile(r"\b(?:it|that|this|them|both|these|those)\b")
 
 
 def proposed(statement: str) -> list[Request]:
@@ -29,24 +29,40 @@ def proposed(statement: str) -> list[Request]:
     return [] if " and " in deed else asked_for(deed, "") or []
 
 
-def about_what_was_named(rest: str, message: Message) -> list[Request] | None:
-    """What "it" can be done with: the one thing of the last sentences that fits the verb."""
-    for topics in message.named[:_RECENT]:
-        fitting = [found for topic in topics if (found := asked_for(rest, topic))]
-        if fitting:
-            return fitting[0] if len(fitting) == 1 else None
-    return None
+def meant(
+    found: list[Request] | None, rest: str, sentence: Sentence, message: Message
+) -> tuple[list[Request] | None, bool]:
+    """What "it" or "them" is in a request, and whether that is a guess. found: by the topic alone.
+
+    It is the thing that fits the verb in the nearest sentence that names one; of several the one
+    that is said to stand in the other position. "Data" alone is the thing only if nothing else is.
+    """
+    every: list[Request] = []
+    for topics in (tuple(sentence.named), *message.named[:_RECENT]):
+        fitting = _fitting(rest, topics)
+        every += [request for request in fitting if request not in every]
+        specific = [request for request in fitting if request.topic != "data"]
+        if not specific:
+            continue
+        if _PLURAL.search(rest):
+            return specific, len(specific) > 2
+        open_ones = [r for r in specific if message.told.get(r.fact, not r.want) is not r.want]
+        if len(open_ones) == 1:
+            return open_ones, False
+        if not open_ones:
+            continue  # it is so already; another one may be meant
+        other = [r for r in specific if message.told.get(r.fact) is (not r.want)]
+        if len(other) == 1:
+            return other, False
+        return (found if found and found[0] in specific else specific[:1]), True
+    return (every[:1] or found), len(every) > 1
 
 
-def in_the_other_position(
-    found: list[Request] | None, rest: str, message: Message
-) -> list[Request] | None:
-    """ "Mobile data is off, unlike Wi-Fi. Turn it on": the switch that is said to be off."""
-    if not found or len(found) > 1 or found[0].want is None or things_in(rest):
-        return found
-    want = found[0].want
-    others = [fact for fact, seen in message.told.items() if seen is not want]
-    if message.told.get(found[0].fact) is (not want) or len(others) != 1:
-        return found
-    topic = next((t for t, _ in TOGGLES.items() if FACTS.get(t, t) == others[0]), "")
-    return asked_for(rest, topic) or found
+def _fitting(rest: str, topics: tuple[str, ...]) -> list[Request]:
+    """One request for each thing that the verb can be said of."""
+    found: list[Request] = []
+    for topic in topics:
+        asked = asked_for(rest, topic) or []
+        if len(asked) == 1 and not asked[0].reads and asked[0] not in found:
+            found += asked
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from tau2_agent.users.scripted.known_phrases import DONE, DURATION, STATE
+from tau2_agent.users.scripted.known_phrases import DONE, DURATION
 
 # What stands after what it waits for, or else nobody knows what that is.
 THEN = re.compile(
@@ -47,19 +47,7 @@ DID_OR_NOT = re.compile(  # "tell me why you haven't", "you did that already"
     r"|\byou (?:haven't|hadn't|didn't|have not|did not)"
     r"(?: (?:yet|so|done (?:it|that|so)|do (?:it|that|so)))?\W*$"
 )
-SOME_TIP = re.compile(  # "you may see this tip: ..."
-    r"\b(?:this|these)(?: \w+)? (?!(?:steps?|things?|fix|fixes|checks?|actions?|instructions?"
-    r"|tests?|changes?|now|next|first|please|issue|problem|out|order|one|for|is|in)\b)\w+\W*$"
-)
-OVER = re.compile(r"\b(?:done|over|finished|completed?|behind us|solved|fixed)\W*$")
 LABEL = re.compile(r"^(?P<label>[^:]{2,60}):\W*")  # "known issues: restart ..."
-SETTLED = re.compile(  # after a request: "I see it is off now"
-    r"^(?!.*\b(?:if|once|when|until|whether|make sure|ensure|so that)\b).*"
-    rf"\b(?:it|that|this(?: step)?|they|everything|all)(?:'s| is| are| was| looks?)?"
-    rf"(?: now| already| all)* (?:{STATE}|done|complete|completed|finished|right"
-    r"|good|great|fine|okay|perfect)\b|\b(?:has|have|had|with|for|without|of) it\W*$|\bup to\b"
-    r"|^(?:wait|give)\b.*\b(?:first|before)\b"
-)
 # It waits for what was said before: "the line is being checked. Then restart your phone".
 SEQUEL = re.compile(
     r"^(?:and |so )?(?:please )?(?:(?P<then>then|afterwards?|after (?:that|this))|next)\b"
@@ -70,46 +58,23 @@ UNDER_WAY = re.compile(
 OPENS_LIST = re.compile(
     r"(?:can|could|would|will) you (?:please )?(?:do|try|follow|perform|complete)\b"
 )
-QUOTED = re.compile(
-    r"\"(?:please |kindly )?(?:turn|switch|toggl|disabl|enabl|disconnect|restart|reboot|reseat"
-    r"|remov|reset|grant|chang|pay|activat|deactivat|power|tak|put)\w* [^\"]*\w[^\"]*\""
-)
 
 # --- In letters ---
 _A = "[Ay!]*"
 # "the missing MMSC URL in your APN settings"
 _THING = "[DtN]*[AyoEFGLpvgsTPDCN#]*[TF](?:P[DtNAyovgs#]{1,4})?"
-_HELPS = "(?:[MHK][Ay!]*)*"
-_NP = "[PDNAyoEFLpvgsC#]*[TF]"
-_DOES = "[EFLpv]"
 # Before a request: a whole statement. An open word at its start might be an order ("disregard
 # this"), and a condition behind "this" or "you" might be that of the request to come.
 _PREDICATE = "[^X]*?(?:[BsHMKEFLvZ][^X]*|p[^X]+)"
-STATEMENT = re.compile(
-    rf"[AC,]*(?:[ogv](?![DStYIWRP!N])[^X]*?[BsHMELp][^X]*|R[^XI]*?[BsHEFLpv][^XI]*[Bs][^XI]*"
-    rf"|(?:[NTFGg#t]|D(?!,)){_PREDICATE}|R?[tSh][Ay!]*[BsHKEFLpv][^X]*|Y[Ay]*(?:[BHELp]|[MK]!)[^X]*"
+STATEMENT = re.compile(  # that names a thing
+    rf"[AC,]*(?:(?:[NTFGg#]|D(?!,)){_PREDICATE}|Y[Ay]*(?:[BHELp]|[MK]!)[^X]*"
     r"|SP[^XIW,]*[BsHL][^X]*)"
 )
+OF_IT = re.compile(r"[AC,]*R?[tSh]D?[Ay!]*(?:[BsHFE]|[MK][Ay!]*[EF])[^X]*")
 OF_A_THING = re.compile(  # a thing of the phone is its subject
     rf"[AC,]*(?:[DNt]*[AyoEFGLpvgs#]*[TF]{_PREDICATE})"
 )
-LED_STATEMENT = re.compile(rf"[APR,]*P[^W,]*[TF],?{_PREDICATE}")  # "on your phone, roaming is off"
 CASE_OF_WHAT_COMES = re.compile(r"[tSYI][^,]*W|h[Bs]?.*YM|[tSh][Ay]*M")
-IT_MAY_BE = re.compile(
-    r"(?!.*\b(?:last|first) (?:resort|thing)\b)\b(?:it|this|that|which|there) (?:\w+ly |also "
-    r"|well |very well )*(?:would|could|may|might|should|must"
-    r"|can)(?: \w+ly| also| well| very well)* (?:explain|be (?:why|what|because|the|an?|your|caus"
-    r"|due|limit"
-    r"|slow|block|enough|from|related|some|preventing|interfering|holding|stopping|affecting)"
-    r"|mean|affect|cause"
-    r"|interfere|slow|prevent|block|sound|seem|look|feel|take|have (?:caused|led|come|slipped"
-    r"|shifted|been (?:turned"
-    r"|switched|set))"
-    r"|help|happen)\b"
-)
-FRAGMENT = re.compile(
-    "C?!?(?!o)[DAPFToyvgs#,]{0,8}[TF][DAPFToyvgs#,]{0,3}"
-)  # "next step: the mode"
 HAS_EFFECT = re.compile(
     rf"[tS]{_A}M{_A}[EF](?:D[^XIWKY]*|[^XIWKY]*[TF]{_A})"
 )  # "this can reduce your speed"
@@ -117,27 +82,27 @@ AFTER = tuple(
     re.compile(shape)
     for shape in (
         rf"(?:[tS]|{_THING}),?{_A}(?:[MK]{_A})*[EF][^XIWK]*",  # "this will refresh ..."
-        rf"[tS]{_A}v[^XIWK]*[TF][^XIWK]*",  # "this puts back ..."
         rf"(?:[tS]|{_THING}),?{_A}M{_A}(?:[LHGZ]|B{_A}[ogp])[^XIWK]*",  # "it should come back"
-        rf"{_THING},?{_A}M{_A}o[^XIWK]*",  # "your phone should latch on to ..."
-        rf"(?:[tS]|{_THING}),?{_A}(?:[MK]!){_A}(?:Z|BZ)[^XIWK]*",  # "it won't delete ..."
-        rf"(?:[tS]|{_THING}){_A}[Bs]{_A}[gG][^XIWK]*[TF][^XIWK]*",  # "it is blocking ..."
-        rf"(?:[tS]|{_THING}){_A}(?:[Bs]{_A}pP|LP[EF])[^XIWK]*[TF][^XIWK]*",  # "is needed for ..."
+        rf"(?:[tS]|{_THING}){_A}(?:M{_A})?[Bs]{_A}[gG][^XIWK]*[TF][^XIWK]*",  # "it is blocking ..."
         rf"(?:[tS]|{_THING}){_A}[Bs]{_A}R[^XIWK]*[TF][^XIWK]*",  # "it is what ..."
-        rf"(?:K?G|K[oAC])[^XIBW,]*?{_HELPS}[EFZ][^XIWK]*",  # "doing so will ..."
-        rf"YM{_A}[AyC]*(?:[ELHFZ]|B[op])[^XIWK]*[TFAoS]",  # "you should see ...", "you won't lose"
         r"h[Bs]N[AyoF]*[oTFZ][^XIWKY]*",  # "there's no rush"
         r"hM!B[DAyov]*Z[^XIWKY]*",  # "there won't be any extra charges"
         r"N(?:P[^XIWM]*)?MB[Zpv][^XIWY]*",  # "nothing on your phone will be lost"
-        r"tG?T[Ay]*,?(?:Y|[tS]|[DA]*T)M?[^XIWK]*",  # "that way your phone can ..."
     )
 )
+DOES_IT = re.compile(r"[TF][Ay]*(?:M[Ay]*)?[EFLK][Ay]*[tS]$")  # "our system will handle that"
 AFTER_QUESTION = re.compile(
     rf"[CA]*(?:[KBH](?:[tS]|{_THING})[^XIWY]*|(?:R|RK|RB)[^XIWY]*[TFtS][^XIWY]*|RL"
     r"|R?[DAoT]*[KM]YA*(?:[LEF])[^XIW]*|BYo?[oP][LEF][^XIW]*|[DN]?[oTF]{1,4})"
 )
-AGENT_TOLD = re.compile(
-    r"I[Ay]*(?:H[Ay]*)?[pv][^X]*|I[Ay]*H[^X,]*[TF][^X]*|IB[Ay]*o[^X]*|I[Ay]*[oLv][^X]*"
+AGENT_TOLD = re.compile(r"I[Ay]*(?:H[Ay]*)?[pv][^X]*|I[Ay]*H[^X,]*[TF][^X]*|IB[Ay]*o[^X]*")
+POINTS_AHEAD = re.compile(  # "the screen shows this", "this is what it says", "we hear this a lot"
+    r"\b(?:shows?|displays?|reads?|says?|needs?|do|does|did|gets?|got|found|received|sees?|hears?"
+    r"|saw|was|is|has|gives?|lists?) (?:this|these)(?=$| (?:here|often|a lot|from|in|on|at))"
+    r"|\bas follows$|\bthe following$"
+    r"|\b(?:this|here|these)(?:'s| is| are| was) (?:\w+ )?(?:what|how|where|who|when)\b"
+    r"(?! \w*(?:'s| is| was)? ?(?:\w+ )?(?:caus|block|slow|prevent|keep|stop|limit|affect|hold"
+    r"|interfer|br[eo]))"
 )
 
 ORDER = re.compile(r"[EFLZ](?!E?[sBHMp])")
@@ -146,6 +111,7 @@ ORDER = re.compile(r"[EFLZ](?!E?[sBHMp])")
 LEAVE = re.compile(  # what asks for leave: "let me know if you want that"
     r"\b(?:wants?|ready|okay|ok|fine with|agree|prefer|mind|may i|should i|approve|permission to"
     r"|decide|happy"
+    r"|your (?:preference|choice|decision|answer|opinion|thoughts?|view|consent|plans?)"
     r"|comfortable|first|before|shall|rather|willing|(?:you'd|you would|would|you) like)\b"
 )
 QUOTES = re.compile(  # what is to come is listed, shown or done elsewhere
@@ -155,10 +121,16 @@ QUOTES = re.compile(  # what is to come is listed, shown or done elsewhere
     r"|\bT_phone (?:in|on|at|under|behind|by) (?:the|your|a|an) (?!T_|settings?\b|menu\b|screen\b"
     r"|network\b)"
 )
+WAITS = re.compile(  # a pause with no end: "wait a moment", "(wait for me)"
+    r"(?:[(]|please |just |but |so |and |then )*(?:wait|hold|hang|pause|stay|stand by|give it)\b"
+    r"(?: (?:on|off|up|tight|there|here|now|please|first|a|an|one|just|about|bit|moment|second|sec"
+    r"|minute|while|tick|rest|for me|for us|on me))*\W*"
+)
 TAKES_BACK = re.compile(  # at the end or the start of what follows a request
     r"\b(?:though|anyway|anyhow|regardless|nevertheless|nonetheless|actually|mind you|by (?:it"
     r"|them)sel(?:f|ves)"
-    r"|on its own|by then)\b|\bwithout (?:it|this|that|them)(?:,? really)?\W*$"
+    r"|on its own|by then)\b|\bwithout(?: (?:it|this|that|them))?(?:,? really)?\W*$|\bas (?:it"
+    r"|they|things) (?:is|are)\b"
 )
 PASSIVE = re.compile(  # what will be with the phone; anything else may be to be done with it
     r"\b(?:will|should|may|might|can|could|must|would) (?:\w+ly |then |also |now |all )*be "
@@ -174,20 +146,15 @@ PASSIVE = re.compile(  # what will be with the phone; anything else may be to be
 )
 SHOWS_THE_USER = re.compile(
     r"\b(?:show|give|gave|send|sent|read|hand|offer|bring)\w* you\b"
-    r"(?! (?:the|any|more|better|good|full|enough)\b)"
-)
-OWN_PRESS = re.compile(  # what the agent presses is not for the user to press
-    r"\bi(?:'ll| will|'m going to| am going to| can| could|'d| would)(?: \w+)? (?:re-?start"
-    r"|re-?boot|reset"
-    r"|turn|switch|toggle|disconnect|enable|disable|remove|re-?seat|grant|pay|do|handle|take"
-    r" care)\b"
+    r"(?! (?:the|any|more|better|good|full|enough)\b| (?:\w+ )?(?:\w+ )?T_payment)"
 )
 DENIES = re.compile(  # "your phone should not be restarted", "no need to reset it"
     r"\b(?:not|no|don't|needn't|never) (?:\w+ )?(?:need|be|have to|required|necessary|to)\b[^,]*"
     r"\b(?:re-?start|re-?boot|reset|turn|switch|toggl|enabl|disabl|remov|re-?seat|disconnect|grant"
     r"|pa(?:y|id)|chang|touch)"
     r"|\b(?:no longer|not|n't) (?:\w+ )?(?:required|needed|necessary|essential)\b"
-    r"|\b(?:no|little) \w+ (?:for|in|to|of) (?:(?:doing )?(?:this|that|it|so)|the following)\W*$"
+    r"|\b(?:no|little) (?!charge|cost|fee|extra)\w+ (?:for|in|to|of) (?:(?:doing )?(?:this|that"
+    r"|it|so)|the following)\W*$"
     r"|\bnot (?:for |meant for )?(?:yet|now|just|today|here|you)\W*$"
     r"|(?:\bnot|n't|\bnever)(?: \w+)? do(?:ne|ing)?(?: (?:this|that|it|so|the following))?\W*$"
 )

@@ -4,7 +4,8 @@ Typography is taken away first (`typography.py`). Exact tool names count as they
 plain language: sentences are cut into clauses (`clauses.py`, `grammar.py`), and a request is a verb
 with the things it governs (`lexicon.py`, `actions.py`), every word of which is known
 (`certainty.py`). A press also needs every word of the message accounted for (`accounting.py`).
-What is not certain is not pressed: the user rather says that the message was not understood.
+Where only that fails, the user asks whether the press is meant; where the request itself is not
+certain, he says that he did not understand.
 
 Left out on purpose: other languages, spelling but for slips in long key words (`spelling.py`),
 settings that the phone has no tool for.
@@ -12,13 +13,16 @@ settings that the phone has no tool for.
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 from tau2_agent.users.scripted import certainty, grammar, splitting
 from tau2_agent.users.scripted.accounting import unaccounted
+from tau2_agent.users.scripted.agreement import is_plain_yes
 from tau2_agent.users.scripted.clauses import read_sentence
+from tau2_agent.users.scripted.harmless import without_label
 from tau2_agent.users.scripted.idioms import in_plain_words
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Sentence, aimed, questions_in
@@ -32,12 +36,15 @@ MOST_CHARACTERS = 4000  # nobody listens longer
 class Utterance:
     """What was understood.
 
-    `questions` are names from `lexicon.QUESTIONS`. `agreed` is a "yes" to the user's own
-    question, `notice` tells something and asks nothing, `unclear` lists clauses that ask for
-    something unknown, `topic` is what "it" means in the next message.
+    `questions` are names from `lexicon.QUESTIONS`. `doubted` are requests, from the first press
+    on, that something beside them may take back: `requests` has none of their presses. `agreed` is
+    a plain "yes" to the user's own question and nothing else, `notice` tells something and asks
+    nothing, `unclear` lists clauses that ask for something unknown, `topic` is what "it" means in
+    the next message.
     """
 
     requests: tuple[Request, ...] = ()
+    doubted: tuple[Request, ...] = ()
     questions: tuple[str, ...] = ()
     transferred: bool = False
     agreed: bool = False
@@ -72,14 +79,17 @@ def parse(text: str, topic: str = "") -> Utterance:
     requests = message.requests
     if not requests and not message.questions:
         requests = message.headings
+    doubted: list[Request] = []
     if any(not request.reads for request in requests) and (strange := unaccounted(message)):
         message.unclear += strange
+        doubted = list(itertools.dropwhile(lambda request: request.reads, merge(requests)))
         requests = [request for request in requests if request.reads]
     return Utterance(
         requests=tuple(merge(requests)),
+        doubted=tuple(doubted),
         questions=tuple(dict.fromkeys(message.questions)),
         transferred=message.transferred,
-        agreed=message.agreed,
+        agreed=is_plain_yes([line.text for line in told]),
         notice=message.notice,
         unclear=tuple(message.unclear),
         topic=message.topic,
@@ -124,7 +134,7 @@ def _read_block(head: Line, items: list[Line], message: Message) -> None:
         message.notice = True
         return
     sentences = [part.strip() for part in splitting.SENTENCES.split(in_plain_words(head.text))]
-    sentences = [part for part in sentences if part]
+    sentences = [without_label(part) for part in sentences if part]
     if items and sentences and all(_names_only(item) for item in items):
         named = " and ".join(item.text.strip(" .;,") for item in items)
         sentences[-1] = in_plain_words(f"{sentences[-1].rstrip(':. ')} {named}")

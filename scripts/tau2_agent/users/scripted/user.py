@@ -27,6 +27,7 @@ from tau2.data_model.tasks import Task
 from tau2_agent.benchmark import tool_outputs as handset
 from tau2_agent.rollout.episode import OUT_OF_SCOPE, STOP, TRANSFER
 from tau2_agent.rollout.trajectory import UserFailure
+from tau2_agent.users.scripted.deeds import SWITCHES, in_own_words
 from tau2_agent.users.scripted.phone import SeenPhone
 from tau2_agent.users.scripted.request import AGREES, Request
 from tau2_agent.users.scripted.scenario import Scenario
@@ -35,11 +36,6 @@ from tau2_agent.users.scripted.voice import Voice
 
 PATIENCE = 4  # messages in a row that ask for nothing, before the user gives up
 REPORTED_TEXTS = 20  # texts kept in a report, the first ones
-
-_NAMES = {
-    "airplane": "Airplane Mode", "mobile_data": "Mobile Data", "roaming": "Data Roaming",
-    "data_saver": "Data Saver Mode", "wifi": "Wi-Fi", "wifi_calling": "Wi-Fi Calling",
-}  # fmt: skip
 
 
 class ScriptedUser:
@@ -64,14 +60,16 @@ class ScriptedUser:
         self._look: tuple[str, dict[str, Any]] | None = None  # that prepares `_current`
         self._said: list[str] = []  # the answer in the making
         self._results: list[tuple[str, str]] = []  # tool, result: of this answer
-        self._offered: Request | None = None  # what a question of the user's was about
+        self._offered: list[Request] = []  # what a question of the user's was about
+        self._doubted: list[Request] = []  # of this message; the user asks whether it is meant
+        self._asked_whether: list[Request] = []  # what he asked that about last
         self._topic = ""
         self._last_look: Request | None = None
         self._idle = self._calls = self._changes = self._reboots = 0
-        self._annoyed = self._reassured = False
+        self._annoyed = self._reassured = self._feared = False
         self._utterances = 0
         self._unknown: list[str] = []
-        self._refused = 0
+        self._refused = self._asked_back = 0
         self._unclear: list[str] = []
 
     async def reply(self, new: list[Message]) -> UserMessage:
@@ -91,11 +89,13 @@ class ScriptedUser:
         return self._answer(text)
 
     def report(self) -> dict[str, Any]:
-        """Counts over the episode; `unknown` messages got a clarifying question."""
+        """Counts over the episode: messages that got "what exactly?" (`unknown`), and ones that
+        got "you want me to ..., right?" (`asked_back`)."""
         return {
             "simulator": "scripted",
             "utterances": self._utterances,
             "unknown": len(self._unknown),
+            "asked_back": self._asked_back,
             "refused": self._refused,
             "tool_calls": self._calls,
             "unknown_texts": self._unknown[:REPORTED_TEXTS],
@@ -106,14 +106,15 @@ class ScriptedUser:
     def _answer(self, text: str) -> UserMessage:
         self.phone.forget_the_agents_side()
         heard = parse(text, self._topic)
-        offered, self._offered = self._offered, None
+        offered, self._offered = self._offered, []
+        feared, self._feared = self._feared, False
         self._topic = heard.topic
         if heard.transferred:
             return _say(TRANSFER)
-        requests = list(heard.requests)
-        if offered and not requests and self._goes_for(offered, heard, text):
-            requests = [offered]
-        if self._too_many(requests):
+        requests, self._doubted = list(heard.requests), list(heard.doubted)
+        if offered and not (requests or self._doubted) and self._goes_for(feared, heard, text):
+            requests, self._asked_whether = offered, []
+        if self._too_many([*requests, *self._doubted]):
             self._refused += 1
             self._idle = 0
             return self._message(self.voice.say("one_thing"))
@@ -121,16 +122,18 @@ class ScriptedUser:
             self._unclear += heard.unclear
         self._queue = self._with_look(requests, heard)
         self._said += self._answers(heard)
-        if self._queue or self._said:
+        repeats = self._doubted == self._asked_whether  # a question that got no yes
+        if self._queue or self._said or (self._doubted and not repeats):
             self._idle = 0
             return self._go_on()
         return self._puzzled(heard, text)
 
-    def _goes_for(self, offered: Request, heard: Utterance, text: str) -> bool:
+    def _goes_for(self, feared: bool, heard: Utterance, text: str) -> bool:
+        """Whether a message says yes to the user's question, or calms the fear in it."""
         if heard.agreed:
             return True
         calming = r"photo|picture|lose|losing|delet|eras|safe|worr|affect|fine"
-        return offered.tool == "reboot_device" and bool(re.search(calming, text.lower()))
+        return feared and bool(re.search(calming, text.lower()))
 
     def _too_many(self, requests: list[Request]) -> bool:
         things = {
@@ -160,8 +163,10 @@ class ScriptedUser:
         if self._idle >= self.patience:
             return _say(OUT_OF_SCOPE)
         if heard.understood and self.scenario.pays_bills and "payment request" in text.lower():
-            self._offered = Request("make_payment", topic="payment")
+            self._offered = [Request("make_payment", topic="payment")]
             return self._message(self.voice.say("pay_now"))
+        if self._doubted:
+            return self._tell()
         if heard.understood:
             return self._message(self.voice.say("what_next"))
         return self._message(self.voice.say("riddle"))
@@ -188,7 +193,8 @@ class ScriptedUser:
         if "refuel" in asked:
             amount = told.refuel_gb
             said.append(say("refuel", amount=amount) if amount else say("no_refuel"))
-        if "pay" in asked and not any(r.tool == "make_payment" for r in self._queue):
+        due = [*self._queue, *self._doubted]
+        if "pay" in asked and not any(r.tool == "make_payment" for r in due):
             said.append(say("will_pay" if told.pays_bills else "no_bill"))
         if any(r.guard == (AGREES, True) for r in self._queue) and told.pays_bills:
             said.append(say("agree_to_pay"))
@@ -218,13 +224,13 @@ class ScriptedUser:
             elif request.want is not None and self.phone.facts.get(request.fact) == request.want:
                 state = "ON" if request.want else "OFF"
                 self._said.append(
-                    self.voice.say("already", switch=_NAMES[request.fact], state=state)
+                    self.voice.say("already", switch=SWITCHES[request.fact], state=state)
                 )
             elif request.tool == "make_payment" and not self.scenario.pays_bills:
                 self._said.append(self.voice.say("not_my_bill"))
             elif request.tool == "reboot_device" and self._is_afraid():
-                self._reassured = True
-                self._offered = request
+                self._reassured = self._feared = True
+                self._offered = [request]
                 self._said.append(self.voice.say("photos"))
             else:
                 return self._call(request.tool, dict(request.arguments))
@@ -264,13 +270,17 @@ class ScriptedUser:
         self._current = None
 
     def _tell(self) -> UserMessage:
-        text = "\n".join(dict.fromkeys(self._said))
+        said = list(dict.fromkeys(self._said))
         if self._solved():
-            return _say(f"{text}\n{self.voice.say('works')} {STOP}")
+            return _say("\n".join([*said, f"{self.voice.say('works')} {STOP}"]))
         if self._changes and not self._annoyed and self._failed():
             self._annoyed = True
-            text += f"\n{self.voice.say('annoyed')}"
-        return self._message(text)
+            said.append(self.voice.say("annoyed"))
+        if self._doubted:
+            self._asked_back += 1
+            self._offered = self._asked_whether = self._doubted
+            said.append(self.voice.say("whether", deed=in_own_words(self._doubted)))
+        return self._message("\n".join(said))
 
     def _message(self, text: str) -> UserMessage:
         return _say(self.voice.dressed(text))

@@ -136,3 +136,31 @@ OBJECT_VALUES = re.compile(
     r"|photos?|media|bill|invoice|amount|overdue|outstanding|unpaid|pending|balance|payment|request"
     r"|due|past|requested|previous|old|it's|that's|whatever|true|false|browser)\b"
 )
+
+# --- Of these, and of words of closed classes, is what names no thing of the phone made ---
+AROUND = words("""
+    if when once after while whether until soon one please thank thanks sorry ok okay great good
+    perfect excellent awesome nice fine sure yes yeah wonderful brilliant fantastic lovely amazing
+    super alright welcome glad happy hope appreciate apologize apologies understand know see hear
+    help helps helped assist guide walk explain explains let tell inform share send report describe
+    read confirm check look find found notice try retry test run go goes going went get gets got
+    give work works worked working fix fixes resolve resolves resolved solve solves clear clears
+    take takes wait stay stand keep continue proceed move start started begin make made
+    patience patient time moment moments minute minutes second seconds quick quickly
+    long longer thirty twenty fifteen sixty least most issue issues problem problems trouble cause
+    culprit step steps thing things way part fix solution result results outcome change changes
+    changed difference happen happens happened show shows say says complete completed finish
+    finished restart restarted rebooted booted powered reset enabled disabled disconnected connected
+    granted listed odd strange interesting helpful information info details question questions
+    normal expected safe easy simple harmless unclear stuck error fails failed fail succeeded
+    persists improvement improves improved better faster load online close closer hurry rush
+    difficulties different confusion inconvenience frustrating annoying bear bearing sticking
+    cooperation confirming letting sharing checking trying running turning restarting abroad france
+    effect feel feels ask settle gone kind fault stick whole leave count need free hesitate
+    worry worries gotcha progress applied apply applies slow slows slowing block blocks blocking
+    prevents preventing causing affects affecting holding place flat properly seated flip business
+    sits clicks making getting care reseating re-seating resetting rebooting toggling send sent
+    looks sounds require write reconnect reconnects connect connects register
+    love charge cost fee fees solved swipe tap scroll pull
+    deleted lost hi hello hey john smith mr number
+    """)

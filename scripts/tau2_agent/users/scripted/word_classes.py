@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from tau2_agent.users.scripted.vocabulary import AROUND
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -203,6 +205,38 @@ _CONTRACTED = {"'ll": "M", "'ve": "H", "'re": "B", "'m": "B", "'d": "M", "'s": "
 _TOKEN = re.compile(
     r"T_\w+|[a-z]+_\w+|o'clock|[a-z][a-z-]*|\d[\w.]*|'(?:ll|ve|re|m|d|s)\b|[,;:()\"$]| - "
 )
+
+
+# Nouns that are no thing of the phone or the account: they may speak of the call itself.
+_ABSTRACT = _words("""
+    plan message sign news progress test tests step steps way order cause causes culprit fix issue
+    issues problem problems trouble reason reasons solution change changes effect result results
+    process end type default defaults position behavior behaviour symptom symptoms
+    thing things part experience quick control moment minute minutes second seconds item items piece
+    factor factors source point check checks action contents explanation candidate try information
+    info detail details capability restart reboot reset limit amount access combination T_plan
+    T_call T_look
+""")
+
+_CLOSED_LETTERS = set("SYIthDNBHMKPCRA!#,s") | {""}
+
+
+@lru_cache(maxsize=16384)
+def names_a_thing(text: str) -> bool:
+    """Whether a lower-case text with marks names a thing of the phone or of the account."""
+    words = set(_TOKEN.findall(text)) - _ABSTRACT
+    return any(word.startswith("T_") or _LETTERS.get(word) in ("T", "F") for word in words)
+
+
+@lru_cache(maxsize=16384)
+def anchored(text: str) -> bool:
+    """Whether it names a thing, or consists of few words that are known.
+
+    What names none may as well speak of the request, or of the call.
+    """
+    words = _TOKEN.findall(text.replace("n't", " not"))
+    known = all(word in AROUND or _letter_of(word) in _CLOSED_LETTERS for word in words)
+    return known or names_a_thing(text)
 
 
 def letters(text: str) -> str:
