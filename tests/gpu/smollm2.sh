@@ -26,7 +26,11 @@ config = yaml.safe_load(open(stack)) if stack else {}
 config["resources"] = {"gpus": len(gpus.split(",")), "threads": 4}
 config["evaluation"] = {"num_tasks": 200, "compare_with": []}
 if model:
-    config["model"] = {"source": model, "revision": None}
+    # the same model from elsewhere: what the preset says of it goes with its own source
+    config["model"] = {
+        "name": "smollm2-135m", "source": model, "revision": None,
+        "chat_template": "hermes", "max_positions": 16384,
+    }
 for key, value in yaml.safe_load(more or "{}").items():
     config[key] = {**config[key], **value} if isinstance(value, dict) and key in config else value
 held_out = {"evaluation": {"phrasing": "held_out", "compare_with": []}}
