@@ -24,11 +24,12 @@ SAVER = f"Please turn off Data Saver. {ODD}"
 ASKED = "You want me to turn off Data Saver Mode, right?"
 YES = [
     "Yes.", "yes please", "Yes, please. Go ahead!", "Correct.", "That's right, thank you.",
-    "Exactly, please do that.", "Yes, John. Please go ahead and do it now.", "Sure!",
+    "Exactly, please do that.", "Great! Yes.", "Yes, John. Please go ahead and do it now.", "Sure!",
     "Yes. Let me know once it's done.", "Okay, yes. Thanks for checking!",
 ]  # fmt: skip
 NO_YES = [
-    "No.", "No, sorry.", "Okay.", "Yes?", "Not yet.", "Yes, but first check your SIM card.",
+    "No.", "No, sorry.", "Okay.", "Yes?", "Thank you.", "Not yet.",
+    "Yes, but first check your SIM card.",
     "Yes. First, check your SIM card.", "Yes, once I have resumed your line.", "Yes, later.",
     "Yes, if you are at home.", "Yes and no.", "Yes, please don't.", "Right, forget that.",
     "Sure, whatever suits you.", "Yes, please check your SIM card.", "Yes. Actually, wait.",
@@ -111,8 +112,9 @@ def test_it_is_asked_about_where_it_may_be_one_of_two():
         for other in TWO:
             if one == other:
                 continue
-            assert presses(f"I'm looking at {one} and {other}. Please turn it on.") == []
-            assert len(doubted(f"I'm looking at {one} and {other}. Please turn it on.")) == 1
+            for either in (f"{one} and {other} are off.", f"I see {one} and {other}."):
+                assert presses(f"{either} Please turn it on.") == []
+                assert len(doubted(f"{either} Please turn it on.")) == 1
             said = f"{one} is on. {other} is off. Please turn it on."
             assert presses(said) == presses(f"Please turn on {other}."), said
             said = f"{other} is off, but {one} is on. Please turn it on."

@@ -3,15 +3,15 @@
 A look does no harm; a press does. The clause that asks for a press is read strictly: each of its
 words is one that changes nothing (`vocabulary.py`), or part of a phrase that is known as a whole
 (`known_phrases.py`). A word like "not", "if", "until", "you" or "later" may turn a request off, so
-it is never safe by itself. What stands beside it need only be of a harmless shape (`harmless.py`).
-Where neither holds, the user asks what to do.
+it is never safe by itself. What stands beside it has to be of a harmless shape (`harmless.py`).
+Where either does not hold, the user asks whether the press is meant.
 """
 
 from __future__ import annotations
 
 import re
 
-from tau2_agent.users.scripted import certainty, grammar, openings, shapes
+from tau2_agent.users.scripted import certainty, grammar, openings, set_phrases, shapes
 from tau2_agent.users.scripted.harmless import (
     beside,
     harmless,
@@ -191,7 +191,7 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
 
 def _is_beside(said: Said, after: bool) -> bool:
     question = said.text.endswith("?")
-    if not after and openings.LABEL.fullmatch(plainly(_label(said.text))):
+    if not after and set_phrases.LABEL.fullmatch(plainly(_label(said.text))):
         return True
     if grammar.ELSE.match(said.text) and set(words_left(said.text)) <= SAFE:
         return True  # of the case that is not this one

@@ -28,29 +28,31 @@ _AROUND = re.compile(  # what may stand around it
     r"|john|smith|mr\.?|sir|madam)"
 )
 
+_MOST_SENTENCES = 4  # of a plain answer
+
 
 def is_plain_yes(lines: list[str]) -> bool:
     """Whether lower-case lines begin with a plain yes and add courtesies and reports at most."""
     sentences = [s.strip() for line in lines for s in splitting.SENTENCES.split(line) if s.strip()]
     agreed = False
     for place, sentence in enumerate(sentences):
-        if _agrees(sentence):
-            agreed = True
-        elif not agreed or place > 3 or not _adds_nothing(sentence):
+        said = _says_yes(sentence)
+        agreed = agreed or bool(said)
+        if said is None and not (agreed and place < _MOST_SENTENCES and _adds_nothing(sentence)):
             return False
     return agreed
 
 
-def _agrees(sentence: str) -> bool:
-    words = re.sub(r"[^a-z']+", " ", sentence).strip()
-    left, yes = words, False
+def _says_yes(sentence: str) -> bool | None:
+    """Whether a sentence says yes; False where it is mere courtesy, None where it says more."""
+    left, yes = re.sub(r"[^a-z']+", " ", sentence).strip(), False
     while left:
         found = _YES.match(left) or _AROUND.match(left)
-        if not found or left[found.end() : found.end() + 1].strip():
-            return False
+        if not found:
+            return None
         yes = yes or found.re is _YES
         left = left[found.end() :].strip()
-    return yes and not sentence.endswith("?")
+    return None if yes and sentence.endswith("?") else yes
 
 
 def _adds_nothing(sentence: str) -> bool:

@@ -2,10 +2,12 @@
 
 Each word gets the letter of its class (`word_classes.py`), and the letters of a sentence have to
 match a shape (`shapes.py`): a statement about a thing of the phone, about the agent's own
-deed, a reason, an effect, a courtesy, a look. In a shape the words of closed classes have their
-places and the open ones are free: "the missing MMSC URL is what trips up your messages" needs no
-entry for "trips". A dangerous word (another person, another time, what is said or put off) fits no
-shape. What follows a request may take it back, so fewer shapes are harmless there.
+deed, a reason, an effect, a courtesy, a look. A sentence needs an anchor: it names a thing of the
+phone or the account, and then open words are free in their places ("the missing MMSC URL is what
+trips up your messages"); or every word of it is one of a few (`vocabulary.AROUND`), since what
+names no thing may as well speak of the request, or of the call. A dangerous word (another person,
+another time, what is said or put off) fits no shape, and fewer shapes fit after a request, which
+they might take back. What does not fit is asked about, so that strictness here costs one turn.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from tau2_agent.users.scripted import grammar, openings, shapes
+from tau2_agent.users.scripted import grammar, openings, set_phrases, shapes
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.plain_words import plainly
 from tau2_agent.users.scripted.things import marked
@@ -41,7 +43,7 @@ def harmless(sentence: str, question: bool, after: bool, case: bool = False) -> 
     text = plainly(sentence)
     if after and _announces(text):
         return True
-    if found := openings.NO_HARM.match(text):
+    if found := set_phrases.NO_HARM.match(text):
         return not set("XIWM") & set(_rest(text, found))
     parts = [part.strip(" ,;") for part in _SPLIT.split(text)]
     return all(_clause(part, question, after, case) for part in parts if part)
@@ -49,7 +51,7 @@ def harmless(sentence: str, question: bool, after: bool, case: bool = False) -> 
 
 def invites(label: str) -> bool:
     """Whether a label in front of a request says to do it: "next step:", "Data Saver is on:"."""
-    if openings.LABEL.fullmatch(label.strip(" ,.:")):
+    if set_phrases.LABEL.fullmatch(label.strip(" ,.:")):
         return True
     shape = set(letters(label))
     told = (bool(set("BsMIl") & shape) and names_a_thing(label)) or openings.PLAN.match(label)
@@ -60,7 +62,7 @@ def without_label(sentence: str) -> str:
     """The sentence without a label that only says to do it: "next step: restart it"."""
     label, _, rest = sentence.partition(":")
     plain = grammar.FILLERS.sub("", label).strip(" ,.")
-    return rest.strip() if rest.strip() and openings.LABEL.fullmatch(plain) else sentence
+    return rest.strip() if rest.strip() and set_phrases.LABEL.fullmatch(plain) else sentence
 
 
 def is_look(clause: str) -> bool:
@@ -124,11 +126,13 @@ def _rest(text: str, found: re.Match[str]) -> str:
 def _is_known(text: str, question: bool, after: bool, case: bool) -> bool:
     if openings.UNDONE_AGAIN.fullmatch(text):
         return True
-    if openings.HELP.fullmatch(text) or (
-        not after and (openings.STATUS.fullmatch(text) or openings.CORRECTS.fullmatch(text))
+    if set_phrases.HELP.fullmatch(text) or (
+        not after and (set_phrases.STATUS.fullmatch(text) or set_phrases.CORRECTS.fullmatch(text))
     ):
         return True
-    if not (anchored(text) or openings.GRATITUDE.match(text)):
+    if not after and (found := set_phrases.GREETING.match(text)):
+        return not set("XIM!W") & set(_rest(text, found))
+    if not (anchored(text) or set_phrases.GRATITUDE.match(text)):
         return False
     if (
         shapes.QUOTES.search(text)
@@ -136,7 +140,7 @@ def _is_known(text: str, question: bool, after: bool, case: bool) -> bool:
         or shapes.DENIES.search(text)
     ):
         return False
-    if after and openings.CORRECTS_ITSELF.match(text):
+    if after and set_phrases.CORRECTS_ITSELF.match(text):
         return False
     shape = letters(text)
     if found := openings.COURTESY.match(text):
@@ -167,7 +171,7 @@ def _is_told_before(text: str, shape: str) -> bool:
         return _on_the_phone(text, found, "X")
     if found := openings.PLAN.match(text):
         return not set("XI") & set(_rest(text, found))
-    if found := openings.AGENT_SEES.match(text) or openings.IN_ORDER.match(text):
+    if found := set_phrases.AGENT_SEES.match(text) or set_phrases.IN_ORDER.match(text):
         return not set("XI") & set(_rest(text, found))
     if shapes.CASE_OF_WHAT_COMES.match(shape):
         return bool(shapes.HAS_EFFECT.fullmatch(shape))
@@ -229,13 +233,13 @@ def _is_told_after(text: str, shape: str) -> bool:
         return _on_the_phone(text, found, "XIW")
     if openings.IS_SET_TO.fullmatch(text):
         return True
-    if found := openings.YOU_SEE.match(text):
+    if found := set_phrases.YOU_SEE.match(text):
         return names_a_thing(text) and not set("XIW!N") & set(_rest(text, found))
-    if openings.SHOWS.fullmatch(text):
+    if set_phrases.SHOWS.fullmatch(text):
         return True
     if "!" in shape and not (shape.startswith("hM!B") or shapes.HARMLESS_NOT.search(text)):
         return False
-    if shapes.DOES_IT.search(shape):
+    if shapes.DOES_IT.search(shape) or re.search(r"\bfor you\b", text):
         return False
     shape = shape.replace("K!", "")
     if re.match(openings.SAFE_TO_BE, text):

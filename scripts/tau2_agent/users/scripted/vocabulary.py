@@ -161,6 +161,7 @@ AROUND = words("""
     prevents preventing causing affects affecting holding place flat properly seated flip business
     sits clicks making getting care reseating re-seating resetting rebooting toggling send sent
     looks sounds require write reconnect reconnects connect connects register
+    posted return ought welcome back staying watching fear harm
     love charge cost fee fees solved swipe tap scroll pull
     deleted lost hi hello hey john smith mr number
     """)

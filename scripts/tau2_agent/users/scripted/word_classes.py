@@ -214,8 +214,8 @@ _ABSTRACT = _words("""
     process end type default defaults position behavior behaviour symptom symptoms
     thing things part experience quick control moment minute minutes second seconds item items piece
     factor factors source point check checks action contents explanation candidate try information
-    info detail details capability restart reboot reset limit amount access combination T_plan
-    T_call T_look
+    info detail details update updates capability restart reboot reset limit amount
+    access combination T_plan T_call T_look
 """)
 
 _CLOSED_LETTERS = set("SYIthDNBHMKPCRA!#,s") | {""}
