@@ -132,6 +132,10 @@ ARMS: dict[str, Arm] = {
         rejection(samples_per_task=4, start_from="sft", epochs=3),
     ),
     "extra_train": Arm("GRPO on extra_train", {"tasks": {"grpo": "extra_train"}}),
+    "balanced": Arm(
+        "GRPO on extra_train, issues balanced",
+        {"tasks": {"grpo": "extra_train"}, **grpo(issues="balanced")},
+    ),
     "repeat_limit": Arm("repeat_limit 3", grpo(repeat_limit=3)),
     "repeat_penalty": Arm("repeat_penalty 0.02", grpo(repeat_penalty=0.02)),
     "alpha_1": Arm("alpha 1", {"reward": {"alpha": 1.0}}),

@@ -77,6 +77,7 @@ def hook_settings(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "tau2_over_sampling_groups": options.over_sampling_groups,
         "tau2_group_order": options.group_order,
         "tau2_curriculum": options.curriculum,
+        "tau2_issues": options.issues,
         "tau2_rollouts_path": str(folder / ROLLOUTS),
         "tau2_transcripts_path": str(folder / TRANSCRIPTS),
         "tau2_keep_episodes": options.keep_episodes,
@@ -160,7 +161,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.temperature"
         " grpo.response_length grpo.max_new_tokens grpo.context_length grpo.max_steps"
         " grpo.repeat_limit grpo.dynamic_sampling grpo.max_resampled_groups"
-        " grpo.over_sampling_groups grpo.group_order grpo.curriculum",
+        " grpo.over_sampling_groups grpo.group_order grpo.curriculum grpo.issues",
         "slime",
     )
     reward = parser.add_argument_group("reward")
@@ -280,7 +281,7 @@ def fingerprint_fields(options: argparse.Namespace) -> dict[str, Any]:
     names = (
         "prompt seed prompts_per_rollout samples_per_prompt temperature response_length "
         "max_new_tokens context_length max_steps repeat_limit repeat_penalty dynamic_sampling "
-        "max_resampled_groups over_sampling_groups group_order curriculum "
+        "max_resampled_groups over_sampling_groups group_order curriculum issues "
         "alpha weights scale_by_group_std lr lr_schedule weight_decay adam_beta2 "
         "updates_per_rollout loss_weighting clip_low clip_high kl_coef"
     )

@@ -192,7 +192,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parser.add_argument_group("rollouts"),
         "grpo.rollouts grpo.prompts_per_rollout grpo.samples_per_prompt grpo.micro_batch_size"
         " grpo.temperature grpo.context_length grpo.max_new_tokens grpo.max_steps"
-        " grpo.repeat_limit grpo.dynamic_sampling grpo.max_resampled_groups grpo.curriculum",
+        " grpo.repeat_limit grpo.dynamic_sampling grpo.max_resampled_groups grpo.curriculum"
+        " grpo.issues",
         "cpu",
     )
     reward = parser.add_argument_group("reward")

@@ -35,7 +35,7 @@ TOLD = (
     *("epochs", "steps", "rollouts", "prompts_per_rollout", "samples_per_prompt", "batch_size"),
     *("lr", "lr_schedule", "temperature", "alpha", "weights", "kl_coef", "clip_low", "clip_high"),
     *("scale_by_group_std", "loss_weighting", "weight_decay", "adam_beta2", "curriculum"),
-    *("dynamic_sampling", "max_resampled_groups", "repeat_limit", "repeat_penalty"),
+    *("issues", "dynamic_sampling", "max_resampled_groups", "repeat_limit", "repeat_penalty"),
     *("context_length", "max_new_tokens", "max_steps"),
     *("prompt", "user", "seed"),
 )

@@ -186,6 +186,10 @@ class GRPO(Section):
     curriculum: Literal["none", "success_rate"] = Field(
         "none", description="none | success_rate: tasks that are solved now and then come first"
     )
+    issues: Literal["proportional", "balanced"] = Field(
+        "proportional",
+        description="proportional | balanced: the issues of the split have as many groups each",
+    )
     response_length: Count = Field(
         4096, description="tokens of an episode after its first prompt; then it ends (slime)"
     )

@@ -23,13 +23,13 @@ SFT = {
 GRPO = {
     "cpu": "lr lr_schedule weight_decay adam_beta2 rollouts prompts_per_rollout samples_per_prompt"
     " temperature max_new_tokens context_length max_steps repeat_limit repeat_penalty"
-    " scale_by_group_std loss_weighting dynamic_sampling max_resampled_groups curriculum clip_low"
-    " clip_high kl_coef micro_batch_size",
+    " scale_by_group_std loss_weighting dynamic_sampling max_resampled_groups curriculum issues"
+    " clip_low clip_high kl_coef micro_batch_size",
     "slime": "lr lr_schedule weight_decay adam_beta2 rollouts prompts_per_rollout"
     " samples_per_prompt temperature max_new_tokens context_length response_length max_steps"
     " repeat_limit repeat_penalty scale_by_group_std loss_weighting dynamic_sampling"
-    " max_resampled_groups over_sampling_groups group_order curriculum clip_low clip_high kl_coef"
-    " updates_per_rollout",
+    " max_resampled_groups over_sampling_groups group_order curriculum issues clip_low clip_high"
+    " kl_coef updates_per_rollout",
 }
 
 

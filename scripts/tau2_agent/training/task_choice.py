@@ -19,6 +19,11 @@ played yet, as most of extra_train, is judged by the faults that it is made of. 
 a task that takes the place of a dropped group is drawn so, on the right side of it: its p is lower
 where all episodes solved the task, higher where none did.
 
+With issues `balanced` the places of a rollout are shared over the issues of the split as evenly as
+they go (issue_shares.py), and within an issue tasks are chosen as above. A dropped group is then
+replaced by a task of its issue while there is one that the rollout has not had. `proportional`
+chooses among all tasks, so that an issue has places as it has tasks.
+
 The constants are those that predicted the next rollout's rewards best in recorded trainings, in the
 middle of what did about as well (docs/rollouts.md).
 """
@@ -27,11 +32,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tau2_agent.benchmark.tasks import faults
+from tau2_agent.training.issue_shares import even_shares, in_passes
 from tau2_agent.training.task_order import require_enough, task_order
 
 EXPLORE = 8  # one place of so many
@@ -74,11 +81,17 @@ class TaskChoice:
     """
 
     def __init__(
-        self, task_ids: Sequence[str], *, prompts: int, seed: int, curriculum: str
+        self, task_ids: Sequence[str], *, prompts: int, seed: int, curriculum: str, issues: str
     ) -> None:
         require_enough(len(task_ids), prompts)
         self.task_ids = list(task_ids)
-        self.prompts, self.seed, self.curriculum = prompts, seed, curriculum
+        self.prompts, self.seed = prompts, seed
+        self.curriculum, self.issues = curriculum, issues
+        by_issue: dict[str, list[str]] = {}
+        for task_id in self.task_ids:
+            by_issue.setdefault(faults(task_id)[0], []).append(task_id)
+        apart = issues == "balanced" and len(by_issue) > 1
+        self._shared = dict(sorted(by_issue.items())) if apart else {"": self.task_ids}
         self._place = {task_id: place for place, task_id in enumerate(self.task_ids)}
         marks = [_marks(task_id) for task_id in self.task_ids]
         alike = {marked: number for number, marked in enumerate(dict.fromkeys(marks))}
@@ -91,17 +104,36 @@ class TaskChoice:
 
     def first(self, rollout: int, before: Sequence[Played]) -> list[str]:
         """The tasks that a rollout begins with, after the episodes `before` it."""
-        if self.curriculum == "none":
-            order = task_order(
-                self.task_ids, rollouts=rollout + 1, prompts=self.prompts, seed=self.seed
-            )
-            return order[-self.prompts :]
-        draw = self._random(rollout, "first")
-        waits = sum((rollout * self.prompts + i) % EXPLORE == 0 for i in range(self.prompts))
-        chosen = self._longest_waiting(waits, before, draw)
-        candidates = self._free(chosen)
-        order = self._in_between(candidates, self.success_rates(rollout, before), draw)
-        return [*chosen, *order[: self.prompts - len(chosen)]]
+        sizes = [len(tasks) for tasks in self._shared.values()]
+        shares = [even_shares(sizes, self.prompts, number) for number in range(rollout + 1)]
+        chosen = []
+        rates = None if self.curriculum == "none" else self.success_rates(rollout, before)
+        for issue, of_issue in zip(self._shared, zip(*shares, strict=True), strict=True):
+            if rates is None:
+                chosen.append(self._passing(issue, of_issue))
+            else:
+                chosen.append(self._first_of(issue, of_issue, before, rates))
+        # issues in turn: slime may make several optimizer steps of a rollout's groups
+        return [task for turn in zip_longest(*chosen) for task in turn if task is not None]
+
+    def _passing(self, issue: str, shares: Sequence[int]) -> list[str]:
+        """What is drawn of an issue without a curriculum. shares: up to this rollout's."""
+        if issue:
+            return in_passes(self._shared[issue], shares, f"{self.seed}/{issue}")
+        order = task_order(
+            self.task_ids, rollouts=len(shares), prompts=self.prompts, seed=self.seed
+        )
+        return order[-self.prompts :]
+
+    def _first_of(
+        self, issue: str, shares: Sequence[int], before: Sequence[Played], rates: np.ndarray
+    ) -> list[str]:
+        """What the curriculum takes of an issue. shares: up to this rollout's."""
+        draw, places = self._random(len(shares) - 1, f"first{issue}"), sum(shares[:-1])
+        waits = sum((places + i) % EXPLORE == 0 for i in range(shares[-1]))
+        chosen = self._longest_waiting(self._shared[issue], waits, before, draw)
+        order = self._in_between(self._free(chosen, self._shared[issue]), rates, draw)
+        return [*chosen, *order[: shares[-1] - len(chosen)]]
 
     def another(
         self,
@@ -118,7 +150,7 @@ class TaskChoice:
         beside: tasks that the rollout has had. replaced, why: the dropped group's task and reason.
         """
         rates = self.success_rates(rollout, known)
-        candidates = self._free(beside)
+        candidates = self._free(beside, self._shared[self._issue_of_another(beside, replaced)])
         if replaced is not None and why in (ALL_SOLVED, ALL_FAILED):
             bound = rates[self._place[replaced]]
             side = rates < bound if why == ALL_SOLVED else rates > bound
@@ -155,11 +187,18 @@ class TaskChoice:
             b = b + np.linalg.solve(curvature, slope)
         return np.clip(_logistic(self._marks @ b), 0.01, 0.99)
 
-    def _free(self, taken: Collection[str]) -> list[int]:
-        """Places of the tasks that are not taken; of all when none is left."""
+    def _issue_of_another(self, beside: Collection[str], replaced: str | None) -> str:
+        """The replaced task's issue if it has tasks left, else that which the rollout has least."""
+        had = {issue: len(set(tasks) & set(beside)) for issue, tasks in self._shared.items()}
+        left = [issue for issue, tasks in self._shared.items() if had[issue] < len(tasks)]
+        of_replaced = [issue for issue in left if replaced in self._shared[issue]]
+        return min(of_replaced or left or had, key=had.__getitem__)
+
+    def _free(self, taken: Collection[str], tasks: Sequence[str]) -> list[int]:
+        """Places of those of `tasks` that are not taken; of all of them when none is left."""
         taken = set(taken)
-        free = [place for place, task_id in enumerate(self.task_ids) if task_id not in taken]
-        return free or list(range(len(self.task_ids)))
+        free = [self._place[task_id] for task_id in tasks if task_id not in taken]
+        return free or [self._place[task_id] for task_id in tasks]
 
     def _in_between(
         self, candidates: list[int], rates: np.ndarray, draw: random.Random
@@ -172,12 +211,12 @@ class TaskChoice:
         return [self.task_ids[place] for place in sorted(candidates, key=waits.__getitem__)]
 
     def _longest_waiting(
-        self, count: int, before: Sequence[Played], draw: random.Random
+        self, tasks: Sequence[str], count: int, before: Sequence[Played], draw: random.Random
     ) -> list[str]:
         last: dict[str, int] = {}
         for episode in before:
             last[episode.task_id] = max(episode.rollout, last.get(episode.task_id, -1))
-        shuffled = draw.sample(self.task_ids, len(self.task_ids))
+        shuffled = draw.sample(tasks, len(tasks))
         return sorted(shuffled, key=lambda task_id: last.get(task_id, -1))[:count]
 
     def _random(self, rollout: int, number: int | str) -> random.Random:

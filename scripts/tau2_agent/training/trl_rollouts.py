@@ -67,6 +67,7 @@ class Rollouts:
             prompts=args.prompts_per_rollout,
             seed=args.seed,
             curriculum=args.curriculum,
+            issues=args.issues,
         )
         self.samples = Samples(folder / TRANSCRIPTS, args.keep_episodes, codec.tokenizer)
         self.progress = progress

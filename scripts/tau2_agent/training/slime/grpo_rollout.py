@@ -87,6 +87,7 @@ async def play_groups(args: Any, rollout_id: int) -> list[Group]:
         wanted.groups,
         int(option(args, "rollout_seed", 0)),
         option(args, "tau2_curriculum", "none"),
+        option(args, "tau2_issues", "proportional"),
     )
     try:
         return await fill(wanted, draws(choice, rollout_id, before), play, cut_short)
@@ -132,6 +133,6 @@ def as_episode(sample: Any) -> Episode:
 
 
 @lru_cache(maxsize=1)
-def _choice(tasks: str, prompts: int, seed: int, curriculum: str) -> TaskChoice:
+def _choice(tasks: str, prompts: int, seed: int, curriculum: str, issues: str) -> TaskChoice:
     task_ids: Sequence[str] = [row.task_id for row in read_task_file(tasks)]
-    return TaskChoice(task_ids, prompts=prompts, seed=seed, curriculum=curriculum)
+    return TaskChoice(task_ids, prompts=prompts, seed=seed, curriculum=curriculum, issues=issues)
