@@ -13,6 +13,7 @@ from tau2_agent.records.validation import read_validation
 from tau2_agent.rollout.trajectory import EndReason
 from tau2_agent.users.registry import Users
 
+ISSUES = ("mms", "mobile_data", "service")
 FILES = ["--model", "m", "--tasks", "t", "--output", "o"]
 
 
@@ -22,11 +23,12 @@ def options(*words: str) -> argparse.Namespace:
 
 
 def test_the_row_of_a_validation() -> None:
+    mms, data, service = (f"[{issue}_issue]airplane_mode_on[PERSONA:None]" for issue in ISSUES)
     rows = [
-        row("a", 1.0),
-        row("b", 0.0, partial=0.5, end=EndReason.MAX_STEPS),
-        lost("c"),
-        row("d", 0.5, partial=0.25),
+        row(mms, 1.0),
+        row(data, 0.0, partial=0.5, end=EndReason.MAX_STEPS),
+        lost(service),
+        row(mms, 0.5, partial=0.25),
     ]
     assert summary(rows, 6, 1.26, "digest").model_dump() == {
         "rollout": 6,
@@ -35,6 +37,7 @@ def test_the_row_of_a_validation() -> None:
         "pass_at_1": pytest.approx(1 / 3),
         "avg_reward": pytest.approx(0.5),
         "avg_partial_score": pytest.approx(1.75 / 3),
+        "by_issue": {"mms_issue": (1, 2), "mobile_data_issue": (0, 1)},
         "ends": {"user_stop": 2, "max_steps": 1, "user_error": 1},
         "seconds": 1.3,
         "settings": "digest",

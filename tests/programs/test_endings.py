@@ -356,7 +356,7 @@ def test_sft_with_slime(ends, tmp_path, capsys, done):
 HOOKS = (
     "prompt users user_calls alpha partial_weights max_new_tokens max_steps repeat_limit"
     " repeat_penalty episode_timeout_s tasks_path resampled_groups over_sampling_groups"
-    " group_order curriculum rollouts_path transcripts_path keep_episodes validation"
+    " group_order curriculum issues rollouts_path transcripts_path keep_episodes validation"
 )
 
 

@@ -112,6 +112,7 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "dynamic_sampling": lambda seen, value: (seen.rollouts.plan.resampled > 0, value),
         "max_resampled_groups": at("rollouts.plan.resampled"),
         "curriculum": at("rollouts.choice.curriculum"),
+        "issues": at("rollouts.choice.issues"),
         # training/test_trl_rollouts.py and test_objective.py show what the function does with these
         "alpha": at("rollouts.args.alpha"),
         "weights": at("rollouts.weights"),
@@ -174,6 +175,7 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
         "over_sampling_groups": at("hooks.tau2_over_sampling_groups"),
         "group_order": at("hooks.tau2_group_order"),
         "curriculum": at("hooks.tau2_curriculum"),
+        "issues": at("hooks.tau2_issues"),
         "alpha": at("hooks.tau2_alpha"),
         "weights": lambda seen, value: (
             seen.hooks.tau2_partial_weights,

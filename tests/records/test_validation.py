@@ -48,6 +48,10 @@ def test_its_line_says_what_was_solved_and_how_episodes_ended() -> None:
     assert one.line() == said
     lost = one.model_copy(update={"excluded": 3})
     assert lost.line() == said.replace("10 tasks", "10 tasks  excluded 3")
+    apart = one.model_copy(update={"by_issue": {"mms_issue": (2, 4), "service_issue": (0, 4)}})
+    told = "0.250 (mms_issue 2/4, service_issue 0/4)"
+    assert apart.line() == said.replace("0.250", told)
+    assert Validation.model_validate_json(apart.model_dump_json()) == apart
 
 
 def test_ties_go_to_the_earlier_one() -> None:

@@ -295,12 +295,15 @@ def test_the_validation_curve_and_what_was_taken(trained, tmp_path):
             pass_at_1=solved,
             avg_reward=solved,
             avg_partial_score=0.7,
+            by_issue={"mms_issue": (rollout, 4), "mobile_data_issue": (4 - rollout, 5)},
             seconds=1.0,
         )
         append_validation(folder, row)
     assert VALIDATION not in drawn(Training.read("plain", "rl", trained["rl"]))
     found = drawn(Training.read("plain", "rl", folder))
     assert found[VALIDATION] == {"pass@1": [0.2, 0.6, 0.5], "partial": [0.7] * 3}
+    of_issues = {"MMS": [0.0, 0.5, 1.0], "mobile data": [0.8, 0.4, 0.0]}
+    assert found["Validation by issue"] == of_issues
     summary = {"taken": choice(folder, "best", 2, 4)}
     write_json(folder / "done.json", {"summary": summary})
     one = Training.read("plain", "rl", folder)

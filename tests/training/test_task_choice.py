@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,8 +21,11 @@ from tau2_agent.training.task_order import task_order
 TRAIN, EXTRA = split_ids("train"), split_ids("extra_train")
 
 
-def choice(tasks=TRAIN, *, prompts=8, seed=0, curriculum="success_rate") -> TaskChoice:
-    return TaskChoice(tasks, prompts=prompts, seed=seed, curriculum=curriculum)
+def choice(
+    tasks=TRAIN, *, prompts=8, seed=0, curriculum="success_rate", issues="proportional"
+) -> TaskChoice:
+    told = {"prompts": prompts, "seed": seed, "curriculum": curriculum, "issues": issues}
+    return TaskChoice(tasks, **told)
 
 
 def simulate(tasks, success, rollouts, **more) -> list[list[str]]:
@@ -71,17 +75,19 @@ def test_no_task_is_forgotten() -> None:
         assert waiting in twice[0] + twice[1]
 
 
-def test_it_rests_on_nothing_but_seed_number_and_rows() -> None:
+@pytest.mark.parametrize("issues", ["proportional", "balanced"])
+def test_it_rests_on_nothing_but_seed_number_and_rows(issues) -> None:
+    made = partial(choice, EXTRA, issues=issues)
     before = [Played(r, EXTRA[r * 8 + i], float(i % 2)) for r in range(9) for i in range(8)]
-    again = choice(EXTRA).first(9, before)
-    used = choice(EXTRA)
+    again = made().first(9, before)
+    used = made()
     for rollout in range(9):
         used.first(rollout, before[: 8 * rollout])
     assert used.first(9, before) == again
-    assert choice(EXTRA, seed=1).first(9, before) != again
-    assert choice(EXTRA).first(0, []) != choice(EXTRA).first(1, [])
+    assert made(seed=1).first(9, before) != again
+    assert made().first(0, []) != made().first(1, [])
     other = [one._replace(reward=float("bad_vpn" in one.task_id)) for one in before]
-    assert choice(EXTRA).first(9, other) != again
+    assert made().first(9, other) != again
 
 
 @pytest.mark.parametrize("curriculum", ["none", "success_rate"])
@@ -91,8 +97,9 @@ def test_fewer_tasks_than_a_rollout_needs_are_refused(curriculum) -> None:
 
 
 @pytest.mark.parametrize("curriculum", ["none", "success_rate"])
-def test_a_rollout_has_a_task_once(curriculum) -> None:
-    tasks = choice(prompts=70, curriculum=curriculum).first(4, [])
+@pytest.mark.parametrize("issues", ["proportional", "balanced"])
+def test_a_rollout_has_a_task_once(curriculum, issues) -> None:
+    tasks = choice(prompts=70, curriculum=curriculum, issues=issues).first(4, [])
     assert len(set(tasks)) == 70
 
 

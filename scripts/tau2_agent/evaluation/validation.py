@@ -22,7 +22,7 @@ from statistics import fmean
 from typing import Any
 
 from tau2_agent.benchmark.selection import draw
-from tau2_agent.benchmark.tasks import find_leaks, get_task, split_ids
+from tau2_agent.benchmark.tasks import faults, find_leaks, get_task, split_ids
 from tau2_agent.config.program_options import add
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation.model_evaluation import make_settings
@@ -182,6 +182,10 @@ def summary(
     def mean(values: list[float]) -> float | None:
         return fmean(values) if values else None
 
+    by_issue: dict[str, list[bool]] = {}
+    for row in counted:
+        by_issue.setdefault(faults(row.task_id)[0], []).append(row.solved)
+
     return Validation(
         rollout=rollout,
         tasks=len(rows),
@@ -189,6 +193,7 @@ def summary(
         pass_at_1=mean([float(row.solved) for row in counted]),
         avg_reward=mean([row.reward for row in counted]),
         avg_partial_score=mean([row.partial for row in counted]),
+        by_issue={issue: (sum(of), len(of)) for issue, of in sorted(by_issue.items())},
         ends=dict(Counter(row.end.value for row in rows).most_common()),
         seconds=round(seconds, 1),
         settings=settings,

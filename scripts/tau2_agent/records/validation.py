@@ -26,8 +26,9 @@ class Validation(BaseModel):
     rollout: how many rollouts had been trained; 0 is the model that the training began with. tasks:
     played, one episode each; excluded: of them, those that the infrastructure ended three times:
     they are in no average. pass_at_1, avg_reward, avg_partial_score: as in an evaluation's summary,
-    None when every task was excluded. ends: how many episodes ended how. settings: a digest of what
-    was played and how; only rows with the same one compare.
+    None when every task was excluded. by_issue: of the tasks that count, issue -> (solved, played):
+    one issue may be forgotten while the mean rises. ends: how many episodes ended how. settings: a
+    digest of what was played and how; only rows with the same one compare.
     """
 
     rollout: int
@@ -36,6 +37,7 @@ class Validation(BaseModel):
     pass_at_1: float | None
     avg_reward: float | None
     avg_partial_score: float | None
+    by_issue: dict[str, tuple[int, int]] = {}
     ends: dict[str, int] = {}
     seconds: float
     settings: str = ""
@@ -45,7 +47,9 @@ class Validation(BaseModel):
         if self.pass_at_1 is None:
             scores = "no episode counted"
         else:
-            scores = f"pass@1 {self.pass_at_1:.3f}  partial {self.avg_partial_score:.3f}"
+            of_each = [f"{issue} {solved}/{of}" for issue, (solved, of) in self.by_issue.items()]
+            issues = f" ({', '.join(of_each)})" if of_each else ""
+            scores = f"pass@1 {self.pass_at_1:.3f}{issues}  partial {self.avg_partial_score:.3f}"
         lost = f"  excluded {self.excluded}" if self.excluded else ""
         return f"{scores}  {self.tasks} tasks{lost}  ends {self.ends}  {self.seconds:.1f} s"
 

@@ -128,6 +128,15 @@ OF_ROLLOUTS = (
         {"pass@1": ["validation_pass_at_1"], "partial": ["validation_avg_partial_score"]},
     ),
     Panel(
+        "Validation by issue",
+        "pass@1 of the same episodes; an issue of few tasks is a rough figure",
+        {
+            "MMS": ["validation_mms_issue"],
+            "mobile data": ["validation_mobile_data_issue"],
+            "service": ["validation_service_issue"],
+        },
+    ),
+    Panel(
         "Length",
         "tokens an episode; of those trained on, and with those of dropped groups",
         {"trained": ["tokens"], "played": ["tokens_played"]},
@@ -240,6 +249,8 @@ def _by_rollout(training: Training) -> dict[int, Row]:
             found.setdefault(rollout, {}).update(said | found.get(rollout, {}))
     for row in training.validation:
         said = {f"validation_{name}": value for name, value in row.items()}
+        for issue, (solved, of) in row["by_issue"].items():
+            said[f"validation_{issue}"] = solved / of
         found.setdefault(row["rollout"], {}).update(said)
     return dict(sorted(found.items()))
 

@@ -154,17 +154,25 @@ def test_a_lost_episode_has_no_reward_no_length_and_a_reason(play, status):
     assert grpo_rollout.as_episode(sample) == Episode(sample, None, None, 0, 0, "timeout: no end")
 
 
-@pytest.mark.parametrize("curriculum", [{}, {"tau2_curriculum": "success_rate"}])
-def test_tasks_are_chosen_as_slime_was_told(play, monkeypatch, curriculum):
-    """The seed is slime's; without it, and without a curriculum, what the defaults are."""
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, ("none", "proportional")),
+        (
+            {"tau2_curriculum": "success_rate", "tau2_issues": "balanced"},
+            ("success_rate", "balanced"),
+        ),
+    ],
+)
+def test_tasks_are_chosen_as_slime_was_told(play, monkeypatch, told, expected):
+    """The seed is slime's; without it, and without a word on tasks, what the defaults are."""
     chosen = []
     choose = grpo_rollout._choice
     monkeypatch.setattr(grpo_rollout, "_choice", lambda *told: chosen.append(told) or choose(*told))
-    play(0, [SPREAD, SPREAD], **curriculum)
+    play(0, [SPREAD, SPREAD], **told)
     del play.args.rollout_seed
-    play(1, [SPREAD, SPREAD], **curriculum)
-    told = curriculum.get("tau2_curriculum", "none")
-    assert chosen == [(play.args.tau2_tasks_path, 2, seed, told) for seed in (3, 0)]
+    play(1, [SPREAD, SPREAD], **told)
+    assert chosen == [(play.args.tau2_tasks_path, 2, seed, *expected) for seed in (3, 0)]
 
 
 def test_slimes_own_functions_are_told_of_this_rollout(play, slime, monkeypatch):
