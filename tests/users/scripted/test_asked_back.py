@@ -97,6 +97,24 @@ def test_what_names_no_thing_and_is_not_known_is_asked_about(words, frame, one, 
         assert doubted(whole) == [DONE[words]], whole
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}, as that could be limiting your speed.", "turn off Data Saver"),
+        ("It would be great if you could {}.", "restart your phone"),
+        ("Please {}. There won't be an additional charge.", "turn on data roaming"),
+        ("Please {}. Let me know what your phone says afterwards.", "turn off Data Saver"),
+        ("Good morning, John. Please {}.", "restart your phone"),
+        ("Please {}. I'm watching your line in the meantime.", "restart your phone"),
+        ("No, you won't lose your photos. Please {}.", "restart your phone"),
+        ("To do: {}.", "reset your APN settings"),
+    ],
+)
+def test_what_is_plain_is_done_without_a_question(text, words):
+    said = text.format(words)
+    assert presses(said[0].upper() + said[1:]) == presses(f"Please {words}.") != []
+
+
 def test_looks_are_done_at_once_and_again_after_what_was_asked_about():
     heard = parse(f"{ODD} Please check your SIM card, restart your phone and run a speed test.")
     assert [r.tool for r in heard.requests] == ["check_sim_status", "run_speed_test"]

@@ -223,6 +223,7 @@ LAST_NAMED = re.compile(r"\bthe latter\b|\b(?:that|the) last (?:one|thing)\b")
 DO_IT = re.compile(  # what was asked for before
     r"(?:do|try) (?:that|this|it|so|both|these|them)\b(?: (?:for me|now|please|first|next))*\W*$"
     r"|give (?:that|this|it) a (?:go|try|shot)\b"
+    r"|(?:perform|take|complete|do) (?:this|that|these) (?:actions?|steps?|changes?)\W*$"
 )
 BACK = re.compile(  # of a switch: what was thrown is to be thrown back
     r"\b(?:for (?:about |around |at least )?(?:an?|\d+|one|two|five|ten|\w+teen|\w+ty|a few|some"

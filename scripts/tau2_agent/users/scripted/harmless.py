@@ -219,7 +219,9 @@ def beside(clause: str, after: bool) -> bool:
         text = text[lead.end() :]
     if not after and openings.AGENTS_OWN.match(text):
         return False  # "let me look first, then restart it"
-    if not text or (not after and openings.ONE_TASK.fullmatch(text)):
+    if not text or (
+        not after and (openings.ONE_TASK.fullmatch(text) or set_phrases.INVITES.fullmatch(text))
+    ):
         return True
     return _is_known(text, False, after, False)
 

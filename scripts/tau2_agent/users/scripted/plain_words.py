@@ -51,6 +51,7 @@ _PLAINLY = tuple(
             " you need",
         ),
         (r"\b(?:did|done) nothing wrong\b", "did well"),
+        (r"(?<=what )((?:it|(?:your|the) \w+)) says\b", r"\1 shows"),
         (r"\bin (?:france|italy|spain|germany|mexico|canada|europe|another country)\b", "abroad"),
         (r"\b(?:had|took) a (?:\w+ )?look\b", "looked"),
         (r"\b(?:have|take) a (?:\w+ )?look\b", "look"),

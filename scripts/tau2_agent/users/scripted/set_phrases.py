@@ -68,9 +68,14 @@ NO_HARM = re.compile(  # "it won't delete your photos", "you won't lose any data
     r"|re\w+ing(?: \w+){0,3})"
     r"(?:(?:'ll| will| does| do| should| is going to)(?: not|n't)| won't)"
     rf"|nothing (?:will|gets|is))(?: \w+ly| be| get)*{_HARMED}"
+    r"|there(?:'s no|(?: is| are| will be) no| won't be an?y?)(?: \w+)? (?:charge|cost|fee)s?\b"
 )
 CORRECTS = re.compile(
     r"i mean(?:t)? (?:the |your )?T_\w+,? (?:not|instead of|rather than) (?:the |your )?T_\w+"
+)
+INVITES = re.compile(  # "it would be great if you could ..."
+    r"(?:it|that)(?: would|'d)(?: really| also)? (?:help|be (?:\w+ )?(?:great|helpful"
+    r"|good|nice|ideal))"
 )
 HELP = re.compile(
     r"i(?:'ll| can| will|'m here to|'d be (?:happy|glad) to|'m (?:happy|glad) to) (?:certainly "

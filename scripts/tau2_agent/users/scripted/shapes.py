@@ -76,8 +76,8 @@ OF_A_THING = re.compile(  # a thing of the phone is its subject
 )
 CASE_OF_WHAT_COMES = re.compile(r"[tSYI][^,]*W|h[Bs]?.*YM|[tSh][Ay]*M")
 HAS_EFFECT = re.compile(
-    rf"[tS]{_A}M{_A}[EF](?:D[^XIWKY]*|[^XIWKY]*[TF]{_A})"
-)  # "this can reduce your speed"
+    rf"[tS]{_A}M{_A}(?:[EF]|B{_A}G)(?:D[^XIWKY]*|[^XIWKY]*[TF][^XIWKY]*)"
+)  # "this can reduce your speed quite a bit", "it may be slowing the line"
 AFTER = tuple(
     re.compile(shape)
     for shape in (
