@@ -243,6 +243,35 @@ async def test_the_uneasy_fears_for_her_photos_once():
     assert talk.pressed == ["reboot_device"]
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Yes, they will be deleted.", "You may lose some of them.", "Some photos get lost.",
+        "Back up your photos first.", "Your photos are safe, but don't restart yet.",
+        "They are safe unless the phone is old.", "Please wait, I check whether that is safe.",
+    ],
+)  # fmt: skip
+async def test_what_does_not_calm_presses_nothing(answer):
+    talk = await talk_to("mms", "break_apn_mms_setting", persona="Hard")
+    await talk.say("Please restart your phone.")
+    await talk.say(answer)
+    assert talk.pressed == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "No, you won\u2019t lose anything.", "Nothing will be deleted.", "They are all safe.",
+        "A restart does not affect your pictures.", "No worries!", "Not at all, do not worry.",
+    ],
+)  # fmt: skip
+async def test_what_calms_presses_it(answer):
+    talk = await talk_to("mms", "break_apn_mms_setting", persona="Hard")
+    await talk.say("Please restart your phone.")
+    await talk.say(answer)
+    assert talk.pressed == ["reboot_device"]
+
+
 async def test_a_fear_that_nobody_calms_is_dropped():
     talk = await talk_to("mms", "break_apn_mms_setting", persona="Hard")
     await talk.say("Please restart your phone.")

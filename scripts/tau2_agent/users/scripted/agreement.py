@@ -58,3 +58,18 @@ def _says_yes(sentence: str) -> bool | None:
 def _adds_nothing(sentence: str) -> bool:
     first = grammar.FIRST.search(sentence) or re.search(r"\b(?:first|before)\b", sentence)
     return not first and harmless(marked(sentence), sentence.endswith("?"), True)
+
+
+_CALMING = re.compile(r"photo|picture|lose|losing|delet|eras|safe|worr|affect|fine")
+_DENIED = re.compile(r"(?:\b(?:not|nothing|none|never|no|without)\b|n't\b)[^.,;!]*")
+_ALARMING = re.compile(
+    r"\b(?:lose|losing|lost|delet\w*|eras\w*|gone|unless|wait|before|first|later|might|may)\b"
+)
+_FORBIDS = re.compile(r"\b(?:don't|do not) (?!worry|fear|panic|be\b)")
+
+
+def calms(text: str) -> bool:
+    """Whether a message takes away the fear for photos, and asks for nothing but that."""
+    text = text.lower().replace("\u2019", "'")
+    alarms = _ALARMING.search(_DENIED.sub("", text)) or _FORBIDS.search(text)
+    return bool(_CALMING.search(text)) and not alarms

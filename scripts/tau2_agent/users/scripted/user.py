@@ -12,7 +12,6 @@ technical terms explained to the uneasy persona, any domain but telecom.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from tau2.data_model.message import (
@@ -27,6 +26,7 @@ from tau2.data_model.tasks import Task
 from tau2_agent.benchmark import tool_outputs as handset
 from tau2_agent.rollout.episode import OUT_OF_SCOPE, STOP, TRANSFER
 from tau2_agent.rollout.trajectory import UserFailure
+from tau2_agent.users.scripted.agreement import calms
 from tau2_agent.users.scripted.deeds import SWITCHES, in_own_words
 from tau2_agent.users.scripted.phone import SeenPhone
 from tau2_agent.users.scripted.request import AGREES, Request
@@ -130,10 +130,7 @@ class ScriptedUser:
 
     def _goes_for(self, feared: bool, heard: Utterance, text: str) -> bool:
         """Whether a message says yes to the user's question, or calms the fear in it."""
-        if heard.agreed:
-            return True
-        calming = r"photo|picture|lose|losing|delet|eras|safe|worr|affect|fine"
-        return feared and bool(re.search(calming, text.lower()))
+        return heard.agreed or (feared and calms(text))
 
     def _too_many(self, requests: list[Request]) -> bool:
         things = {
