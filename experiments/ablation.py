@@ -160,6 +160,9 @@ WORDS = {
     "words_sft": ("sft", "SFT, varied words"),
     "words": ("default", "SFT and GRPO, varied words"),
 }
+# Arms of the table by issue, and what each is compared with.
+BY_ISSUE = {"sft": None, "extra_train": "sft", "balanced": "extra_train"}
+ISSUES = ("mms_issue", "mobile_data_issue", "service_issue")
 OF_SFT = ("user",)  # sections that SFT reads: arms that are equal in them share one
 
 
@@ -305,29 +308,34 @@ def read_results(runs: Path) -> dict[str, dict[int, Any]]:
     return {name: found[name] for name in ARMS if name in found}
 
 
-def rewards(result: Values, split: str, phrasing: str) -> dict[str, float] | None:
-    """Task -> reward of one evaluation of a result, None if it was not made."""
+def rewards(result: Values, split: str, phrasing: str, issue: str = "") -> dict[str, float] | None:
+    """Task -> reward of one evaluation of a result, None if it was not made; of one issue's tasks.
+
+    issue: of tau2's task ids; "" for all tasks.
+    """
     for one in result["evaluations"]:
         if (one["split"], one["phrasing"]) == (split, phrasing):
-            return one["rewards"]
+            found = one["rewards"]
+            return {t: r for t, r in found.items() if not issue or t.startswith(f"[{issue}]")}
     return None
 
 
 def cells(
-    one: Values, other: Values | None, split: str, phrasing: str, name: str
+    one: Values, other: Values | None, split: str, phrasing: str, name: str, issue: str = ""
 ) -> dict[str, Any]:
     """pass@1 over seeds, and the paired difference to `other` over the seeds that both have.
 
-    one, other: seed -> result.
+    one, other: seed -> result. issue: whose tasks count; "" for all.
     """
-    values = {seed: rewards(result, split, phrasing) for seed, result in sorted(one.items())}
+    told = (split, phrasing, issue)
+    values = {seed: rewards(result, *told) for seed, result in sorted(one.items())}
     values = {seed: found for seed, found in values.items() if found}
     means = [fmean(found.values()) for found in values.values()]
     row: dict[str, Any] = {
         name: fmean(means) if means else None,
         f"{name}_seeds": " ".join(f"{mean:.3f}" for mean in means),
     }
-    against = {seed: rewards(result, split, phrasing) for seed, result in (other or {}).items()}
+    against = {seed: rewards(result, *told) for seed, result in (other or {}).items()}
     both = [seed for seed in values if against.get(seed)]
     gain = None
     if both:
@@ -369,6 +377,19 @@ def word_rows(found: Mapping[str, Mapping[int, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def issue_rows(found: Mapping[str, Mapping[int, Any]]) -> list[dict[str, Any]]:
+    """What training on many tasks of one issue does to the others: an arm of a split a row."""
+    rows = []
+    for name, other in BY_ISSUE.items():
+        for split in SPLITS if name in found else ():
+            row: dict[str, Any] = {"arm": name, "says": f"{ARMS[name].says}: {split}"}
+            against = found.get(other) if other else None
+            for issue in ISSUES:
+                row |= cells(found[name], against, split, ARMS[name].phrasings[0], issue, issue)
+            rows.append(row)
+    return rows
+
+
 def markdown(rows: Sequence[Values], columns: Sequence[str], more: Sequence[str] = ()) -> str:
     """A table with a rate and a gain for each of the columns."""
     heads = [head for column in columns for head in (column, "gain")]
@@ -386,12 +407,12 @@ def markdown(rows: Sequence[Values], columns: Sequence[str], more: Sequence[str]
 
 
 def table(runs: Path) -> str:
-    """Both tables as markdown; the same numbers in full are written to runs/ablation/*.csv."""
+    """The tables as markdown; the same numbers in full are written to runs/ablation/*.csv."""
     found = read_results(runs)
     if not found:
         raise InputError(f"{runs / 'results'} holds no result yet; start with: ablation.py run")
-    arms, words = arm_rows(found), word_rows(found)
-    for name, rows in (("arms", arms), ("words", words)):
+    arms, words, issues = arm_rows(found), word_rows(found), issue_rows(found)
+    for name, rows in (("arms", arms), ("words", words), ("issues", issues)):
         if rows:
             write_csv(runs / f"{name}.csv", rows)
     seeds = sorted({seed for results in found.values() for seed in results})
@@ -400,6 +421,12 @@ def table(runs: Path) -> str:
         "paired by task, with 95 % intervals over tasks and seeds.\n",
         markdown(arms, SPLITS, ("seeds", "episodes", "steps", "cpu_seconds")),
     ]
+    if issues:
+        text += [
+            "\npass@1 by issue; gains of GRPO on extra_train over SFT, and of balanced issues over",
+            "what is proportional.\n",
+            markdown(issues, ISSUES),
+        ]
     if any(WORDS[row["arm"]][0] for row in words):
         text += [
             "\npass@1 on extra_dev with a user of fixed, varied (train) and kept-out words; gains",

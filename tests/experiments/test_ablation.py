@@ -154,6 +154,28 @@ def test_words_are_compared_on_each_kind_of_words(tmp_path):
     assert rows["default"]["fixed_gain"] == ""
 
 
+def test_issues_are_compared_apart(tmp_path):
+    for name, mms, data in (("sft", 5, 3), ("extra_train", 9, 1), ("balanced", 8, 4)):
+        result(tmp_path, name, 0, {"extra_dev": mms})
+        path = tmp_path / "results" / f"{name}_seed0.json"
+        made = json.loads(path.read_text())
+        (evaluation,) = made["evaluations"]
+        evaluation["rewards"] = {f"[mms_issue]{i}": float(i < mms) for i in range(10)} | {
+            f"[mobile_data_issue]{i}": float(i < data) for i in range(5)
+        }
+        path.write_text(json.dumps(made))
+    text = ablation.table(tmp_path)
+    with open(tmp_path / "issues.csv") as stream:
+        rows = {(row["arm"], row["says"].split()[-1]): row for row in csv.DictReader(stream)}
+    row = rows["balanced", "extra_dev"]
+    assert (float(row["mms_issue"]), float(row["mobile_data_issue"])) == (0.8, 0.8)
+    assert float(row["mms_issue_gain"]) == pytest.approx(-0.1)  # over extra_train
+    assert float(row["mobile_data_issue_gain"]) == pytest.approx(0.6)
+    assert float(rows["extra_train", "extra_dev"]["mobile_data_issue_gain"]) == pytest.approx(-0.4)
+    assert row["service_issue"] == "" and rows["sft", "extra_dev"]["mms_issue_gain"] == ""
+    assert "balanced: extra_dev | 0.800 | -0.100 [" in text
+
+
 def test_a_table_of_nothing_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"no result yet.*ablation\.py run"):
         ablation.table(tmp_path)
