@@ -174,7 +174,7 @@ BY_ISSUE = {
     "extra_train": "sft",
     "balanced": "extra_train",
     "extra_curriculum": "extra_train",
-    "balanced_curriculum": "extra_train",
+    "balanced_curriculum": "extra_curriculum",
 }
 ISSUES = ("mms_issue", "mobile_data_issue", "service_issue")
 OF_SFT = ("user",)  # sections that SFT reads: arms that are equal in them share one
@@ -437,8 +437,8 @@ def table(runs: Path) -> str:
     ]
     if issues:
         text += [
-            "\npass@1 by issue; gains of GRPO on extra_train over SFT, and over it of what chooses",
-            "among its tasks otherwise.\n",
+            "\npass@1 by issue; gains of GRPO on extra_train over SFT, of its curriculum over",
+            "none, and of balanced issues over proportional ones.\n",
             markdown(issues, ISSUES),
         ]
     if any(WORDS[row["arm"]][0] for row in words):
