@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 
 import ablation
+import ablation_table
 import pytest
-from ablation import ARMS, SPLITS, Plan
+from ablation import Plan
+from ablation_arms import ARMS, PHRASINGS, SPLITS
 
 from tau2_agent.benchmark.tasks import load_tasks
 from tau2_agent.config.backend import Backend
@@ -123,7 +125,7 @@ def test_gains_are_paired_over_the_seeds_that_both_have(tmp_path):
         result(tmp_path, "default", seed, {"extra_dev": solved, "extra_unseen": 5})
     for seed, solved in ((0, 6), (1, 8)):
         result(tmp_path, "alpha_0", seed, {"extra_dev": solved, "extra_unseen": 5})
-    text = ablation.table(tmp_path)
+    text = ablation_table.table(tmp_path)
     with open(tmp_path / "arms.csv") as stream:
         default, alpha = csv.DictReader(stream)
     assert float(default["extra_dev"]) == pytest.approx((4 + 6 + 9) / 30)
@@ -138,13 +140,13 @@ def test_gains_are_paired_over_the_seeds_that_both_have(tmp_path):
 
 def test_an_arm_without_the_default_has_no_gain(tmp_path):
     result(tmp_path, "no_std", 0, {"extra_dev": 4})
-    assert "| 0.400 | - | - | - | 1 |" in ablation.table(tmp_path)
+    assert "| 0.400 | - | - | - | 1 |" in ablation_table.table(tmp_path)
 
 
 def test_words_are_compared_on_each_kind_of_words(tmp_path):
     for name, solved in (("sft", 5), ("default", 7), ("words_sft", 3), ("words", 9)):
-        result(tmp_path, name, 0, {"extra_dev": solved}, phrasings=ablation.PHRASINGS)
-    text = ablation.table(tmp_path)
+        result(tmp_path, name, 0, {"extra_dev": solved}, phrasings=PHRASINGS)
+    text = ablation_table.table(tmp_path)
     assert "| SFT and GRPO, varied words | 0.900 | +0.200 [" in text
     assert text.index("SFT and GRPO, varied") > text.index("kept-out")  # in its own table only
     with open(tmp_path / "words.csv") as stream:
@@ -164,7 +166,7 @@ def test_issues_are_compared_apart(tmp_path):
             f"[mobile_data_issue]{i}": float(i < data) for i in range(5)
         }
         path.write_text(json.dumps(made))
-    text = ablation.table(tmp_path)
+    text = ablation_table.table(tmp_path)
     with open(tmp_path / "issues.csv") as stream:
         rows = {(row["arm"], row["says"].split()[-1]): row for row in csv.DictReader(stream)}
     row = rows["balanced", "extra_dev"]
@@ -178,4 +180,4 @@ def test_issues_are_compared_apart(tmp_path):
 
 def test_a_table_of_nothing_says_what_to_do(tmp_path):
     with pytest.raises(InputError, match=r"no result yet.*ablation\.py run"):
-        ablation.table(tmp_path)
+        ablation_table.table(tmp_path)
