@@ -106,8 +106,9 @@ def _start(key: str, layers: Sequence[Layer]) -> str:
 def _tidied(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Drop sections whose keys are all commented out, which YAML reads as null."""
     read = texts_read(values) if name == COMMAND_LINE else values
-    empty = [key for key in (*SECTIONS, "runs") if read.get(key, 0) is None]
-    return copy.deepcopy({key: value for key, value in read.items() if key not in empty})
+    sections = (*SECTIONS, "runs")
+    kept = {key: v for key, v in read.items() if not (v is None and key in sections)}
+    return copy.deepcopy(kept)
 
 
 def _left_to_the_preset(layers: Sequence[Layer]) -> list[Layer]:
