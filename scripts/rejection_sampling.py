@@ -42,7 +42,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     add(
         parser.add_argument_group("what is played and kept"),
-        "rejection_sampling.samples_per_task rejection_sampling.num_tasks"
+        "rejection_sampling.samples_per_task rejection_sampling.num_tasks rejection_sampling.issues"
         " rejection_sampling.keep_per_task rejection_sampling.min_partial sft.max_length",
         backend,
         dest={"rejection_sampling.samples_per_task": "trials"},  # as in an evaluation
@@ -103,6 +103,8 @@ def main() -> int:
             "checkpoint": str(args.checkpoint),
             **counts,
             "samples_per_task": args.trials,
+            "num_tasks": args.num_tasks,
+            "issues": args.issues,
             "keep_per_task": args.keep_per_task,
             "min_partial": args.min_partial,
             "inputs": {
@@ -122,11 +124,13 @@ def main() -> int:
 
 def chosen_tasks(args: argparse.Namespace) -> list[str]:
     """Ids of the tasks that are played, in the order of the file. Raises TaskFileError."""
-    from tau2_agent.benchmark.selection import draw
+    from tau2_agent.benchmark.selection import draw, draw_evenly
     from tau2_agent.benchmark.tasks import read_task_file
 
     task_ids = list(dict.fromkeys(row.task_id for row in read_task_file(args.tasks)))
-    return task_ids if args.num_tasks < 0 else draw(task_ids, args.num_tasks)
+    if args.num_tasks < 0:
+        return task_ids
+    return (draw_evenly if args.issues == "balanced" else draw)(task_ids, args.num_tasks)
 
 
 def count(episodes: list[Any], kept: Any) -> dict[str, Any]:

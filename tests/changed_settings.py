@@ -62,6 +62,7 @@ BESIDE: dict[str, dict[str, Any]] = {
     "sft.steps": {"sft": {"epochs": None}},
     **{f"slime.{name}_parallel": GPUS for name in ("tensor", "pipeline", "context", "expert")},
     "resources.nodes": GPUS,
+    "rejection_sampling.issues": {"rejection_sampling": {"num_tasks": 9}},
 }
 
 

@@ -32,6 +32,7 @@ def message(preset: str, lower: dict[str, Any], upper: dict[str, Any]) -> str:
         ("demo", {"grpo.max_new_tokens": 900, "grpo.context_length": 800}),
         ("demo", {"sft.epochs": None, "sft.steps": None}),
         ("demo", {"rejection_sampling.samples_per_task": 1, "rejection_sampling.keep_per_task": 2}),
+        ("demo", {"rejection_sampling.issues": "balanced", "rejection_sampling.num_tasks": -1}),
         ("demo", {"model.hidden_size": 60, "model.heads": 7}),
         ("demo", {"sft.max_length": 5000, "model.context_length": 4500}),
         ("qwen3-4b", {"traces.teacher": "hub", "traces.max_length": 20000, "sft.max_length": 9000}),

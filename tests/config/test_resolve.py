@@ -350,6 +350,10 @@ def test_what_is_handed_over_stays_as_it_is() -> None:
             ["keep_per_task 3 is more than rejection_sampling.samples_per_task 2", "lower the"],
         ),
         (
+            {"rejection_sampling": {"issues": "balanced"}},
+            ["rejection_sampling.num_tasks -1 plays all; set a number, or proportional"],
+        ),
+        (
             {"rejection_sampling": {"epochs": 2, "steps": 3}},
             ["rejection_sampling.epochs is 2 and rejection_sampling.steps is 3; set one of them"],
         ),

@@ -12,7 +12,7 @@ from made_results import lost, row, summary
 from tau2.metrics.agent_metrics import is_successful
 
 from tau2_agent.benchmark.facets import facets
-from tau2_agent.benchmark.selection import draw
+from tau2_agent.benchmark.selection import draw, draw_evenly
 from tau2_agent.benchmark.tasks import faults, split_ids
 from tau2_agent.errors import InputError
 from tau2_agent.evaluation import baselines as played
@@ -67,6 +67,23 @@ def test_a_draw_is_stable_and_grows():
     drawn = [set(draw(TEST, number)) for number in range(1, 41)]
     assert all(small < large for small, large in itertools.pairwise(drawn))
     assert draw(list(reversed(TEST)), 9) == list(reversed(draw(TEST, 9)))
+
+
+@pytest.mark.parametrize("split", ["test", "train", "extra_train"])
+def test_an_even_draw_has_as_many_of_each_issue_as_there_are(split):
+    ids = split_ids(split)
+    whole, before = issues(ids), set()
+    for number in (1, 3, 10, 27, len(ids) - 1, len(ids), len(ids) + 1):
+        drawn = draw_evenly(ids, number)
+        assert drawn == [i for i in ids if i in set(drawn)] and before <= set(drawn)
+        assert len(drawn) == min(number, len(ids))
+        most = max(issues(drawn).values())
+        for issue, count in whole.items():
+            assert issues(drawn)[issue] == count or issues(drawn)[issue] >= most - 1
+        before = set(drawn)
+    for issue in whole:  # within an issue as `draw` draws
+        of_it = [i for i in draw_evenly(ids, 9) if faults(i)[0] == issue]
+        assert of_it == draw([i for i in ids if faults(i)[0] == issue], 3)
 
 
 class Options:

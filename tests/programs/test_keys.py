@@ -97,7 +97,7 @@ EXEMPT = {
     },
     "rejection_sampling": {
         **USER,
-        **dict.fromkeys(["tasks", "num_tasks", "trials"], "rows name their task"),
+        **dict.fromkeys(["tasks", "num_tasks", "issues", "trials"], "rows name their task"),
         **dict.fromkeys(
             ["beside", "keep_per_task", "min_partial", "max_length"],
             "what is kept is chosen anew each time",

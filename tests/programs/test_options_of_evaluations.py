@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from arrivals import USER, Arrival, Reached, Run, at, check_arrivals, make_input
 from made_results import row, summary
 
 import evaluate_tau2
+from tau2_agent.benchmark.tasks import faults
 from tau2_agent.evaluation import model_players, rescoring, tau2_results
 
 PLAYS: dict[str, Arrival] = {
@@ -62,16 +64,26 @@ ARRIVES: dict[str, dict[str, Arrival]] = {
             [*range(value)],
         ),
         "num_tasks": lambda seen, value: (len({name for name, _ in seen.jobs}), value),
+        "issues": lambda seen, value: (value, issues_played(seen)),
         "keep_per_task": at("choice.most"),
         "min_partial": at("choice.min_partial"),
         "max_length": at("choice.max_length"),
     },
 }
+
+
+def issues_played(seen) -> str:
+    """How the tasks' two issues, one twice as large as the other, share in the four played."""
+    counts = Counter(faults(name)[0] for name in {name for name, _ in seen.jobs})
+    return "balanced" if list(counts.values()) == [2, 2] else "proportional"
+
+
 SERVED = ["--backend", "slime", "--prompt", "short"]  # tau2's would be 24,000 tokens here
 INSTEAD = {
     "domain": ["--domain", "telecom"],
     "backend": SERVED,
     "task_split": ["--task-split", "small"],
+    "issues": ["--issues", "balanced", "--num-tasks", "4"],
     "prompt": ["--prompt", "tau2-owners", "--context-length", "32000"],
     "context_length": ["--context-length", "3000"],
     "min_partial": ["--min-partial", "0.5"],

@@ -7,9 +7,10 @@ from collections import Counter
 
 import pytest
 
+from tau2_agent.benchmark.selection import even_shares
 from tau2_agent.benchmark.tasks import faults, split_ids
-from tau2_agent.training.issue_shares import even_shares, in_passes
 from tau2_agent.training.task_choice import Played, TaskChoice
+from tau2_agent.training.task_order import in_passes
 
 TRAIN, EXTRA = split_ids("train"), split_ids("extra_train")
 MMS, DATA, SERVICE = "mms_issue", "mobile_data_issue", "service_issue"

@@ -88,7 +88,8 @@ NEEDS = {
 
 def sweep_of(preset: str, sampled: bool) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
     """Values of runs by name; and (key, run as it is, run with the key changed)."""
-    common = {"rejection_sampling": {"samples_per_task": 4}} if sampled else {}
+    sampling = {"samples_per_task": 4, "num_tasks": 9}
+    common = {"rejection_sampling": sampling} if sampled else {}
     runs: dict[str, Any] = {}
     pairs, number = [], count()
 

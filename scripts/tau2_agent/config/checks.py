@@ -86,6 +86,12 @@ def _rejection_sampling(config: Mapping[str, Any]) -> Iterator[Fault]:
             f"rejection_sampling.keep_per_task {most} is more than "
             f"rejection_sampling.samples_per_task {played}; lower the first or raise the second",
         )
+    if section["issues"] == "balanced" and section["num_tasks"] < 0:
+        yield Fault(
+            "rejection_sampling.issues",
+            "rejection_sampling.issues balanced is about which tasks are drawn, and "
+            "rejection_sampling.num_tasks -1 plays all; set a number, or proportional",
+        )
 
 
 def _validation(config: Mapping[str, Any]) -> Iterator[Fault]:

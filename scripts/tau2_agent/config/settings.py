@@ -106,7 +106,11 @@ class RejectionSampling(Section):
 
     samples_per_task: WholeAtLeast0 = Field(0, description="episodes a task; 0: no such stage")
     num_tasks: Annotated[Whole, Field(ge=-1), AfterValidator(no_zero)] = Field(
-        -1, description="drawn by hash, each issue in proportion; -1: all"
+        -1, description="drawn by hash; -1: all"
+    )
+    issues: Literal["proportional", "balanced"] = Field(
+        "proportional",
+        description="of the num_tasks: proportional | balanced: as many of each issue",
     )
     temperature: Positive = Field(1.0, description="of sampling; greedy samples would be all alike")
     keep_per_task: Count = Field(

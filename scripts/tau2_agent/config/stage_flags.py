@@ -138,7 +138,7 @@ def sft(config: Config, **instead: Any) -> Flags:
 
 def rejection_sampling(config: Config) -> Flags:
     """The SFT model's episodes, which of them are kept. They have GRPO's user and limits."""
-    keys = "samples_per_task num_tasks temperature keep_per_task min_partial"
+    keys = "samples_per_task num_tasks issues temperature keep_per_task min_partial"
     return _playing(
         config,
         "rejection_sampling",

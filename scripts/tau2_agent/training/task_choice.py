@@ -20,7 +20,7 @@ a task that takes the place of a dropped group is drawn so, on the right side of
 where all episodes solved the task, higher where none did.
 
 With issues `balanced` the places of a rollout are shared over the issues of the split as evenly as
-they go (issue_shares.py), and within an issue tasks are chosen as above. A dropped group is then
+they go, and within an issue tasks are chosen as above. A dropped group is then
 replaced by a task of its issue while there is one that the rollout has not had. `proportional`
 chooses among all tasks, so that an issue has places as it has tasks.
 
@@ -37,9 +37,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tau2_agent.benchmark.selection import even_shares
 from tau2_agent.benchmark.tasks import faults
-from tau2_agent.training.issue_shares import even_shares, in_passes
-from tau2_agent.training.task_order import require_enough, task_order
+from tau2_agent.training.task_order import in_passes, require_enough, task_order
 
 EXPLORE = 8  # one place of so many
 SHARPNESS = 4

@@ -6,6 +6,7 @@ began that draw again, and went on with other tasks than it would have without t
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from tau2_agent.errors import InputError
@@ -36,3 +37,23 @@ def task_order(task_ids: Sequence[str], *, rollouts: int, prompts: int, seed: in
         drawn = torch.randperm(len(task_ids), generator=generator).tolist()
         order += [task_ids[i] for i in drawn[: len(drawn) // prompts * prompts]]
     return order[: rollouts * prompts]
+
+
+def in_passes(task_ids: Sequence[str], shares: Sequence[int], seed: str) -> list[str]:
+    """An issue's tasks in the last of some rollouts: passes through them in random order.
+
+    shares: how many each rollout has, at most all of them. A pass that ends within a rollout is
+    followed by the next one's first tasks that the rollout has not had: none comes twice.
+    """
+    left: list[str] = []
+    now: list[str] = []
+    passes = 0
+    for share in shares:
+        now, left = left[:share], left[share:]
+        if len(now) < share:
+            drawn = random.Random(f"{seed}/{passes}").sample(task_ids, len(task_ids))
+            passes += 1
+            more = [task_id for task_id in drawn if task_id not in now][: share - len(now)]
+            left = [task_id for task_id in drawn if task_id not in more]
+            now += more
+    return now
