@@ -112,6 +112,11 @@ ARMS: dict[str, Arm] = {
         "GRPO on extra_train, issues balanced, curriculum: success_rate",
         {"tasks": {"grpo": "extra_train"}, **grpo(issues="balanced", curriculum="success_rate")},
     ),
+    "all_train": Arm("GRPO on all_train", {"tasks": {"grpo": "all_train"}}),
+    "all_balanced_curriculum": Arm(
+        "GRPO on all_train, issues balanced, curriculum: success_rate",
+        {"tasks": {"grpo": "all_train"}, **grpo(issues="balanced", curriculum="success_rate")},
+    ),
     "repeat_limit": Arm("repeat_limit 3", grpo(repeat_limit=3)),
     "repeat_penalty": Arm("repeat_penalty 0.02", grpo(repeat_penalty=0.02)),
     "alpha_1": Arm("alpha 1", {"reward": {"alpha": 1.0}}),
@@ -143,6 +148,8 @@ BY_ISSUE = {
     "balanced": "extra_train",
     "extra_curriculum": "extra_train",
     "balanced_curriculum": "extra_curriculum",
+    "all_train": "extra_train",
+    "all_balanced_curriculum": "balanced_curriculum",
 }
 ISSUES = ("mms_issue", "mobile_data_issue", "service_issue")
 OF_SFT = ("user",)  # sections that SFT reads: arms that are equal in them share one

@@ -146,7 +146,7 @@ def table(runs: Path) -> str:
     if issues:
         text += [
             "\npass@1 by issue; gains of GRPO on extra_train over SFT, of its curriculum over",
-            "none, and of balanced issues over proportional ones.\n",
+            "none, of balanced issues over proportional ones, and of all_train over extra_train.\n",
             markdown(issues, ISSUES),
         ]
     if any(WORDS[row["arm"]][0] for row in words):

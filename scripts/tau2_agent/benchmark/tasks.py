@@ -1,12 +1,15 @@
 """Tasks of tau2-bench telecom: splits, tasks by id, fault combinations, and who shares them.
 
-Splits are tau2's own (`split_tasks.json`) and four more. `extra` is `full` without `base`: 2171
+Splits are tau2's own (`split_tasks.json`) and five more. `extra` is `full` without `base`: 2171
 tasks that share no fault combination with train or test. It is partitioned for good by the
 sha256 of the task id, so that no choice of ours decides what stays unseen:
 
     extra_unseen   400  only ever evaluated
     extra_dev      171  for choosing settings
     extra_train   1600  for training beyond the 74
+
+and `all_train` is train and extra_train: what may be trained on. extra_train alone lacks some of
+train's faults; none of its service tasks is about an overdue bill.
 
 Only the wanted tasks are validated: parsing all 14 MB through pydantic costs a second, a split
 costs a tenth of that, and nothing the second time. Other domains are left out on purpose.
@@ -89,7 +92,8 @@ class _TaskSet:
 
 
 def split_ids(split: str) -> list[str]:
-    """Ids of a split. tau2's splits come in tau2's order, the `extra` ones in hash order.
+    """Ids of a split. tau2's splits come in tau2's order, the `extra` ones in hash order;
+    `all_train` is one after the other.
 
     Hash order makes the first n tasks of an `extra` split a random sample of it. Raises
     UnknownSplit.
@@ -215,6 +219,7 @@ def _read_task_set(folder: Path) -> _TaskSet:
     splits["extra_train"] = extra[dev_end:]
     splits["extra_dev"] = extra[EXTRA_UNSEEN:dev_end]
     splits["extra_unseen"] = extra[:EXTRA_UNSEEN]
+    splits["all_train"] = [*splits["train"], *splits["extra_train"]]
     return _TaskSet(sources, splits)
 
 

@@ -35,7 +35,7 @@ from tau2_agent.config.settings_players import Phrasing, Traces, User
 # Tests compare these names with what the packages offer that they belong to.
 SPLITS = (
     *("train", "test", "small", "base", "full"),
-    *("extra", "extra_train", "extra_dev", "extra_unseen"),
+    *("extra", "extra_train", "extra_dev", "extra_unseen", "all_train"),
 )
 Split = Literal[SPLITS]
 Prompt = Literal["tau2", "tau2-owners", "short"]
@@ -68,7 +68,7 @@ class Model(Section):
 class Tasks(Section):
     """Which tasks are for what. Splits: tau2's train, test, small, base, full; and extra (full
     without base), in three parts: extra_train, extra_dev (for choosing settings), extra_unseen
-    (never used)."""
+    (never used); and all_train (train and extra_train)."""
 
     sft: Split = Field("train", description="split that the teacher solves")
     grpo: Split = Field("train", description="split that the policy plays")
