@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import copies  # noqa: F401  the project's packages are found by it
 from ablation_arms import ARMS, BY_ISSUE, ISSUES, PHRASINGS, SPLITS, WORDS, Values
 
 from tau2_agent.errors import InputError
