@@ -28,7 +28,11 @@ def check(tmp_path: Path, train: list[Path], split: str, *more: str) -> tuple[in
     return status, json.loads(output.read_text())
 
 
-@pytest.mark.parametrize("train", ["train", "extra_train"])
+OVERDUE = "[service_issue]overdue_bill_suspension"
+MISSING = {("extra_train", "test"): {OVERDUE: 6}, ("extra_train", "extra_unseen"): {OVERDUE: 1}}
+
+
+@pytest.mark.parametrize("train", ["train", "extra_train", "all_train"])
 @pytest.mark.parametrize("evaluated", ["test", "extra_unseen"])
 def test_clean_data_passes(tmp_path, train, evaluated):
     file = train_file(tmp_path / "train.jsonl", tasks.split_ids(train))
@@ -44,7 +48,40 @@ def test_clean_data_passes(tmp_path, train, evaluated):
         "leaked_train_ids": [],
         "leaked_eval_ids": [],
         "ok": True,
+        "missing_faults": {str(file): MISSING.get((train, evaluated), {})},
     }
+
+
+def test_a_fault_that_a_file_lacks_is_noted_whatever_the_other_files_have(tmp_path, capsys):
+    """By issue, too: the same fault is found in another way there."""
+    ids = tasks.split_ids("train")
+    name = "airplane_mode_on"
+    without = [i for i in ids if not (i.startswith("[mms_issue]") and name in i)]
+    assert any(name in i for i in without)
+    files = [train_file(tmp_path / "a.jsonl", ids), train_file(tmp_path / "b.jsonl", without)]
+    status, report = check(tmp_path, files, "test")
+    missing = {f"[mms_issue]{name}": 9}
+    assert status == 0
+    assert report["missing_faults"] == {str(files[0]): {}, str(files[1]): missing}
+    [note] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert f"no task of {files[1]} has [mms_issue]{name} (in 9); a stage" in note
+
+
+def test_a_note_names_the_most_frequent_ones(tmp_path, capsys):
+    one = train_file(tmp_path / "one.jsonl", tasks.split_ids("train")[:1])
+    _, report = check(tmp_path, [one], "test")
+    missing = report["missing_faults"][str(one)]
+    [note] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert all((name in note) == (n < 5) for n, name in enumerate(missing))
+    assert f", and {len(missing) - 5} more; " in note
+
+
+def test_missing_faults_stand_by_how_many_tasks_have_them():
+    trained = ["[a]x[PERSONA:None]"]
+    evaluated = [f"[{issue}]{names}[PERSONA:Hard]" for issue in "ab" for names in ("x|y", "x", "z")]
+    assert list(check_leakage.missing_faults(trained, evaluated).items()) == [
+        *(("[b]x", 2), ("[a]y", 1), ("[a]z", 1), ("[b]y", 1), ("[b]z", 1)),
+    ]
 
 
 def test_one_leaked_task_in_the_traces_fails_with_its_id(tmp_path, capsys):
