@@ -24,6 +24,7 @@ from tau2_agent.users.scripted.harmless import (
 from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
 from tau2_agent.users.scripted.lexicon import QUESTIONS, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Part, Said
+from tau2_agent.users.scripted.set_aside import opens_with_a_time
 from tau2_agent.users.scripted.plain_words import plainly
 from tau2_agent.users.scripted.things import marked, state, things_in
 from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES
@@ -48,6 +49,10 @@ _WITH_TOOL = re.compile(  # "you can do this with toggle_roaming"
     rf"|using|via|through|by (?:using|calling|running)) (?:the )?(?P<tool>{grammar.TOOL.pattern})"
     r"(?:\(\))?(?: (?:tool|function|command|action))?(?: (?:for|to do) (?:this|that|it|so))?\W*"
 )
+_OPENER = re.compile(
+    r"(?:go ahead|as (?:a|the|our|your) (?:\w+ ){0,3}(?:step|check|fix|measure|precaution|action))?"
+)
+_JOINTS = frozenset("and but so then now please first next just also".split())
 _TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
@@ -163,7 +168,7 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
         return all(invites(_label(part.text)) for part in said.parts if _label(part.text))
     if not said.presses:
         return _is_beside(said, after)
-    rest, case = "", False
+    rest, case, after_press = "", False, False
     parts = _with_their_times(said.parts)
     for place, (joint, text, presses) in enumerate(parts):
         after = after or presses
@@ -179,14 +184,31 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
             text = without_reason(without_asides(text))
         elif not case and shapes.WAITS.fullmatch(text) and place + 1 == len(parts):
             return False  # "..., (wait a moment)": for what?
+        elif not (case or after_press) and opens_with_a_time(marked(text)):
+            return False
         elif not case and beside(marked(text), after):
             continue
         elif "(" in joint and not (
             case or state(text) is not None or set(letters(marked(text))) <= _PLACE
         ):
             return False  # in brackets nothing but a condition, a position or a place
+        elif not (presses or case or after_press or _is_opener(text, follows, asked)):
+            return False  # whatever it is: "the next time it drops, ...", "homework: ..."
+        after_press = after_press or presses
         rest += joint + text
     return set(words_left(rest, asked)) <= SAFE
+
+
+def _is_opener(text: str, follows: list[str], asked: bool) -> bool:
+    """Whether a clause in front of a request is one of few that change nothing about it.
+
+    follows: the clause behind it.
+    """
+    plain, then = grammar.FILLERS.sub("", text), " ".join(follows)
+    if _OPENER.fullmatch(plain) or is_look(marked(plain)):
+        return True
+    more = set(words_left(f"{plain}, {then}", asked)) - set(words_left(then, asked))
+    return more <= _JOINTS
 
 
 def _is_beside(said: Said, after: bool) -> bool:
@@ -259,3 +281,4 @@ def denied_in(sentence: str) -> set[str]:
 
 def _asks(text: str) -> bool:
     return any(verb.lastgroup != "nav" for verb in VERB_WORDS.finditer(text))
+

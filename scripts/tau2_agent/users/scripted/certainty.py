@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from tau2_agent.users.scripted import grammar
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
+from tau2_agent.users.scripted.set_aside import names_another_time
 from tau2_agent.users.scripted.things import before, marked, state, things_in
 from tau2_agent.users.scripted.vocabulary import OBJECT, OBJECT_VALUES, VERBS
 
@@ -20,12 +21,6 @@ OTHER_PHONE = re.compile(
     r" (?:\w+ )?(?:phones?|devices?|handsets?|smartphones?|sims?|lines?|mobiles?(?! (?:data"
     r"|network|plan)))\b"
 )
-_JOURNEY = re.compile(
-    r"\b(?:for|during|on|before|after) (?:the|your|a|this) (?:flight|trip|landing|night|weekend"
-    r"|meeting|movie)\b(?! mode)"
-)
-
-
 _BY_ITSELF = re.compile(
     r"\b(?:by (?:itself|themselves|(?:(?:call|text|phon|dial|contact|visit|ask)ing (?!T_|\w+_))"
     r")|(?:on|of) its own)\b"
@@ -148,7 +143,7 @@ def certain(text: str, verb: re.Match[str]) -> bool:
         r"\bour\b", before(text, _TAIL, verb.end())
     ):
         return False
-    if _JOURNEY.search(text) or _BY_ITSELF.search(text):
+    if names_another_time(text) or _BY_ITSELF.search(text):
         return False
     if re.match(r"\W*:", text[verb.end() :]) or re.search(r"\bwith (?:it|that|this)\W*$", text):
         return False  # "restart: 1 of 3"

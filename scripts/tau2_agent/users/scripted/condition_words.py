@@ -26,8 +26,8 @@ CONDITIONS = tuple(
         ),
         (r"\b(?:only|just) (?=after\b|once\b|as soon as\b)", ""),
         (
-            r"\b(?:where|when|as|if)(?:ever)? (?:needed|necessary|required|applicable"
-            r"|appropriate)\b",
+            r"\b(?:where|when|as|if)(?:ever)? (?:needed|necessary|required)\b"
+            r"|\bif (?:applicable|appropriate)\b",
             "if needed",
         ),
     )

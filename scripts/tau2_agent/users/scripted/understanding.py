@@ -26,6 +26,7 @@ from tau2_agent.users.scripted.harmless import without_label
 from tau2_agent.users.scripted.idioms import in_plain_words
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Sentence, aimed, questions_in
+from tau2_agent.users.scripted.set_aside import sets_aside
 from tau2_agent.users.scripted.request import Request, merge
 from tau2_agent.users.scripted.typography import Line, lines
 
@@ -82,7 +83,8 @@ def parse(text: str, topic: str = "") -> Utterance:
     doubted: list[Request] = []
     if any(not request.reads for request in requests) and (strange := unaccounted(message)):
         message.unclear += strange
-        doubted = list(itertools.dropwhile(lambda request: request.reads, merge(requests)))
+        if not _is_set_aside(message, strange):
+            doubted = list(itertools.dropwhile(lambda request: request.reads, merge(requests)))
         requests = [request for request in requests if request.reads]
     return Utterance(
         requests=tuple(merge(requests)),
@@ -180,6 +182,16 @@ def _read_options(whole: str, message: Message) -> None:
     if len({request.topic for request in writes}) > 1 and grammar.OR.search(whole):
         message.requests[:] = [request for request in message.requests if request.reads]
         message.unclear.append(whole)
+
+
+def _is_set_aside(message: Message, strange: list[str]) -> bool:
+    """Whether one of the strange sentences takes the request back, so that nothing is named."""
+    behind = False
+    for said in message.sentences:
+        if said.text in strange and sets_aside(said.text, said.presses, behind):
+            return True
+        behind = behind or said.presses
+    return False
 
 
 def _drop_half_pairs(whole: str, message: Message) -> None:
