@@ -15,9 +15,22 @@ _SWITCH = (
     r"(?:(?:your|the) )?(?:(?:airplane|flight)(?: mode)?|(?:mobile|cellular) data|(?:data )?roaming"
     r"|data saver(?: mode)?|wi-?fi(?: calling)?|vpn)"
 )
+_PAUSED = (  # between two positions of a switch: "off, wait a few seconds, on"
+    r"(?:[ ,:;()\u2013\u2014>/-]|\b(?:and|then|back|wait\w*|pause|for|a|an|the|few|couple of|moment"
+    r"|seconds?|secs?|s|bit|while|again|\d+ ?s?|five|ten|thirty|after)\b)+"
+)
 _IDIOMS = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
+        (  # "cycle mobile data (off, wait, on)"
+            rf"\b(?:cycl|toggl|flip|switch|turn)(?:e|p?ing)? ({_SWITCH})\s*[ :,(\u2013\u2014-]\s*"
+            rf"(on|off)\b{_PAUSED}\b(on|off)\b\)?",
+            r"toggle \1 \2 and \3",
+        ),
+        (r"\bcycl(?:e|ing) ((?:(?:your|the) )?(?:air|flight)\w*(?: mode)?)", r"toggle \1 on and off"),
+        (r"\bcycl(?:e|ing) ((?:(?:your|the) )?vpn)\b", r"disconnect \1 and then connect \1"),
+        (rf"\bcycl(?:e|ing) ({_SWITCH})", r"toggle \1 off and on"),
+        (r"\bre-?establish(ing)? (it|(?:the|your) vpn)\b", r"connect\1 \2"),
         (r"\b(?:can|could|would|will) u\b", "can you"),
         (r"\bur\b", "your"),
         (r"\b(mr|mrs|ms)\. ", r"\1 "),
@@ -278,10 +291,6 @@ _IDIOMS = tuple(
             r"(?:press and )?hold (?:down )?(?:the |your )?power button[^.?!\n]*?(?:restart"
             r"|reboot)\w*",
             "restart your phone",
-        ),
-        (
-            r"cycl(?:e|ing) (?=(?:your )?(?:air|flight|mobile|data))(.*? mode|.*? data)",
-            r"toggle \1 on and off",
         ),
         (r"remov(?:e|ing) and (?=re-?(?:insert|seat))", ""),
         (

@@ -75,7 +75,8 @@ _TAKES_BACK = re.compile(
     r"|^(?:oh,? |hmm,? |ah,? |um,? )*no\b(?! (?:problem|worries|rush|hurry))"
 )
 _EVENT = re.compile(
-    r"\b(?:until|unless|when|once|whenever|after|before|as soon as|while) (?:\w+ )?(?:i|i've|i'm|i'll|we|we've"
+    r"\b(?:whenever|any ?time|till?|lest|upon|going forward|some point|time to time)\b|\b(?:or|better|maybe|perhaps)"
+    r" not\b|\b(?:until|unless|when|once|whenever|after|before|as soon as|while) (?:\w+ )?(?:i|i've|i'm|i'll|we|we've"
     r"|my|our)\b|\bat the (?:very )?(?:end|close)\b|\bby the time\b|\bon my (?:\w+)\b|\bin (?:about |around )?(?:an?|\d+|two|five|ten|a few) "
     rf"(?:{_UNITS}|bit|while|moment)\b"
 )

@@ -28,6 +28,7 @@ from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Sentence, aimed, questions_in
 from tau2_agent.users.scripted.set_aside import sets_aside
 from tau2_agent.users.scripted.request import Request, merge
+from tau2_agent.users.scripted.there_and_back import leaves_half
 from tau2_agent.users.scripted.typography import Line, lines
 
 MOST_CHARACTERS = 4000  # nobody listens longer
@@ -77,6 +78,9 @@ def parse(text: str, topic: str = "") -> Utterance:
     if certainty.OPTIONS.search(whole):
         _read_options(whole, message)
     _drop_half_pairs(whole, message)
+    if leaves_half(message):
+        message.requests[:] = [request for request in message.requests if request.reads]
+        message.unclear.append(whole)
     requests = message.requests
     if not requests and not message.questions:
         requests = message.headings

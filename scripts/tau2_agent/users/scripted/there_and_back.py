@@ -1,0 +1,89 @@
+"""Whether a message wants a thing changed and changed back, and only one half was understood.
+
+"Set it to 3G only for a moment, then revert it." Half of such a pair leaves the phone as nobody
+wants it, so neither half is pressed, nor named in a question.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tau2_agent.users.scripted import grammar
+from tau2_agent.users.scripted.lexicon import MODES, TOGGLES, VERB_WORDS
+from tau2_agent.users.scripted.message import Message, Said
+from tau2_agent.users.scripted.request import Request
+
+MODE = re.compile("|".join(f"(?:{words})" for words, _ in MODES))
+_PAIRS = frozenset(
+    (*TOGGLES.values(), "connect_vpn", "disconnect_vpn", "set_network_mode_preference")
+)
+_JOINT = r"(?:[,;:.(–—-]\W*|\b(?:and|then|afterwards?|later|again|also|please|finally|next|before)\W+)+"
+_IT = r"(?:it|that|this|them|things|everything|(?:the|your|its) (?:\w+ ){0,2}\w+)"
+_RETURN = re.compile(
+    rf"{_JOINT}(?:\w+ly )?(?:back(?: (?:again|to|over)|\W*$)"
+    rf"|(?:revert|restor|undo|revers|re-?establish)(?:e|ing)? (?:{_IT}|to\b)|(?:revert|undo)\b"
+    rf"|(?:return|go|get|mov|com)(?:e|ing)? (?:{_IT} )?(?:back )?to (?:normal|(?:what|how|where) \w+|the"
+    rf" (?:old|previous|original|former|first|earlier|initial)|[2345]g|lte)"
+    rf"|(?:switch|turn|put|set|chang|bring|flip|mov|toggl|tak|do|go)(?:e|t?ing)? (?:{_IT} )?(?:back\b(?! (?:on|off"
+    rf"|in|out)\b)|again\b|(?:once|one time|one) more\b|a second time\b|the other way|the opposite))"
+    r"|\b(?:a second time|the (?:other|opposite) way again|and back)\b(?! (?:on|off|in|out)\b)"
+)
+_AGAINST = re.compile(  # a mode that is not wanted
+    rf"\b(?:from|not|instead of|rather than|over|than|no longer|without) (?:\w+ )?(?:{MODE.pattern})"
+    r"(?:[ _]only)?"
+)
+_PURPOSE = re.compile(r"\b(?:so (?:that|your|the|it|you)|because|as|since|in order|which)\b")
+_NEXT_MODE = re.compile(
+    rf"(?:(?:wait|pause)\b[^,]*|[\s,(]|and\b|then\b|later\b|after\w*\b[^,]*,|finally\b|back\b)*"
+    rf"(?:(?:in)?to )?(?:{MODE.pattern})"
+)
+
+
+def leaves_half(message: Message) -> bool:
+    """Whether one half of a pair is missing among the requests of a message."""
+    half = [request for request in message.requests if _lacks_its_other(request, message.requests)]
+    if not half:
+        return False
+    modes = {dict(r.arguments).get("mode") for r in message.requests} - {None}
+    behind = False
+    for said in message.sentences:
+        if (said.presses or behind) and _returns(said):
+            return True
+        if modes and said.presses and _modes_of(said) - modes:
+            return True
+        behind = behind or said.presses
+    return False
+
+
+def _lacks_its_other(request: Request, requests: list[Request]) -> bool:
+    if request.tool not in _PAIRS:
+        return False
+    tools = {request.tool}
+    if request.topic == "vpn":
+        tools = {"connect_vpn", "disconnect_vpn"} - tools
+    other = (request.want is None, request.want, request.arguments)
+    return not any(
+        r.tool in tools and (request.topic == "vpn" or (r.want is None, r.want, r.arguments) != other)
+        for r in requests
+    )
+
+
+def _returns(said: Said) -> bool:
+    verb = VERB_WORDS.search(grammar.FILLERS.sub("", said.text)) if said.presses else None
+    text = grammar.FILLERS.sub("", said.text)[verb.end() :] if verb else f". {said.text}"
+    return bool(_RETURN.search(text))
+
+
+def _modes_of(said: Said) -> set[str]:
+    """The modes that a sentence asks for."""
+    named: set[str] = set()
+    for part in said.parts:
+        text = _AGAINST.sub(" ", _PURPOSE.split(part.text)[0] if part.presses else part.text)
+        if part.presses or _NEXT_MODE.match(text):
+            named |= {mode_named(found.group()) for found in MODE.finditer(text)}
+    return named
+
+
+def mode_named(words: str) -> str:
+    """The network mode, in the tool's own word, that such words name."""
+    return next(name for pattern, name in MODES if re.search(pattern, words))
