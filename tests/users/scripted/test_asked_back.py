@@ -169,7 +169,7 @@ async def test_anything_else_does_not(answer):
 @given(st.sampled_from(YES[:8]), _OPEN, st.sampled_from(["{} {}", "{}, the {}.", "{}\n{} it."]))
 @settings(max_examples=150, deadline=None)
 def test_a_word_more_that_is_not_known_is_no_yes(yes, more, form):
-    assume(letters(more) == "o" and corrected(more) == more)
+    assume(letters(more) == "o" and corrected(more) == more and more != "madam")
     assert is_plain_yes(yes.lower().split("\n"))
     assert not is_plain_yes(form.format(yes.lower().rstrip(".!"), more).split("\n"))
 

@@ -24,10 +24,10 @@ from tau2_agent.users.scripted.harmless import (
 from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
 from tau2_agent.users.scripted.lexicon import QUESTIONS, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Part, Said
-from tau2_agent.users.scripted.set_aside import opens_with_a_time
 from tau2_agent.users.scripted.plain_words import plainly
+from tau2_agent.users.scripted.set_aside import opens_with_a_time
 from tau2_agent.users.scripted.things import marked, state, things_in
-from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES
+from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES, words
 from tau2_agent.users.scripted.word_classes import letters
 
 _PLACE = frozenset("TFPDAC#")  # letters of "in settings > network"
@@ -52,7 +52,7 @@ _WITH_TOOL = re.compile(  # "you can do this with toggle_roaming"
 _OPENER = re.compile(
     r"(?:go ahead|as (?:a|the|our|your) (?:\w+ ){0,3}(?:step|check|fix|measure|precaution|action))?"
 )
-_JOINTS = frozenset("and but so then now please first next just also".split())
+_JOINTS = words("and but so then now please first next just also")
 _TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
 
@@ -281,4 +281,3 @@ def denied_in(sentence: str) -> set[str]:
 
 def _asks(text: str) -> bool:
     return any(verb.lastgroup != "nav" for verb in VERB_WORDS.finditer(text))
-

@@ -8,29 +8,12 @@ from __future__ import annotations
 import re
 
 from tau2_agent.users.scripted.condition_words import CONDITIONS
+from tau2_agent.users.scripted.cycling import PHONE, SWITCH, cycled
 from tau2_agent.users.scripted.reseating import reseated
 
-_PHONE = r"(?:(?:your|the) )?(?:phone|device)"
-_SWITCH = (
-    r"(?:(?:your|the) )?(?:(?:airplane|flight)(?: mode)?|(?:mobile|cellular) data|(?:data )?roaming"
-    r"|data saver(?: mode)?|wi-?fi(?: calling)?|vpn)"
-)
-_PAUSED = (  # between two positions of a switch: "off, wait a few seconds, on"
-    r"(?:[ ,:;()\u2013\u2014>/-]|\b(?:and|then|back|wait\w*|pause|for|a|an|the|few|couple of|moment"
-    r"|seconds?|secs?|s|bit|while|again|\d+ ?s?|five|ten|thirty|after)\b)+"
-)
 _IDIOMS = tuple(
     (re.compile(pattern), plain)
     for pattern, plain in (
-        (  # "cycle mobile data (off, wait, on)"
-            rf"\b(?:cycl|toggl|flip|switch|turn)(?:e|p?ing)? ({_SWITCH})\s*[ :,(\u2013\u2014-]\s*"
-            rf"(on|off)\b{_PAUSED}\b(on|off)\b\)?",
-            r"toggle \1 \2 and \3",
-        ),
-        (r"\bcycl(?:e|ing) ((?:(?:your|the) )?(?:air|flight)\w*(?: mode)?)", r"toggle \1 on and off"),
-        (r"\bcycl(?:e|ing) ((?:(?:your|the) )?vpn)\b", r"disconnect \1 and then connect \1"),
-        (rf"\bcycl(?:e|ing) ({_SWITCH})", r"toggle \1 off and on"),
-        (r"\bre-?establish(ing)? (it|(?:the|your) vpn)\b", r"connect\1 \2"),
         (r"\b(?:can|could|would|will) u\b", "can you"),
         (r"\bur\b", "your"),
         (r"\b(mr|mrs|ms)\. ", r"\1 "),
@@ -43,7 +26,7 @@ _IDIOMS = tuple(
             r"restart \1",
         ),
         (r"^dear (?:customer|user|sir|madam|john)\b", "hello"),
-        (rf"\b(?:make|put) ({_SWITCH}) (on|off)\b", r"turn \1 \2"),
+        (rf"\b(?:make|put) ({SWITCH}) (on|off)\b", r"turn \1 \2"),
         (r"\b(?:let me|allow me to|may i just) (?:ask|have|get|invite) you to\b", "please"),
         (r"\bprior to\b", "before"),
         (r"\bhere(?:'s| is) (?:the|your|our) (next|final|last|first) (?:step|thing):", r"\1 step:"),
@@ -70,27 +53,16 @@ _IDIOMS = tuple(
         ),
         (r"\b(?:pls|plz)\b", "please"),
         (  # terse orders; without "please" it may be a report
-            rf"(?:^|(?<=[.!?] ))(please,? )?({_SWITCH})\W{{1,3}}(?:to )?(on"
+            rf"(?:^|(?<=[.!?] ))(please,? )?({SWITCH})\W{{1,3}}(?:to )?(on"
             rf"|off)\W{{1,2}}(?:now,? )?please"
             r"(?=[.!]?$|[.!]\s)",
             r"please turn \3 \2",
         ),
         (
-            rf"(?:^|(?<=[.!?] ))please,? ({_SWITCH})\W{{1,3}}(on|off)(?=[.!]?$)",
+            rf"(?:^|(?<=[.!?] ))please,? ({SWITCH})\W{{1,3}}(on|off)(?=[.!]?$)",
             r"please turn \2 \1",
         ),
         (r"^(?:please )?apn reset(?=\W.*please)", "please reset apn"),
-        (
-            r"\b(on|off),? for (?:about |around |at least )?[\w-]+ (?:more )?(?:seconds?|secs?"
-            r"|minutes?"
-            r"|moments?|bit|while),? (?:and |then )+(?:back )?(on|off)\b(?: again)?",
-            r"\1 and then \2",
-        ),
-        (
-            r"(?:enable|(?:turn|switch|toggle) on) and (?:then )?"
-            r"(?:disable|(?:turn|switch|toggle) (?:back )?off)( [\w -]+)",
-            r"toggle\1 on and off",
-        ),
         (
             r"(?:switch|chang|toggl|set|turn|flip|mov)(?:e|t?ing)? ([\w -]{3,40}?) from (?:the )?"
             r"(?:on|off)(?: position)? to (?:the )?(on|off)\b",
@@ -119,14 +91,14 @@ _IDIOMS = tuple(
         ),
         (r",? (?:as well as|along with|together with|plus(?= \w)|&|\+) ", " and "),
         (
-            rf"(?:turn|switch|power)(?:ing)? (?:{_PHONE} off"
-            rf"|off {_PHONE})\b[^.?!\n]{{0,60}}?\b(?:back on|on again|(?:turn|switch|power) (?:it"
-            rf"|{_PHONE}) (?:back )?on)(?: again)?",
+            rf"(?:turn|switch|power)(?:ing)? (?:{PHONE} off"
+            rf"|off {PHONE})\b[^.?!\n]{{0,60}}?\b(?:back on|on again|(?:turn|switch|power) (?:it"
+            rf"|{PHONE}) (?:back )?on)(?: again)?",
             "restart your phone",
         ),
-        (rf"put(?:ting)? {_PHONE} (?:in|into|on)(?: to)? (?=air|aero|flight)", "turn on "),
+        (rf"put(?:ting)? {PHONE} (?:in|into|on)(?: to)? (?=air|aero|flight)", "turn on "),
         (
-            rf"(?:tak|get|bring|mov|switch)(?:e|t?ing)? (?:{_PHONE}|it) (?:back )?out of (?=air"
+            rf"(?:tak|get|bring|mov|switch)(?:e|t?ing)? (?:{PHONE}|it) (?:back )?out of (?=air"
             rf"|aero"
             rf"|flight)",
             "turn off ",
@@ -138,7 +110,7 @@ _IDIOMS = tuple(
         ),
         (  # "... airplane mode, then take it back out"
             rf"(\b(?:airplane|aeroplane|flight)(?:[ -]?mode)?\b[^?!]{{0,80}}?)"
-            rf"(?:tak|get|bring|mov|switch|pull|com)(?:e|t?ing)? (?:(?:it|{_PHONE}|yourself) )?"
+            rf"(?:tak|get|bring|mov|switch|pull|com)(?:e|t?ing)? (?:(?:it|{PHONE}|yourself) )?"
             r"(?:back |right )?out(?: again)?(?: of (?:it|there|that))?\b(?! of)(?!.*\bsim\b)",
             r"\1turn off airplane mode",
         ),
@@ -155,7 +127,8 @@ _IDIOMS = tuple(
             "",
         ),
         (
-            r"(?:bump|put|move|change|switch|set) ((?:your |the )?(?:preferred )?network (?:mode"
+            r"(?:bump|put|move|change|switch|(?:re)?set|restore) ((?:your "
+            r"|the )?(?:preferred )?network (?:mode"
             r"|type)(?: preference)?)"
             r" (?:up |over |back )?(?:to|into|on) (?=(?:prefer )?[245]g|lte)",
             r"set \1 to ",
@@ -197,11 +170,11 @@ _IDIOMS = tuple(
             "restart",
         ),
         (
-            rf"(?:giv|do)(?:e|ing)? (?:it|{_PHONE}) (?:a|another|one more) (?:\w+ )?"
+            rf"(?:giv|do)(?:e|ing)? (?:it|{PHONE}) (?:a|another|one more) (?:\w+ )?"
             r"(?:restart|reboot|power cycle)\b",
             "restart your phone",
         ),
-        (rf"(?:get|have) {_PHONE} (?:restarted|rebooted)", "restart your phone"),
+        (rf"(?:get|have) {PHONE} (?:restarted|rebooted)", "restart your phone"),
         (
             r"(?<!should )(?<!now )(?:get|have) ((?:your |the )?[\w -]{2,20}?) (?:turned"
             r"|switched)(?: back)? (on|off)\b",
@@ -230,7 +203,8 @@ _IDIOMS = tuple(
         (
             r"\bif \"?(mobile data|data roaming|roaming|airplane mode|data saver(?: mode)?"
             r"|wi-?fi calling)"
-            r" ?(?:enabled|status)?:?\"? (?:says|shows|reads|is) \"?(?:no|off|disabled|false)\b\"?",
+            r" ?(?:enabled|status)?:?\"? (?:says|shows|reads|is) \"?(?:no|off|disabled"
+            r"|false)\b\"?",
             r"if \1 is off",
         ),
         (
@@ -293,11 +267,6 @@ _IDIOMS = tuple(
             "restart your phone",
         ),
         (r"remov(?:e|ing) and (?=re-?(?:insert|seat))", ""),
-        (
-            r"(?:disable|(?:turn|switch|toggle) off) and (?:then )?"
-            r"(?:re-?enable|(?:turn|switch|toggle) (?:back )?on)( [\w -]+)",
-            r"toggle\1 off and on",
-        ),
         (r"\bwi[- ]fi\b", "wifi"),
     )
 )
@@ -305,6 +274,7 @@ _IDIOMS = tuple(
 
 def in_plain_words(text: str) -> str:
     """The text with its idioms said plainly: "give your phone a restart", "restart your phone"."""
+    text = cycled(text)
     for pattern, plain in (*_IDIOMS, *CONDITIONS):
         text = pattern.sub(plain, text)
     return reseated(text)

@@ -54,6 +54,7 @@ DONE = r"(?:done|complete|completed|finished)"
 
 # --- Whose whole is known, before its parts are looked at ---
 _WHOLES = (
+    r"\bthank you(?: (?:so|very) much)?\b",
     r"\bi (?:was wondering|wonder) if you (?:could|can|would)\b",
     r"\bwhy don't (?:you|we)(?: try)?\b|\b(?:don't|do not) (?:forget to|worry)\b|\bwould you"
     r" mind\b",
@@ -182,8 +183,8 @@ _AROUND = (
     rf"|\bcount to (?:five|ten|\d+)\b|(?<!\bin )(?<!\bwithin )\b{DURATION}",
     r"\b(?:on|from|at) (?:our|my) (?:side|end)\b|\banother T_(?:speed|mms)\b"
     r"|\bonly (?=T_|the\b|your\b)|\bthe same (?:time|way|menu|screen)\b|\b[234]g only\b"
-    r"|\bfrom [234]g(?: only)?\b|\bfor the duration of (?:this|the) \w+|\bto (?:its|their)"
-    r" defaults?\b",
+    r"|\b(?:from|instead of|rather than) [234]g(?:[ _]only)?\b"
+    r"|\bfor the duration of (?:this|the) \w+|\bto (?:its|their) defaults?\b",
 )
 # A thing to be left alone: fine beside a request that is about another thing.
 DENIED = re.compile(

@@ -38,6 +38,8 @@ class SeenPhone:
         if request.guard and request.guard[0] == LACKS and "permissions" not in self.facts:
             app = dict(request.arguments).get("app_name", "messaging")
             return "check_app_permissions", {"app_name": app}
+        if request.tool == "disconnect_vpn" and "vpn" not in self.facts:
+            return _LOOKS["vpn"], {}
         for fact in ([request.guard[0]] if request.guard else []) + (
             [request.fact] if request.want is not None else []
         ):
@@ -47,7 +49,11 @@ class SeenPhone:
 
     def holds(self, request: Request) -> bool:
         """Whether the condition of a request is met, as far as the user has seen."""
-        fact, value = request.guard or ("", None)
+        if request.tool == "disconnect_vpn" and not self.facts.get("vpn", True):
+            return False  # there is none
+        if not request.guard:
+            return True
+        fact, value = request.guard
         if fact == AGREES:
             return request.tool != "make_payment" or self.scenario.pays_bills
         if fact == LACKS:

@@ -56,6 +56,12 @@ _PLAINLY = tuple(
         (r"\b(?:had|took) a (?:\w+ )?look\b", "looked"),
         (r"\b(?:have|take) a (?:\w+ )?look\b", "look"),
         (r" before the (?:test|next step|restart)\b", ""),
+        (
+            r" from what you(?:'ve| have)?(?: just)? (?:told|shown|sent|described|shared|said"
+            r"|reported)"
+            r"(?: to)?(?: me| us)?(?=,? that\b)",
+            "",
+        ),
         (r"\bwent ahead and\b|\bgone ahead and\b", "already"),
         (r"\bkeep you (?:waiting|on hold)\b|\b(?:for )?(?:waiting|holding)\b", "keep you"),
         (r"\bthe whole time\b|(?<!take )\ball the time\b", "always"),

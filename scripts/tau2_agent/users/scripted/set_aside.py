@@ -1,7 +1,8 @@
-"""Other times than now: "the next time it drops", "ten minutes from now", "directly it is up".
+"""What puts a request off, or takes it back: "the next time it drops", "no, that was a typo".
 
 What a request waits for may be named by any noun or adverb, so the forms are told here, not the
-words. At such a time a press is not due, and whether it will be nobody can tell.
+words: nothing is pressed for it. Where a request is put off or taken back, the user does not ask
+whether it is meant, since that question would name what is not wanted.
 """
 
 from __future__ import annotations
@@ -9,29 +10,37 @@ from __future__ import annotations
 import re
 
 from tau2_agent.users.scripted.things import marked
-from tau2_agent.users.scripted.word_classes import letters
+from tau2_agent.users.scripted.vocabulary import words
+from tau2_agent.users.scripted.word_classes import OTHER_TIMES, letters
 
+_UNITS = r"(?:seconds?|secs?|minutes?|mins?|hours?|days?|weeks?|months?)"
 _SUBJECT = r"(?=(?:the|your|you|i|we|it|this|that|they|our|my|an?|there|T_\w+)\b)"
 _AND = r"(?:(?:and|but|so|or|also|then|only|please|exactly|at|on|by|from|in|for|during|until) )*"
 _EACH = r"(?:the|each|every|any|another|some|that|an?|your|our|one|next|first|second|last)"
 # "the very instant that your line is up": a noun and what happens then. Which noun it is does
 # not matter, but that it is no thing of the phone: "the signal you have is weak".
-_NOUN = re.compile(rf"{_AND}{_EACH} (?P<noun>[a-z'-]+(?: [a-z'-]+){{0,2}}?) (?:(?:when|where|that) )?{_SUBJECT}")
+_NOUN = re.compile(
+    rf"{_AND}{_EACH} (?P<noun>[a-z'-]+(?: [a-z'-]+){{0,2}}?) (?:(?:when|where|that) )?{_SUBJECT}"
+)
 _ADVERB = re.compile(rf"{_AND}(?P<adverb>\w+ly|once again|right|straight|long) {_SUBJECT}")
 _JUST_AS = re.compile(
     rf"{_AND}(?:(?:\w+ly|just|right|straight|soon|long|even|moments|seconds|minutes|hours|days"
-    r"|a \w+|\d+ \w+|some time) )+(?:as|after|before|when|once|while|following|upon|until)\b"
+    rf"|some time|(?:\w+ )?(?:an?|\d+|\w+) {_UNITS}) )++"
+    r"(?:as|after|before|when|once|while|following|upon|until)\b"
 )
-_UNITS = r"(?:seconds?|secs?|minutes?|mins?|hours?|days?|weeks?|months?)"
-_TIME_NOUNS = frozenset("moment moments minute minutes second seconds point time".split())
-_AT_ONCE = frozenset("directly momentarily right long recently initially originally".split())
+_TIME_NOUNS = words("moment moments minute minutes second seconds point time")
+_AT_ONCE = words("directly momentarily right long recently initially originally")
 _INSIDE = re.compile(
-    rf"\b(?:from now(?: on)?|(?:an?|one|two|three|five|ten|fifteen|thirty|half an|\d+|few|couple of)"
+    rf"\b(?:from now(?: on)?|(?:an?|one|two|three|five|ten|fifteen|thirty|half an|\d+|few"
+    rf"|couple of)"
     rf" {_UNITS} (?:later|from (?:now|today|then)|after|before|hence)|in (?:the|a) future"
-    r"|(?:for|on|at|during|before|after|by|until|in|with|upon|of) (?:the|your|our|any|each|every|a)?"
-    r" ?(?:next|following|coming|upcoming|future|first|last|each|every|any) (?!(?:step|thing|screen|page"
+    r"|(?:for|on|at|during|before|after|by|until|in|with|upon|of) (?:the|your|our|any|each"
+    r"|every|a)?"
+    r" ?(?:next|following|coming|upcoming|future|first|last|each|every|any) (?!(?:step|thing"
+    r"|screen|page"
     r"|menu|test|time being|place|option|of|one|part)s?\b)\w+"
-    r"|(?:the|each|every|any|another) (?:next |first |last |single )?(?:time|moment|instant|occasion)"
+    r"|(?:the|each|every|any|another) (?:next |first |last |single )?(?:time|moment|instant"
+    r"|occasion)"
     rf" (?:that )?{_SUBJECT}"
     r"|(?:for|during|on|before|after) (?:the|your|a|this) (?:flight|trip|landing|night|weekend"
     r"|meeting|movie)\b(?! mode)|where(?:ver)? (?:applicable|appropriate))\b"
@@ -39,7 +48,7 @@ _INSIDE = re.compile(
 
 
 def opens_with_a_time(clause: str) -> bool:
-    """Whether a lower-case clause in front of a request says when: no statement, whatever it says."""
+    """Whether a lower-case clause in front of a request says when: it is no statement."""
     if _JUST_AS.match(clause):
         return True
     if (found := _NOUN.match(clause)) and (noun := found["noun"].split()):
@@ -54,38 +63,43 @@ def names_another_time(text: str) -> bool:
 
 
 # --- What a question of the user's should not name again ---
-_FRAMES = frozenset(
-    """following suggest suggests recommend recommended recommendation advise advised ask asking
-    tell told instruction instructions instead write ready confirmation option options text
-    texts note notes prepared""".split()
-)
+_FRAMES = words("""
+    following suggest suggests recommend recommended recommendation advise advised ask asking tell
+    told instruction instructions instead write ready confirmation option options text texts note
+    notes prepared
+""")
 _TAKES_BACK = re.compile(
-    r"\b(?:mistake\w*|error|typo|slip|wrong|mix(?:ed)?[ -]up|i mean(?:t)?|(?:which|what) i meant|oops|whoops"
+    r"\b(?:mistake\w*|error|typo|slip|wrong|mix(?:ed)?[ -]up|i mean(?:t)?|(?:which"
+    r"|what) i meant|oops|whoops"
     r"|correction|sorry|apologi\w+|my bad|then again|actually|second thoughts?|change of plan"
-    r"|come to think|after all|strike that|scratch that|(?:ignore|disregard|forget|skip|cancel|drop"
-    r"|scrap|undo|retract|withdraw|revoke|strike|scratch|belay|void|delete|reverse) (?:\w+ )*(?:it|this|that|these|them|one"
+    r"|come to think|after all|strike that|scratch that|(?:ignore|disregard|forget|skip|cancel"
+    r"|drop"
+    r"|scrap|undo|retract|withdraw|revoke|strike|scratch|belay|void|delete"
+    r"|reverse) (?:\w+ )*(?:it|this|that|these|them|one"
     r"|part|step|request|message|restart|reboot|reset|payment|order|line|sentence|above)"
-    r"|(?:ignore|disregard|never ?mind|cancel|abort|belay)\W*$|too (?:soon|early|fast|quick(?:ly)?)|prematurely?|(?:take|took) (?:it|this|that|them) back|rephrase|reflection"
-    r"|no need|need not|needn't|not (?:needed|necessary|required|yet|now|today|just yet|until|before|so fast)"
-    r"|(?:don't|do not|never|won't|shouldn't|mustn't|must not|should not|can't) (?:you )?(?:\w+ )?(?:do|restart|reboot"
-    r"|reset|turn|switch|toggle|set|change|connect|disconnect|pay|make|grant|give|allow|take|remove"
+    r"|(?:ignore|disregard|never ?mind|cancel|abort|belay)\W*$|too (?:soon|early|fast"
+    r"|quick(?:ly)?)|prematurely?|(?:take|took) (?:it|this|that|them) back|rephrase|reflection"
+    r"|no need|need not|needn't|not (?:needed|necessary|required|yet|now|today|just yet|until"
+    r"|before|so fast)"
+    r"|(?:don't|do not|never|won't|shouldn't|mustn't|must not|should not"
+    r"|can't) (?:you )?(?:\w+ )?(?:do|restart|reboot"
+    r"|reset|turn|switch|toggle|set|change|connect|disconnect|pay|make|grant|give|allow|take"
+    r"|remove"
     r"|touch|press|enable|disable|reseat|start|run|proceed|go ahead|try|bother|act)\b"
-    r"|(?:keep|leave|leaving|keeping) (?:it|this|that|them|(?:the|your) \w+)|hold (?:on|off|it|that|back|your)"
-    r"|hang on|wait(?! (?:a|for|until|about|\d|ten|thirty))|stop|let me (?:\w+ )*(?:check|look|see|confirm|verify|read)|though\W*$)"
+    r"|(?:keep|leave|leaving|keeping) (?:it|this|that|them|(?:the|your) \w+)|hold (?:on|off|it"
+    r"|that|back|your)"
+    r"|hang on|wait(?! (?:a|for|until|about|\d|ten|thirty))|stop|let me (?:\w+ )*(?:check|look"
+    r"|see|confirm|verify|read)|though\W*$)"
     r"|^(?:oh,? |hmm,? |ah,? |um,? )*no\b(?! (?:problem|worries|rush|hurry))"
 )
 _EVENT = re.compile(
-    r"\b(?:whenever|any ?time|till?|lest|upon|going forward|some point|time to time)\b|\b(?:or|better|maybe|perhaps)"
-    r" not\b|\b(?:until|unless|when|once|whenever|after|before|as soon as|while) (?:\w+ )?(?:i|i've|i'm|i'll|we|we've"
-    r"|my|our)\b|\bat the (?:very )?(?:end|close)\b|\bby the time\b|\bon my (?:\w+)\b|\bin (?:about |around )?(?:an?|\d+|two|five|ten|a few) "
+    r"\b(?:whenever|any ?time|till?|lest|upon|going forward|some point|time to time)\b|\b(?:or"
+    r"|better|maybe|perhaps)"
+    r" not\b|\b(?:until|unless|when|once|whenever|after|before|as soon as|while) (?:\w+ )?(?:i"
+    r"|i've|i'm|i'll|we|we've"
+    r"|my|our)\b|\bat the (?:very )?(?:end|close)\b|\bby the time\b|\bon my (?:\w+)\b"
+    r"|\bin (?:about |around )?(?:an?|\d+|two|five|ten|a few) "
     rf"(?:{_UNITS}|bit|while|moment)\b"
-)
-_OTHER_DAYS = frozenset(
-    """later soon eventually someday sometime tomorrow tonight monday tuesday wednesday thursday friday
-    saturday sunday january february april june july august september october november december
-    noon midnight morning evening afternoon weekend overnight daily weekly deadline midday dawn
-    dusk schedule scheduled planned upcoming future lunch dinner breakfast christmas easter holiday
-    holidays birthday hour hours days weeks""".split()
 )
 
 
@@ -96,11 +110,13 @@ def sets_aside(sentence: str, presses: bool, behind: bool) -> bool:
     meant would then name what is not wanted, and invite a yes.
     """
     text = marked(sentence)
-    words = set(re.findall(r"[a-z'-]+", text))
-    if words & _OTHER_DAYS or names_another_time(sentence) or _EVENT.search(sentence):
+    said = set(re.findall(r"[a-z'-]+", text))
+    if said & OTHER_TIMES or names_another_time(sentence) or _EVENT.search(sentence):
         return True
-    if (presses or behind) and any(letters(word) == "X" for word in words - _FRAMES):
+    if (presses or behind) and any(letters(word) == "X" for word in said - _FRAMES):
         return True
+    if presses and {"on", "off"} <= said:
+        return True  # there and back, of which one half may be missing
     return (presses and opens_with_a_time(text)) or (
         (presses or behind) and bool(_TAKES_BACK.search(sentence))
     )

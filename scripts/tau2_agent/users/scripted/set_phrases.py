@@ -11,7 +11,8 @@ import re
 _DO_THIS = (
     r"(?: (?:this|these|the|that|following|below|one|two|three|both|next|last|final|quick|simple"
     r"|more"
-    r"|just|steps?|things?|actions?|fix|instructions?|for me|now|then|please|in order"
+    r"|just|steps?|things?|commands?|tools?|actions?|fix|instructions?|for me|now|then|please"
+    r"|in order"
     r"|to (?:fix|resolve|solve) (?:this|it|the (?:issue|problem))))+"
 )
 YOU_SEE = re.compile(
@@ -28,10 +29,12 @@ IN_ORDER = re.compile(  # "everything looks good on our end", "you should now se
     r"(?:that |this |it )?(?:looks?|sounds?) (?:good|great|fine|perfect)$|"
     r"(?:everything|it all|all)(?: else)?(?:'s| is| looks?| seems?)(?: \w+ly| all"
     r"| just)* (?:fine|good|great"
-    r"|okay|right|in order|well)\b|you (?:should|will|can)(?: now| then| also)* (?:have|see|find)\b"
+    r"|okay|right|in order|well)\b|you (?:should|will|can)(?: now| then| also)* (?:have|see"
+    r"|find)\b"
 )
 AGENT_SEES = re.compile(
-    r"(?:i|we)(?: can| do| also)?(?: \w+ly| really| so)* (?:see|hear|understand|know|reali[sz]e|get"
+    r"(?:i|we)(?: can| do| also)?(?: \w+ly| really| so)* (?:see|hear|understand|know|reali[sz]e"
+    r"|get"
     r"|feel|notice|(?:need|require|want) (?:it|that|this|them|the|your|T_\w+))\b"
 )
 LABEL = re.compile(  # over a request, or before it and a colon
@@ -41,10 +44,11 @@ LABEL = re.compile(  # over a request, or before it and a colon
     r"|simple|easy|to do|request|here we go|up next|an? (?:quick|brief|small|simple|easy) one"
     r"|this is what i'd like you to do|why|how|what (?:you need )?to do(?: now| next)?"
     r"|your turn(?: now)?"
-    r"|(?:please|(?:can|could|would) you(?: please)?|let's|so|then|now|i(?:'d| would)?(?: now| also"
+    r"|(?:please|(?:can|could|would) you(?: please)?|let's|so|then|now|i(?:'d| would)?(?: now"
+    r"| also"
     r"| just)? (?:like|need|want|ask) you to|you(?:'ll)? (?:can|should|need to))"
     rf"(?: (?:do|try|follow|perform|complete|take|go through|take care of){_DO_THIS})?"
-    rf"|(?:do|try|follow|perform|complete){_DO_THIS}"
+    rf"|(?:do|try|follow|perform|complete|run|execute|use|call){_DO_THIS}"
     r"|(?:here(?:'s| is| are) )?(?:what|how|the|what's)(?: (?:what|how|to|do|next|now|i|i'd|i'll"
     r"|we|we'll|can|need|like|want|recommend|suggest|you|from|for|fix|it|this|step|steps"
     r"|is|left|try|first))+"

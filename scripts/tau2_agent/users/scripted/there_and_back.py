@@ -17,25 +17,33 @@ MODE = re.compile("|".join(f"(?:{words})" for words, _ in MODES))
 _PAIRS = frozenset(
     (*TOGGLES.values(), "connect_vpn", "disconnect_vpn", "set_network_mode_preference")
 )
-_JOINT = r"(?:[,;:.(–—-]\W*|\b(?:and|then|afterwards?|later|again|also|please|finally|next|before)\W+)+"
+_JOINT = (
+    r"(?:[,;:.(\u2013\u2014-]\W*+|\b(?:and|then|afterwards?|later|again|also|please|finally|next"
+    r"|before)\W++)++"
+)
 _IT = r"(?:it|that|this|them|things|everything|(?:the|your|its) (?:\w+ ){0,2}\w+)"
 _RETURN = re.compile(
     rf"{_JOINT}(?:\w+ly )?(?:back(?: (?:again|to|over)|\W*$)"
     rf"|(?:revert|restor|undo|revers|re-?establish)(?:e|ing)? (?:{_IT}|to\b)|(?:revert|undo)\b"
-    rf"|(?:return|go|get|mov|com)(?:e|ing)? (?:{_IT} )?(?:back )?to (?:normal|(?:what|how|where) \w+|the"
+    rf"|(?:return|go|get|mov|com)(?:e|ing)? (?:{_IT} )?(?:back )?to (?:normal|(?:what|how"
+    rf"|where) \w+|the"
     rf" (?:old|previous|original|former|first|earlier|initial)|[2345]g|lte)"
-    rf"|(?:switch|turn|put|set|chang|bring|flip|mov|toggl|tak|do|go)(?:e|t?ing)? (?:{_IT} )?(?:back\b(?! (?:on|off"
-    rf"|in|out)\b)|again\b|(?:once|one time|one) more\b|a second time\b|the other way|the opposite))"
+    rf"|(?:switch|turn|put|set|chang|bring|flip|mov|toggl|tak|do|go)(?:e"
+    rf"|t?ing)? (?:{_IT} )?(?:back\b(?! (?:on|off"
+    rf"|in|out)\b)|again\b|(?:once|one time|one) more\b|a second time\b|the other way"
+    rf"|the opposite))"
     r"|\b(?:a second time|the (?:other|opposite) way again|and back)\b(?! (?:on|off|in|out)\b)"
 )
 _AGAINST = re.compile(  # a mode that is not wanted
-    rf"\b(?:from|not|instead of|rather than|over|than|no longer|without) (?:\w+ )?(?:{MODE.pattern})"
+    rf"\b(?:from|not|instead of|rather than|over|than|no longer"
+    rf"|without) (?:\w+ )?(?:{MODE.pattern})"
     r"(?:[ _]only)?"
 )
 _PURPOSE = re.compile(r"\b(?:so (?:that|your|the|it|you)|because|as|since|in order|which)\b")
 _NEXT_MODE = re.compile(
-    rf"(?:(?:wait|pause)\b[^,]*|[\s,(]|and\b|then\b|later\b|after\w*\b[^,]*,|finally\b|back\b)*"
-    rf"(?:(?:in)?to )?(?:{MODE.pattern})"
+    r"(?:(?:wait|pause)\b(?: (?!and |then )[^, ]+)*|[\s,(]|and\b|then\b|later\b|finally\b|back\b"
+    r"|after (?:an?|\d+|\w+) \w+|after\w*\b[^,]*,)*+"
+    rf"(?:(?:(?:in)?to|on) )?(?:{MODE.pattern})"
 )
 
 
@@ -63,7 +71,8 @@ def _lacks_its_other(request: Request, requests: list[Request]) -> bool:
         tools = {"connect_vpn", "disconnect_vpn"} - tools
     other = (request.want is None, request.want, request.arguments)
     return not any(
-        r.tool in tools and (request.topic == "vpn" or (r.want is None, r.want, r.arguments) != other)
+        r.tool in tools
+        and (request.topic == "vpn" or (r.want is None, r.want, r.arguments) != other)
         for r in requests
     )
 

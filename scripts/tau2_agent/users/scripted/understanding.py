@@ -26,8 +26,8 @@ from tau2_agent.users.scripted.harmless import without_label
 from tau2_agent.users.scripted.idioms import in_plain_words
 from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Sentence, aimed, questions_in
-from tau2_agent.users.scripted.set_aside import sets_aside
 from tau2_agent.users.scripted.request import Request, merge
+from tau2_agent.users.scripted.set_aside import sets_aside
 from tau2_agent.users.scripted.there_and_back import leaves_half
 from tau2_agent.users.scripted.typography import Line, lines
 

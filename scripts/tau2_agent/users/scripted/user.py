@@ -216,7 +216,7 @@ class ScriptedUser:
             self._look = None
             if look:  # it did not show what it should
                 self._said.append(self.voice.result(self._results[-1][1], did=False))
-            elif request.guard and not self.phone.holds(request):
+            elif not self.phone.holds(request):
                 self._said.append(self._unneeded(request))
             elif request.want is not None and self.phone.facts.get(request.fact) == request.want:
                 state = "ON" if request.want else "OFF"

@@ -115,13 +115,16 @@ _NOUNS = _words("""
     contents explanation candidate try information info detail details
 """)
 # --- Words that may turn a request off ---
-DANGEROUS = _words("""
-    nobody anymore longer later soon eventually someday sometime tomorrow tonight
+OTHER_TIMES = _words("""
+    later soon eventually someday sometime tomorrow tonight
     monday tuesday wednesday thursday friday saturday sunday january february april june july
     august september october november december noon midnight morning evening afternoon weekend
     overnight daily weekly o'clock deadline midday dawn dusk
     schedule scheduled planned plans upcoming future history former formerly
     lunch dinner breakfast christmas easter holiday holidays birthday
+    """)
+DANGEROUS = OTHER_TIMES | _words("""
+    nobody anymore longer
     hold-off pause pauses cancelling
     skipped forget forgets forgot abort postpone postponed
     refused declined quit halt scratch scrap retract withdraw
