@@ -865,3 +865,9 @@ def test_pauses_double(monkeypatch):
     for number in (1, 2, 3, 9):
         assert llm._pause(SimpleNamespace(outcome=failed, attempt_number=number)) == 2.25
     assert most == [(0, 1.0), (0, 2.0), (0, 4.0), (0, 30.0)]
+
+
+@pytest.mark.parametrize("model", ["ollama/llama3", "ollama_chat/qwen3"])
+def test_a_server_at_home_needs_no_address(model, monkeypatch):
+    monkeypatch.delenv("OLLAMA_API_BASE", raising=False)
+    check_model(LLMSettings(model))

@@ -15,23 +15,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-# What may stand between a label and its value: "Airplane Mode: OFF", "airplane mode is currently
-# turned off", '"airplane_mode": "OFF"'.
-_LINK = (
-    r"(?:[\s:=|>,?-]|\([^()]*\)|(?:is|are|was|it|it's|it is|its|i see|shows?|showing|says?"
-    r"|reads?|that"
-    r"|appears|seems|to|be|now|currently|already|turned|switched|set|still|also|both|as|has|have"
-    r"|been"
-    r"|just|at|the moment|right now|status|state|mode|setting|settings|value|field|radio|option"
-    r"|feature|listed|marked|displayed|labelled|labeled|a|an|the|successfully"
-    r"|enabled(?=(?: is)?\s*[:=?|-]?\s*(?:yes|no|on|off|true|false)\b))\b)*?"
-)
-_POSITION = (
-    r"(?P<denied>not |isn't |no longer |never )?(?:been |currently |turned |switched |set to )*"
-    r"(?P<value>on|off|yes|no|true|false|active|inactive|activated|deactivated|disabled"
-    r"|enabled(?!(?: is)?\s*[:=?|-]?\s*(?:yes|no|on|off|true|false)\b))\b"
-)
-_ON = frozenset({"on", "yes", "true", "active", "activated", "enabled"})
+from tau2_agent.benchmark.switch_positions import LABELS, LINK, POSITION, position, positions
+
 _MODES = (
     ("4g_5g_preferred", r"4g ?[/ ,&-]?(?: ?(?:and|or) )?5g"),
     ("4g_only", r"4g|lte"),
@@ -40,19 +25,6 @@ _MODES = (
 )
 _SPEED = r"(?P<value>very poor|poor|fair|good|excellent|no connection)\b"
 _NO = r"(?:no|not|don't|do not|doesn't|haven't|hasn't|isn't|without|lacks?|missing|never|nor)"
-
-_LABELS = {
-    "airplane": r"(?:airplane|aeroplane|flight) mode",
-    "mobile_data": r"(?:mobile|cellular) data",
-    "roaming": r"(?:data |international )?roaming",
-    "data_saver": r"data saver(?: mode)?",
-    "wifi_calling": r"wi-?fi calling",
-    "wifi": r"wi-?fi(?! calling)(?! connected)(?! network)",
-}
-
-
-def _switch(found: re.Match[str]) -> bool:
-    return (found["value"] in _ON) != bool(found["denied"])
 
 
 def _sim(found: re.Match[str]) -> str:
@@ -79,29 +51,29 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ..
     (fact, re.compile(pattern), value)
     for fact, pattern, value in (
         ("airplane", rf"\b(?P<denied>not |isn't |no longer )?(?:currently )?(?P<value>in|out of)"
-                     rf" {_LABELS['airplane']}\b",
+                     rf" {LABELS['airplane']}\b",
          lambda found: (found["value"] == "in") != bool(found["denied"])),
-        *((fact, rf"\b{label}{_LINK}{_POSITION}", _switch) for fact, label in _LABELS.items()),
+        *((fact, rf"\b{label}{LINK}{POSITION}", position) for fact, label in LABELS.items()),
         *(
             (fact, rf"\b(?P<denied>)(?:turned|switched) (?P<value>on|off) (?:the |my"
-                   rf" )?{label}", _switch)
-            for fact, label in _LABELS.items()
+                   rf" )?{label}", position)
+            for fact, label in LABELS.items()
         ),
-        ("sim", rf"\be?sim(?: card)?{_LINK}(?P<value>active|working|fine|missing|(?:pin|puk)?"
+        ("sim", rf"\be?sim(?: card)?{LINK}(?P<value>active|working|fine|missing|(?:pin|puk)?"
          r"[ -]?locked|not (?:detected|inserted|found|recogni[sz]ed|present)|detected)\b", _sim),
         ("sim", r"\b(?P<value>no) e?sim(?: card)?\b(?! (?:card )?status)", _sim),
         ("sim", r"\be?sim(?: card)?\b[^.;]{0,30}?\b(?P<value>locked|pin|puk)\b", _sim),
-        ("connected", rf"\bcellular connection{_LINK}(?P<value>connected|not connected|disconnected"
+        ("connected", rf"\bcellular connection{LINK}(?P<value>connected|not connected|disconnected"
          r"|no service|none|searching|emergency|lost|down)\b", _is("connected")),
-        ("network_type", rf"\bnetwork type{_LINK}(?P<value>[2-5]g|lte|none|no)\b",
+        ("network_type", rf"\bnetwork type{LINK}(?P<value>[2-5]g|lte|none|no)\b",
          lambda found: found["value"].upper()),
         ("vpn", r"\b(?P<value>connected) (?:to|via|through) (?:an?|the|my) vpn\b", lambda _: True),
-        ("vpn", rf"\bvpn{_LINK}(?P<denied>not |isn't )?(?P<value>on|off|connected|disconnected"
+        ("vpn", rf"\bvpn{LINK}(?P<denied>not |isn't )?(?P<value>on|off|connected|disconnected"
                 rf"|active"
          r"|inactive|enabled|disabled)\b(?! in settings)",
          lambda found: (found["value"] in ("on", "connected", "active", "enabled"))
          != bool(found["denied"])),
-        ("vpn", rf"\b(?P<value>{_NO})\b[^.;|]{{0,24}}\bvpn\b(?!{_LINK}(?:on|off|connected)\b)",
+        ("vpn", rf"\b(?P<value>{_NO})\b[^.;|]{{0,24}}\bvpn\b(?!{LINK}(?:on|off|connected)\b)",
          lambda _: False),
         ("vpn", r"\bvpn\b[^.;|]{0,40}\b(?P<value>not connected|disconnected)\b", lambda _: False),
         ("vpn_slow", r"\bperformance\b.{0,40}?\b(?P<value>poor|slow|bad|fair|good|excellent"
@@ -114,17 +86,17 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ..
          r"|should\b|needs?\b|looks?\b|seems\b|and\b|but\b|broken please\b|(?:to|at|on|in|has"
          r"|was)\b)"
          r"[\w.-]+)", _word),
-        ("mmsc", rf"\bmmsc(?: url| uri| address)?{_LINK}(?P<value>not\b|isn't\b|unset|missing"
+        ("mmsc", rf"\bmmsc(?: url| uri| address)?{LINK}(?P<value>not\b|isn't\b|unset|missing"
                  rf"|empty|blank"
          r"|none|n/a|null|nothing|https?:|mms\.|www\.|configured|there\b|filled)",
          lambda found: found["value"] in ("http:", "https:", "mms.", "www.", "configured", "there",
                                           "filled")),
         ("mmsc", rf"\b(?P<value>{_NO})(?: an?| the| any)? mmsc\b(?!.*https?:)", lambda _: False),
-        ("network_mode", rf"\bnetwork mode(?: preference)?{_LINK}(?:preference{_LINK})?"
+        ("network_mode", rf"\bnetwork mode(?: preference)?{LINK}(?:preference{LINK})?"
          rf"(?P<value>{'|'.join(words for _, words in _MODES)})\b", _mode),
         ("speed", rf"\d\s*mbps\W{{0,4}}(?:(?:which|that|is|it|rated|as|and|says|considered|so|very"
          rf"(?! poor)|described|the|result|speed)\W+)*{_SPEED}", _word),
-        ("speed", rf"\bspeed(?: test)?(?: result)?{_LINK}{_SPEED}", _word),
+        ("speed", rf"\bspeed(?: test)?(?: result)?{LINK}{_SPEED}", _word),
         ("speed", r"\bspeed test failed\W+(?P<value>[^.;]+)", _word),
         ("mms", r"\b(?P<value>can|cannot|can't|can not|could not|couldn't|unable to|not able to"
                 r"|able to"
@@ -138,7 +110,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], Any]], ..
 )  # fmt: skip
 _STATUS_BAR = re.compile(r"status bar\W*(.{0,200}?)(?:🔋|battery|;|$)")
 _SIGNAL = re.compile(
-    rf"(?<!cellular )(?<!wi-fi )(?<!wifi )\bsignal(?: strength| bars?)?{_LINK}"
+    rf"(?<!cellular )(?<!wi-fi )(?<!wifi )\bsignal(?: strength| bars?)?{LINK}"
     r"(?P<value>none|no signal|excellent|good|fair|poor|strong|full|weak|back)\b"
     r"|\b(?P<before>excellent|good|fair|poor|strong|full|weak|no) (?:cellular |[2-5]g )*"
     r"(?:signal|service)\b"
@@ -161,6 +133,11 @@ def read(text: str) -> Mapping[str, Any]:
     for fact, pattern, value in _PATTERNS:
         for found in pattern.finditer(plain):
             facts[fact] = value(found)
+    for fact, on in positions(plain).items():
+        if on is None:
+            facts.pop(fact, None)
+        else:
+            facts[fact] = on
     if (granted := _permissions(plain)) is not None:
         facts["permissions"] = granted
     if "payment request" in plain:
@@ -231,7 +208,7 @@ def _permissions(plain: str) -> frozenset[str] | None:
             r"|sms|storage|phone|network|to|access))* ?(?:: )?$",
             before,
         ) or re.match(
-            rf"(?: permission| access)?{_LINK}(?:off|no|not|denied|missing|false|disabled|isn't)\b",
+            rf"(?: permission| access)?{LINK}(?:off|no|not|denied|missing|false|disabled|isn't)\b",
             after,
         )
         word = {"text": "sms", "texts": "sms", "file": "storage", "files": "storage"}

@@ -39,6 +39,7 @@ CLOUDS = {
     "azure": _AZURE,
     "azure_text": _AZURE,
 }
+_AT_HOME = ("ollama", "ollama_chat")  # servers of one's own that have a default address
 _NO_IDENTITY = (  # words of boto3, google-auth and azure-identity, which litellm repeats
     "unable to locate credentials",
     "default credentials were not found",
@@ -52,6 +53,8 @@ def missing(litellm: Any, model: str, provider: str) -> list[str]:
     """The variables without which the provider refuses, if they are unset."""
     if provider in CLOUDS:
         return [name for name in CLOUDS[provider].required if not os.environ.get(name)]
+    if provider in _AT_HOME:
+        return []
     return sorted(litellm.validate_environment(model)["missing_keys"])
 
 

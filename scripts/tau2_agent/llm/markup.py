@@ -38,10 +38,17 @@ _CONTROL = re.compile(r"<[|｜][\w▁:/ -]+[|｜]|<(?:start|end)_of_turn>|\[/?IN
 # words such as `Action:`, `await` or `result =`.
 _CALL = re.compile(
     r"[\W_]*"
-    r"(?:(?:(?:action|tool|function|call(?:s|ing)?|name|to|await|return|print|invoke[sd]?|run(?:s|ning)?"
+    r"(?:(?:(?:assistant|user|system|action|tool|function|call(?:s|ing)?|name|to|await|return|print|invoke[sd]?|run(?:s|ning)?"
     r"|execut(?:e|es|ing)|us(?:e|es|ing))\b|\w+\s*(?==))[\W_]*)*"
-    r"(?:\w+\.)*(\w+)\s*(?:\(.*\)|\{.*\}|:\d+\s*\{.*\})?[\W_]*",
+    r"(?:\w+\.)*(\w+)\s*(?:\(.*\)|\{.*\}|:\d+\s*\{.*\})?"
+    r"[\W_]*(?:(?:tool|function|now|next|first|again)\b[\W_]*)*",
     re.DOTALL | re.IGNORECASE,
+)
+# "I will now do this: `toggle_data()`": what a user says he is about to do, and the call for it.
+_ANNOUNCED = re.compile(
+    r".*\b(?:i(?:['\u2019]ll| will|['\u2019]m| am)|let me|let['\u2019]s)\b[^:\n]*:\W*"
+    r"(\w+)\s*\([^\n]*\)[\W_]*",
+    re.IGNORECASE,
 )
 _FENCE = re.compile(r"```[a-z]*\s*(.*?)```", re.DOTALL)
 
@@ -99,7 +106,8 @@ def _bare_call(text: str, tools: frozenset[str]) -> str | None:
         if name in tools:
             return name
     for part in [text, *_FENCE.findall(text), *text.splitlines()]:
-        if (match := _CALL.fullmatch(part)) and match[1] in tools:
+        match = _CALL.fullmatch(part) or _ANNOUNCED.fullmatch(part)
+        if match and match[1] in tools:
             return match[1]
         start = part.find("{")
         while start >= 0:
