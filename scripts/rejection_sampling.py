@@ -69,7 +69,7 @@ def main() -> int:
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.loading import load_tokenizer
     from tau2_agent.rollout.model_folder import require_model
-    from tau2_agent.rollout.model_rollout import require_room
+    from tau2_agent.rollout.room import require_room
     from tau2_agent.teachers.kept_episodes import Choice, choose
     from tau2_agent.training.sft_data import read_traces
 
@@ -77,7 +77,7 @@ def main() -> int:
     # Now: what cannot be learnt from, or is not there, must not cost the episodes' hours.
     require_model(args.checkpoint)
     codec = ChatCodec(load_tokenizer(args.checkpoint))
-    require_room(codec, args.prompt, args.max_length, "--max-length")
+    require_room(codec, args.prompt, args.max_length, "sft.max_length (--max-length)")
     beside = read_traces(args.beside, args.prompt)
     with played(args, [get_task(task_id) for task_id in task_ids], "sample") as done:
         told = {(one.task_id, one.trial): one for one in read_transcripts(done.transcripts)}

@@ -1,5 +1,6 @@
 """Shared: a small tokenizer with Qwen3's chat template, made as the demo's is; who runs what."""
 
+import json
 from pathlib import Path
 
 import hypothesis
@@ -7,6 +8,7 @@ import pytest
 from tiny_model import tiny_qwen3
 
 from base_model import demo_tokenizer
+from tau2_agent.rollout.room import SHORTEST
 
 # A busy machine is no failure; tests that measure time measure the processor's.
 hypothesis.settings.register_profile("project", deadline=None)
@@ -21,11 +23,15 @@ TEXT = [
     "Airplane Mode is ON. Please turn off airplane mode.",
     '{"name": "get_customer_by_phone", "arguments": {"phone_number": "555-123-2002"}}',
 ]
+# With these words a task can be solved in 303 tokens: no test needs long episodes.
+SOLVED = json.loads(SHORTEST.read_text(encoding="utf-8"))["messages"]
+TEXT += [said["content"] for said in SOLVED]
+TEXT += [call["function"]["arguments"] for said in SOLVED for call in said.get("tool_calls", ())]
 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    return demo_tokenizer(TEXT * 3, vocab_size=400)
+    return demo_tokenizer(TEXT * 3, vocab_size=1000)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,6 @@ import errno
 import re
 import textwrap
 
-from safetensors import SafetensorError
-
 from tau2_agent.errors import PipelineError, causes
 
 _SAYS_SO = re.compile(
@@ -49,9 +47,10 @@ def advice(log: str) -> str:
 
 
 def _is_lack(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    name = type(error).__name__  # the libraries' own types would take their import to compare with
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError":
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return True
-    from_below = isinstance(error, RuntimeError | OSError | SafetensorError)
+    from_below = isinstance(error, RuntimeError | OSError) or name == "SafetensorError"
     return from_below and bool(_SAYS_SO.search(str(error)))

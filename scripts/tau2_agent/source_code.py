@@ -35,7 +35,7 @@ NEUTRAL = {
     *("errors", "cli", "locks", "processes", "preflight", "config"),
     *("records.conversation", "records.progress", "records.samples", "records.transcripts"),
     *("records.validation", "evaluation.validation", "evaluation.validation_slime"),
-    "evaluation.validation_trl",
+    *("evaluation.validation_trl", "rollout.room"),
 }
 _HOOK = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 _IMPORTERS = {"import_module", "__import__"}

@@ -64,6 +64,16 @@ def test_each_value_that_clashes_is_named_with_its_place(preset: str, values: di
         assert all(found[key] == ("config.yaml" if key in one else "--config") for key in given)
 
 
+@pytest.mark.parametrize("key", ["grpo.max_steps", "evaluation.max_steps"])
+def test_steps_in_which_nothing_can_be_solved(key) -> None:
+    section, _, name = key.partition(".")
+    for steps in (1, 13):
+        text = message("demo", {}, {section: {name: steps}})
+        assert f"{key} {steps} ends every episode before its task is solved" in text
+        assert "needs 14; raise it" in text
+    resolve([("x", {section: {name: 14}})], PRESETS, lambda *_: Backend("cpu", "test"))
+
+
 def test_what_a_preset_or_nobody_set_is_named_too() -> None:
     text = message("demo", {}, {"grpo": {"checkpoint": "best", "save_rollouts": 3}})
     assert text.startswith("--config: grpo.checkpoint best keeps what was validated")

@@ -18,7 +18,7 @@ import teacher_traces
 from tau2_agent.benchmark.tasks import split_ids
 
 # Program -> its words; those that begin with "@" are files of `made`, each of which is made wrong.
-SHORT = ("--context-length", "300", "--max-new-tokens", "4", "--prompt", "short")
+SHORT = ("--context-length", "320", "--max-new-tokens", "4", "--prompt", "short")
 PROGRAMS = {
     "check_leakage": ("--train", "@tasks.jsonl", "--eval-split", "test", "--output", "new"),
     "teacher_traces": ("--tasks", "@tasks.jsonl", "--output", "new", "--prompt", "short"),

@@ -231,7 +231,7 @@ def test_failures_are_counted_by_kind_and_left_out(tmp_path, monkeypatch) -> Non
 
 def test_a_checkpoint_and_two_evaluations(tmp_path, random_model) -> None:
     options = ["--checkpoint", random_model, "--backend", "cpu", "--prompt", "short"]
-    options += ["--context-length", 200, "--max-new-tokens", 4]
+    options += ["--context-length", 310, "--max-new-tokens", 4]
     with FakeOpenAI(Simulator(load_tasks("extra_dev")[:4])) as server:
         both = run(tmp_path, *options, "--first", 4, *llm_side(server))
         # Episodes of other tasks that lie there count no more.

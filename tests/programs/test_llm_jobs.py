@@ -191,7 +191,7 @@ def grpo(model, tasks, server, output, *more):
         "train_grpo_trl.py",
         *("--model", model, "--tasks", tasks, "--output", output, "--prompt", "short"),
         *("--prompts-per-rollout", "4", "--samples-per-prompt", "2", "--micro-batch-size", "4"),
-        *("--context-length", "300", "--max-new-tokens", "12", "--save-rollouts", "1"),
+        *("--context-length", "320", "--max-new-tokens", "12", "--save-rollouts", "1"),
         *("--validation-every", "0"),
         *("--rollouts", "3", *user(server, *more)),
     ]

@@ -1,5 +1,6 @@
-"""No text is longer than the positions that a model has, nor a limit shorter than the instructions;
-both backends, and before anything begins."""
+"""No text is longer than the positions that a model has, nor a limit too short for any success.
+
+Both backends, before anything begins."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ import teacher_traces
 import train_grpo_slime
 import train_sft_slime
 
-POSITIONS = 200
+POSITIONS = 350
+LEAST, PROMPT = 303, 112  # of the shortest solved conversation, in the tokens of this model
 WIDEN = "lower it, or widen the model with model.max_positions"
 GRPO = [("train_grpo_trl.py", "model tasks"), ("train_grpo_slime.py", "model sft tasks")]
 
@@ -83,29 +85,50 @@ def test_a_trace_longer_than_the_model_s(refused, files, tmp_path, program, name
     assert not (tmp_path / "out").exists()
 
 
+GRPO_KEY, SFT_KEY = "grpo.context_length (--context-length)", "sft.max_length (--max-length)"
+VALIDATION = ("--validation-context-length", "evaluation.context_length")
+
+
+@pytest.mark.parametrize("length", [20, PROMPT + 1, PROMPT + 20, LEAST - 1])
 @pytest.mark.parametrize(
     ("program", "names", "option", "said"),
     [
-        *((*one, "--context-length", "--context-length") for one in GRPO),
-        *((*one, "--validation-context-length", "evaluation.context_length") for one in GRPO),
-        ("rejection_sampling.py", "checkpoint tasks", "--context-length", "--context-length"),
-        ("rejection_sampling.py", "checkpoint tasks", "--max-length", "--max-length"),
-        ("teacher_traces.py", "tasks tokenizer", "--max-length", "--max-length"),
+        *((*one, "--context-length", GRPO_KEY) for one in GRPO),
+        *((*one, *VALIDATION) for one in GRPO),
+        (*GRPO[1], "--response-length", "grpo.response_length (--response-length)"),
+        (
+            "evaluate_tau2.py",
+            "checkpoint",
+            "--context-length",
+            GRPO_KEY.replace("grpo", "evaluation"),
+        ),
+        ("rejection_sampling.py", "checkpoint tasks", "--context-length", GRPO_KEY),
+        ("rejection_sampling.py", "checkpoint tasks", "--max-length", SFT_KEY),
+        ("teacher_traces.py", "tasks tokenizer", "--max-length", SFT_KEY.replace("sft", "traces")),
     ],
 )
-def test_a_limit_that_the_instructions_fill(refused, tmp_path, program, names, option, said):
-    words = ["--output", str(tmp_path / "out"), "--context-length", str(POSITIONS)]
+def test_a_limit_in_which_nothing_can_be_solved(
+    refused, tmp_path, program, names, option, said, length
+):
+    words = ["--output", str(tmp_path / "out"), "--context-length", str(LEAST)]
+    least, parts = LEAST, f", {PROMPT} of prompt short and {LEAST - PROMPT} of its turns"
+    if option == "--response-length":
+        least, parts, length = LEAST - PROMPT, " after the prompt", min(length, LEAST - PROMPT - 1)
     if program == "rejection_sampling.py":
-        words += ["--backend", "cpu", "--samples-per-task", "1"]
-    if program == "teacher_traces.py":
+        words += ["--backend", "cpu", "--samples-per-task", "1", "--max-length", str(LEAST)]
+    elif program == "evaluate_tau2.py":
+        words = ["--backend", "cpu", "--output-path", str(tmp_path / "out.json")]
+    elif program == "teacher_traces.py":
         words = [*words[:2], "--teacher", "llm", "--teacher-model", "openai/none"]
-    elif program.startswith("train"):
-        words += ["--validation-every", "1", "--validation-context-length", str(POSITIONS)]
+    else:
+        words += ["--validation-every", "1", "--validation-context-length", str(LEAST)]
         words += ["--validation-max-new-tokens", "4"]
-    line = refused(program, names, *words, option, "20")
-    assert line.startswith(f"error: {said} 20: prompt short alone has ")
-    assert line.endswith("tokens, so no turn fits; raise it")
-    assert not (tmp_path / "out").exists()
+    line = refused(program, names, *words, option, str(length))
+    assert line.startswith(
+        f"error: {said} {length}: the shortest conversation that solves a task takes {least} tokens"
+        f"{parts}; raise it to {least} at least"
+    )
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.json").exists()
 
 
 @pytest.mark.parametrize(("program", "names"), GRPO)
@@ -113,4 +136,4 @@ def test_without_validation_its_limit_does_not_matter(refused, tmp_path, program
     words = ["--validation-every", "0", "--validation-context-length", "20"]
     words += ["--output", str(tmp_path / "out"), "--context-length", "21"]
     line = refused(program, names, *words)
-    assert line.startswith("error: --context-length 21: ")
+    assert line.startswith(f"error: {GRPO_KEY} 21: ")

@@ -17,10 +17,10 @@ FLAGS = [
     *("--prompt", "short", "--lr-schedule", "constant", "--lr", "0.01"),
     *("--weight-decay", "0.5"),  # it solves nothing, so nothing else moves the weights
     *("--prompts-per-rollout", "1", "--samples-per-prompt", "2", "--micro-batch-size", "2"),
-    *("--context-length", "300", "--max-new-tokens", "16", "--keep-episodes", "0"),
+    *("--context-length", "320", "--max-new-tokens", "16", "--keep-episodes", "0"),
     *("--save-rollouts", "1", "--keep-checkpoints", "1", "--rollouts", "4"),
     *("--validation-every", "2", "--validation-tasks", "2"),
-    *("--validation-context-length", "200", "--validation-max-new-tokens", "8"),
+    *("--validation-context-length", "310", "--validation-max-new-tokens", "8"),
 ]
 
 

@@ -161,7 +161,7 @@ def test_another_prompt_or_shorter_traces_cost_nothing_more(tmp_path, tokenizer,
         lengths = arguments(tmp_path, server, "--attempts", 1)
         lengths += ["--tokenizer", str(tmp_path / "model"), "--max-length"]
         with pytest.raises(InputError, match="none of 6 tasks in a way that can be learnt from"):
-            teacher_traces.main([*lengths, "300"])
+            teacher_traces.main([*lengths, "310"])
         assert "solved, but length: " in capsys.readouterr().out
         teacher_traces.main([*lengths, "100000"])
         assert len(traces(tmp_path)) == 6

@@ -14,6 +14,7 @@ from tau2_agent.config import sources
 from tau2_agent.config import user_options as user_config
 from tau2_agent.config.mistakes import Fault, keys_in_complaint
 from tau2_agent.rollout.rendering import TemplateError
+from tau2_agent.rollout.room import fewest_steps
 from tau2_agent.rollout.template_files import template_text
 
 # Splits with all of extra_dev. Of `small` some are there, too: the leak gate sees to these.
@@ -61,6 +62,13 @@ def _token_budgets(config: Mapping[str, Any]) -> Iterator[Fault]:
                 f"{section}.max_new_tokens",
                 f"{section}.max_new_tokens {turn} leaves no room for a prompt in "
                 f"{section}.context_length {whole}; lower the first",
+            )
+        if (steps := config[section]["max_steps"]) < fewest_steps():
+            yield Fault(
+                f"{section}.max_steps",
+                f"{section}.max_steps {steps} ends every episode before its task is solved: the "
+                f"shortest conversation that solves one needs {fewest_steps()}; raise it, tau2 has "
+                "200",
             )
 
 

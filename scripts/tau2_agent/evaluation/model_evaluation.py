@@ -227,11 +227,13 @@ def play_missing(by_id, settings, args, log, transcripts, ledger, doing) -> None
 
     from tau2_agent.rollout.chat_template import ChatCodec
     from tau2_agent.rollout.loading import load_tokenizer
-    from tau2_agent.rollout.model_rollout import require_room
+    from tau2_agent.rollout.room import require_room
 
     disable_progress_bar()  # of loading weights
     codec = ChatCodec(load_tokenizer(args.checkpoint))
-    require_room(codec, args.prompt, args.context_length, "--context-length")
+    section = "grpo" if doing == "sample" else "evaluation"
+    option = f"{section}.context_length (--context-length)"
+    require_room(codec, args.prompt, args.context_length, option)
     settings.users.open(*ledger)
     settings.users.failures.counted(done)
     player = served_model if args.backend == "slime" else local_model

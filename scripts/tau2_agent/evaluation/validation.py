@@ -36,7 +36,7 @@ from tau2_agent.records.validation import (
 )
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.model_folder import require_positions
-from tau2_agent.rollout.model_rollout import require_room
+from tau2_agent.rollout.room import require_room
 from tau2_agent.users.registry import Users
 
 SPLIT = "extra_dev"  # the split for choosing settings
@@ -81,16 +81,19 @@ def check(options: argparse.Namespace, train_ids: Sequence[str]) -> None:
 
 
 def require_rooms(options: argparse.Namespace, codec: ChatCodec) -> None:
-    """Refuse a context that the instructions fill, of the training's episodes or of validation's.
+    """Refuse lengths in which no episode can succeed, of the training's or of validation's.
 
     Before anything begins: the first would train on nothing, the second show 0 each time. Raises
     InputError.
     """
-    lengths = {"--context-length": options.context_length}
+    lengths = {"grpo.context_length (--context-length)": options.context_length}
     if options.validation_every:
         lengths["evaluation.context_length"] = options.validation_context_length
     for option, length in lengths.items():
         require_room(codec, options.prompt, length, option)
+    if "response_length" in options:  # slime's
+        option = "grpo.response_length (--response-length)"
+        require_room(codec, options.prompt, options.response_length, option, after_prompt=True)
 
 
 def task_ids(options: argparse.Namespace) -> list[str]:

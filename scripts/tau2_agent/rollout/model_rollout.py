@@ -8,7 +8,6 @@ from typing import Protocol
 from tau2.data_model.tasks import Task
 
 from tau2_agent.benchmark.environment import prompt_tools, system_prompt
-from tau2_agent.errors import InputError
 from tau2_agent.rollout.chat_template import ChatCodec
 from tau2_agent.rollout.episode import Limits, User, run_episode
 from tau2_agent.rollout.event_loop import own_pass
@@ -35,21 +34,6 @@ class EpisodeSettings:
     context_length: int = 32768
     response_length: int | None = None
     limits: Limits = field(default_factory=Limits)
-
-
-def require_room(codec: ChatCodec, prompt: str, length: int, option: str) -> None:
-    """Raise InputError where the instructions alone fill the context: every score would be 0.
-
-    prompt: its name. length: of the context, in tokens. option: what sets it, for the message.
-    """
-    talk = [{"role": "system", "content": system_prompt(prompt)}]
-    talk += [{"role": "user", "content": "Hello."}]  # not all templates take the first alone
-    tokens = len(codec.prompt(talk, prompt_tools(prompt)))
-    if tokens >= length:
-        raise InputError(
-            f"{option} {length}: prompt {prompt} alone has {tokens} tokens, so no turn fits; raise "
-            "it"
-        )
 
 
 async def play(

@@ -144,11 +144,11 @@ class Taught:
         if args.tokenizer is not None:
             from tau2_agent.rollout.chat_template import ChatCodec
             from tau2_agent.rollout.loading import load_tokenizer
-            from tau2_agent.rollout.model_rollout import require_room
+            from tau2_agent.rollout.room import require_room
 
             codec = ChatCodec(load_tokenizer(args.tokenizer))
             # else each trace would be too long, after it was paid for
-            require_room(codec, args.prompt, args.max_length, "--max-length")
+            require_room(codec, args.prompt, args.max_length, "traces.max_length (--max-length)")
         self.rules = TraceRules(
             args.prompt, codec=codec, max_length=args.max_length, served=args.teacher == "llm"
         )
