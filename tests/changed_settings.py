@@ -7,6 +7,7 @@ from typing import Any
 
 from tau2_agent.config.backend import Backend
 from tau2_agent.config.fields import choices_of
+from tau2_agent.config.settings import RejectionSampling
 from tau2_agent.config.settings_players import LanguageModel
 from tau2_agent.config.sweeps import Run, resolve_runs
 
@@ -62,7 +63,15 @@ BESIDE: dict[str, dict[str, Any]] = {
     "sft.steps": {"sft": {"epochs": None}},
     **{f"slime.{name}_parallel": GPUS for name in ("tensor", "pipeline", "context", "expert")},
     "resources.nodes": GPUS,
-    "rejection_sampling.issues": {"rejection_sampling": {"num_tasks": 9}},
+    **{
+        f"rejection_sampling.{name}": {"rejection_sampling": {"samples_per_task": 8}}
+        for name in RejectionSampling.model_fields
+        if name != "samples_per_task"
+    },
+    "tasks.rejection_sampling": {"rejection_sampling": {"samples_per_task": 8}},
+    "rejection_sampling.issues": {"rejection_sampling": {"samples_per_task": 8, "num_tasks": 9}},
+    "grpo.max_resampled_groups": {"grpo": {"dynamic_sampling": True}},
+    "grpo.validation_tasks": {"grpo": {"validation_every": 20}},
 }
 
 

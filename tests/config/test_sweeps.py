@@ -89,8 +89,9 @@ LATER = {"rejection", "rejection results", "rl"}
         (SAMPLED, LATER),
         (SAMPLED | {"grpo": {"lr": 1e-5}}, LATER),
         ({"rejection_sampling": {"samples_per_task": 1}}, LATER),
-        ({"rejection_sampling": {"temperature": 0.5}}, set()),  # of a stage that is left out
-        ({"rejection_sampling": {"lr": 1e-5}}, set()),
+        # of a stage that is left out
+        ({"rejection_sampling": {"samples_per_task": 0, "temperature": 0.5}}, set()),
+        ({"rejection_sampling": {"samples_per_task": 0, "lr": 1e-5}}, set()),
     ],
 )
 def test_rejection_sampling_is_a_stage_of_the_runs_that_ask_for_it(values, own):

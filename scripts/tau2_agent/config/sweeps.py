@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tau2_agent.config import stage_flags
+from tau2_agent.config import stage_flags, without_effect
 from tau2_agent.config.backend import Backend
 from tau2_agent.config.layers import ConfigError, Layer
-from tau2_agent.config.mistakes import origin
+from tau2_agent.config.mistakes import origin, report
 from tau2_agent.config.resolve import Resolved, resolve
 from tau2_agent.config.settings_machine import Resources, Tracking
 from tau2_agent.config.task_splits import gated_splits, learnt_from, sampled_split
@@ -72,6 +72,7 @@ def resolve_runs(
         layer = (f"{place}: runs.{name}", values or {})
         try:
             settings[name] = resolve([*layers, layer], presets, choose_backend)
+            report(without_effect.faults([layer], [settings[name].config]), [layer])
         except ConfigError as error:  # whatever is wrong is right without the run's values
             raise ConfigError(
                 "\n".join(
@@ -79,6 +80,7 @@ def resolve_runs(
                     for line in str(error).splitlines()
                 )
             ) from None
+    report(without_effect.faults(layers, [one.config for one in settings.values()]), layers)
     runs: dict[str, Run] = {}
     first: dict[str, str] = {}  # what a stage reads -> the run that makes it
     for name, one in settings.items():
