@@ -62,6 +62,11 @@ def main() -> int:
     args = parse()
     if args.trials == 0:
         raise InputError("--samples-per-task 0 plays nothing; say how many episodes a task")
+    if args.issues == "balanced" and args.num_tasks < 0:
+        raise InputError(
+            "--issues balanced is about which tasks are drawn, and --num-tasks -1 plays all; give "
+            "a number, or --issues proportional"
+        )
 
     from tau2_agent.benchmark.tasks import get_task
     from tau2_agent.evaluation.model_evaluation import played
@@ -134,7 +139,7 @@ def chosen_tasks(args: argparse.Namespace) -> list[str]:
 
 
 def count(episodes: list[Any], kept: Any) -> dict[str, Any]:
-    """Episodes and tasks: played, solved, kept; and why the others were dropped."""
+    """Episodes and tasks: played, solved, kept; how they ended, and why others were dropped."""
     return {
         "episodes": len(episodes),
         "solved": sum(one.solved for one in episodes),
@@ -142,6 +147,7 @@ def count(episodes: list[Any], kept: Any) -> dict[str, Any]:
         "tasks": len({one.task_id for one in episodes}),
         "tasks_solved": len({one.task_id for one in episodes if one.solved}),
         "tasks_kept": len({trace["task_id"] for trace in kept.traces}),
+        "ends": dict(Counter(one.end.value for one in episodes).most_common()),
         "dropped": dict(Counter(row["reason"] for row in kept.dropped).most_common()),
     }
 
@@ -151,11 +157,12 @@ def say(counts: dict[str, Any], args: argparse.Namespace) -> None:
     why = ", ".join(f"{number} {reason}" for reason, number in counts["dropped"].items())
     where = args.output_path.with_suffix(".rejected.jsonl")
     if not counts["kept"]:
+        ends = ", ".join(f"{end} {number}" for end, number in counts["ends"].items())
         raise InputError(
             f"of {counts['episodes']} episodes of {args.checkpoint} none can be learnt from "
-            f"({why}; {where} has each). Play other tasks (tasks.rejection_sampling), raise "
-            "rejection_sampling.samples_per_task, set rejection_sampling.min_partial, or leave the "
-            "stage out (samples_per_task: 0)"
+            f"({why}; {where} has each); they ended by {ends}. Play other tasks "
+            "(tasks.rejection_sampling), raise rejection_sampling.samples_per_task, set "
+            "rejection_sampling.min_partial, or leave the stage out (samples_per_task: 0)"
         )
     print(
         f"kept {counts['kept']} of {counts['episodes']} episodes, on {counts['tasks_kept']} of "

@@ -263,6 +263,21 @@ def test_won_lost_and_same_between_two_models():
     assert (nothing.won, nothing.same, nothing.difference) == ([], 0, None)
 
 
+@pytest.mark.parametrize("limit", [EndReason.MAX_STEPS, EndReason.CONTEXT_LENGTH])
+@pytest.mark.parametrize(("ended", "noted"), [(20, True), (40, True), (19, False), (0, False)])
+def test_the_table_says_where_a_limit_ended_most_episodes(limit, ended, noted, capsys) -> None:
+    rows = [row(i, end=limit if n < ended else EndReason.USER_STOP) for n, i in enumerate(TEST)]
+    made = summary(rows, TEST)
+    limits = {"max_steps": 200, "context_length": 4096}
+    manifest = made.manifest.model_copy(update={"limits": limits})
+    made = made.model_copy(update={"manifest": manifest})
+    table.show_rows([table.Row("plain", made, None)])
+    shown = " ".join(capsys.readouterr().out.split())
+    by = f"evaluation.{limit.value} {limits[limit.value]}"
+    said = f"test, sft: {ended} of 40 episodes were ended by {by}"
+    assert (said in shown) == noted and shown.count("were ended by") == noted
+
+
 def test_the_table_has_baselines_kinds_won_and_lost_and_the_notes(made, capsys):
     _, found = made
     after = evaluation({2, 3, 20}, "rl", baselines=found, copies=True, trials=1)

@@ -137,6 +137,7 @@ def test_another_choice_or_more_samples_play_nothing_twice(
     status, text = run_here(monkeypatch, capfd, "rejection_sampling.py", *words, *beside)
     assert status == 2 and len(server.requests) == played
     assert "none can be learnt from (2 taught, 2 duplicate, 2 unsolved;" in text
+    assert "has each); they ended by user_stop 4, " in text
     assert "Play other tasks (tasks.rejection_sampling)" in text and "Traceback" not in text
     words[words.index("--samples-per-task") + 1] = 3
     status, text = run_here(monkeypatch, capfd, "rejection_sampling.py", *words)
@@ -145,6 +146,11 @@ def test_another_choice_or_more_samples_play_nothing_twice(
     words[words.index("--samples-per-task") + 1] = 0
     status, text = run_here(monkeypatch, capfd, "rejection_sampling.py", *words)
     assert status == 2 and "--samples-per-task 0 plays nothing" in text
+    words[words.index("--samples-per-task") + 1] = 3
+    status, text = run_here(
+        monkeypatch, capfd, "rejection_sampling.py", *words, "--issues", "balanced"
+    )
+    assert status == 2 and "--num-tasks -1 plays all; give a number" in text
 
 
 def test_a_file_to_learn_from_that_is_not_there_costs_no_episode(

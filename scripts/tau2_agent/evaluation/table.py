@@ -27,6 +27,8 @@ from tau2_agent.records.counters import COUNTERS
 
 KINDS = ("fix", "transfer")
 STAGES = ["base", "sft", "rejection", "rl"]
+# An evaluation that these end mostly measures them: a note says so.
+LIMITS = ("context_length", "max_steps")
 PLAIN = "plain"  # the run without values of its own
 WIDTH = 132  # of the table in a log
 SPLITS = ["test", "train", "extra_unseen", "extra_dev"]  # the order of the blocks; others follow
@@ -179,6 +181,13 @@ def _caption(rows: Sequence[Row]) -> str:
         if s.user_ends.get("out_of_scope"):
             number = s.user_ends["out_of_scope"]
             said.append(f"{where}: the user simulator gave up as out of scope {number} times")
+        for limit in LIMITS:
+            number, of = s.ends.get(limit, 0), sum(s.ends.values())
+            if 2 * number >= of > 0:
+                said.append(
+                    f"{where}: {number} of {of} episodes were ended by "
+                    f"evaluation.{limit} {s.manifest.limits.get(limit, '')}"
+                )
         if s.selection["rule"] != "all":
             said.append(f"{where}: {s.total_tasks} tasks of the split ({s.selection['rule']})")
         if s.copies:

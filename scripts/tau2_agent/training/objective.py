@@ -157,6 +157,7 @@ class FlatRollouts:
                 f"nothing was trained in the last {self.rollouts} rollouts: in each of their "
                 f"{self.groups} groups all episodes had one and the same reward. If none succeeds, "
                 "train longer in SFT, take easier tasks, or give partial credit (reward.alpha); if "
+                "limits end them, raise grpo.context_length or grpo.max_steps; if "
                 "episodes of a task are all alike, raise grpo.temperature or "
                 "grpo.samples_per_prompt. Checkpoints are kept"
             )

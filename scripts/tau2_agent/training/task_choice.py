@@ -117,7 +117,12 @@ class TaskChoice:
         return [task for turn in zip_longest(*chosen) for task in turn if task is not None]
 
     def _passing(self, issue: str, shares: Sequence[int]) -> list[str]:
-        """What is drawn of an issue without a curriculum. shares: up to this rollout's."""
+        """What is drawn of an issue without a curriculum. shares: up to this rollout's.
+
+        Two mechanisms, since trainings that resume must go on with the tasks that they began with:
+        `task_order` draws with PyTorch's generator and drops the rest of a pass, as TRL's sampler
+        does, `in_passes` draws with Python's and carries the rest over.
+        """
         if issue:
             return in_passes(self._shared[issue], shares, f"{self.seed}/{issue}")
         order = task_order(
