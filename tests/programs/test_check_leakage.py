@@ -67,13 +67,17 @@ def test_a_fault_that_a_file_lacks_is_noted_whatever_the_other_files_have(tmp_pa
     assert f"no task of {files[1]} has [mms_issue]{name} (in 9); a stage" in note
 
 
-def test_a_note_names_the_most_frequent_ones(tmp_path, capsys):
+def test_a_note_names_the_most_frequent_ones(tmp_path, capsys, monkeypatch):
     one = train_file(tmp_path / "one.jsonl", tasks.split_ids("train")[:1])
     _, report = check(tmp_path, [one], "test")
     missing = report["missing_faults"][str(one)]
     [note] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
     assert all((name in note) == (n < 5) for n, name in enumerate(missing))
     assert f", and {len(missing) - 5} more; " in note
+    monkeypatch.setattr(check_leakage, "NOTED", len(missing))
+    check(tmp_path, [one], "test")
+    [note] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
+    assert all(name in note for name in missing) and "more; " not in note
 
 
 def test_missing_faults_stand_by_how_many_tasks_have_them():

@@ -109,6 +109,13 @@ def test_passes_have_each_task_once_and_a_rollout_none_twice() -> None:
     assert len(set(orders)) == 4  # of another pass, and of another seed
 
 
+def test_passes_are_the_same_in_every_version() -> None:
+    """A training that resumes goes on with the tasks that it would have had."""
+    drawn = ["".join(in_passes("abcde", [2] * rollouts, "7/x")) for rollouts in range(9)]
+    assert drawn == ["", "cb", "ea", "db", "ea", "dc", "ae", "cd", "bd"]
+    assert in_passes("abcde", [], "7/x") == []
+
+
 @both_curricula
 def test_each_issue_is_drawn_for_itself(curriculum) -> None:
     mms, data = of_issue(MMS)[:40], of_issue(DATA)[:40]
