@@ -50,7 +50,10 @@ _WITH_TOOL = re.compile(  # "you can do this with toggle_roaming"
     r"(?:\(\))?(?: (?:tool|function|command|action))?(?: (?:for|to do) (?:this|that|it|so))?\W*"
 )
 _OPENER = re.compile(
-    r"(?:go ahead|as (?:a|the|our|your) (?:\w+ ){0,3}(?:step|check|fix|measure|precaution|action))?"
+    r"(?:go ahead|(?:as|for) (?:a|the|our|your) (?:\w+ ){0,3}"
+    r"(?:step|check|fix|measure|precaution|action)"
+    r"|(?:on|in|from|under|at) (?:the|your) (?:(?:phone|device|handset)(?:'s)?\b ?)?"
+    r"(?:side|end|settings?(?: app| menu)?)?)?"
 )
 _JOINTS = words("and but so then now please first next just also")
 _TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
@@ -207,8 +210,11 @@ def _is_opener(text: str, follows: list[str], asked: bool) -> bool:
     plain, then = grammar.FILLERS.sub("", text), " ".join(follows)
     if _OPENER.fullmatch(plain) or is_look(marked(plain)):
         return True
-    more = set(words_left(f"{plain}, {then}", asked)) - set(words_left(then, asked))
-    return more <= _JOINTS
+    verb = VERB_WORDS.match(plain)
+    if verb and verb.lastgroup == "check" and not set("XINW") & set(letters(marked(plain))):
+        return True  # "review it and pay it"
+    known = _JOINTS | set(words_left(then, asked))
+    return any(known.issuperset(words_left(f"{one}, {then}", asked)) for one in (plain, text))
 
 
 def _is_beside(said: Said, after: bool) -> bool:

@@ -27,7 +27,7 @@ _CYCLES = tuple(
         ),
         (  # "cycle mobile data (off, wait, on)"
             rf"\b(?:cycl|toggl|flip|switch|turn)(?:e|p?ing)? ({SWITCH})\s*[ :,(\u2013\u2014-]\s*"
-            rf"(on|off)\b{_PAUSED}\b(on|off)\b\)?",
+            rf"(on|off)\b{_PAUSED}\b(on|off)\b(?!\W*(?:and |then )*(?:on|off)\b)\)?",
             r"toggle \1 \2 and \3",
         ),
         (

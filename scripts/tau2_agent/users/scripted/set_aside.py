@@ -115,8 +115,6 @@ def sets_aside(sentence: str, presses: bool, behind: bool) -> bool:
         return True
     if (presses or behind) and any(letters(word) == "X" for word in said - _FRAMES):
         return True
-    if presses and {"on", "off"} <= said:
-        return True  # there and back, of which one half may be missing
     return (presses and opens_with_a_time(text)) or (
         (presses or behind) and bool(_TAKES_BACK.search(sentence))
     )

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 
 from tau2_agent.users.scripted import grammar
+from tau2_agent.users.scripted.keeping import is_pair
 from tau2_agent.users.scripted.lexicon import MODES, TOGGLES, VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Said
 from tau2_agent.users.scripted.request import Request
+from tau2_agent.users.scripted.things import things_in
 
 MODE = re.compile("|".join(f"(?:{words})" for words, _ in MODES))
 _PAIRS = frozenset(
@@ -61,6 +63,14 @@ def leaves_half(message: Message) -> bool:
             return True
         behind = behind or said.presses
     return False
+
+
+def may_be_half(said: Said, requests: list[Request]) -> bool:
+    """Whether a sentence that is not certain names both positions of its one switch."""
+    named = {found.group() for found in grammar.PARTICLE.finditer(said.text)}
+    switches = {thing.topic for thing in things_in(said.text)} & set(TOGGLES)
+    both = {"on", "off"} <= named and not re.search(r"\bnot o(?:n|ff)\b", said.text)
+    return said.presses and both and len(switches) < 2 and not is_pair(requests)
 
 
 def _lacks_its_other(request: Request, requests: list[Request]) -> bool:

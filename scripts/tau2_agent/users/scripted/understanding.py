@@ -28,7 +28,7 @@ from tau2_agent.users.scripted.lexicon import VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Sentence, aimed, questions_in
 from tau2_agent.users.scripted.request import Request, merge
 from tau2_agent.users.scripted.set_aside import sets_aside
-from tau2_agent.users.scripted.there_and_back import leaves_half
+from tau2_agent.users.scripted.there_and_back import leaves_half, may_be_half
 from tau2_agent.users.scripted.typography import Line, lines
 
 MOST_CHARACTERS = 4000  # nobody listens longer
@@ -192,7 +192,9 @@ def _is_set_aside(message: Message, strange: list[str]) -> bool:
     """Whether one of the strange sentences takes the request back, so that nothing is named."""
     behind = False
     for said in message.sentences:
-        if said.text in strange and sets_aside(said.text, said.presses, behind):
+        if said.text in strange and (
+            sets_aside(said.text, said.presses, behind) or may_be_half(said, message.requests)
+        ):
             return True
         behind = behind or said.presses
     return False
