@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import perf_counter
+
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -112,6 +114,7 @@ def test_what_is_not_known_in_front_of_a_request_is_asked_about(one, two, form):
         "To fix this", "The problem you have is the signal, so", "Since your line is active",
         "Thanks for checking", "Unfortunately your signal is"
         " weak, so", "Currently the connection is slow, so", "As a last check",
+        "For the next step", "On your side", "In your phone's settings", "On your phone",
     ],
 )  # fmt: skip
 def test_a_harmless_opener_is_none(opener):
@@ -130,7 +133,8 @@ def test_a_harmless_opener_is_none(opener):
         "Hmm, hold on, I've sent you the wrong one.", "Actually, scrap that.",
         "Let me double-check your account first, though.", "Forget the last step.",
         "I take that back.", "On second thought, never mind.", "Hmm, better not.",
-        "Not yet, I mean.", "That is too early.", "Oops, wrong window.", "Please wait with it.",
+        "Not yet, I mean.", "Don't.", "Erm, no.", "Not that one.", "Nope.", "There's no point.",
+        "That is too early.", "Oops, wrong window.", "Please wait with it.",
     ],
 )  # fmt: skip
 def test_what_is_taken_back_is_not_named(back):
@@ -240,3 +244,11 @@ async def test_a_vpn_is_looked_at_before_it_is_switched_off():
         answer = await talk.say(words)
         assert "disconnect_vpn" not in talk.pressed
         assert "VPN" in answer, answer
+
+
+def test_reading_takes_no_time_with_words_of_any_length():
+    for text in ("a" * 3000, "not " * 900, "minutes " * 450, "3g only then " * 300):
+        began = perf_counter()
+        parse(f"Please restart your phone. {text}")
+        parse(f"Set your network mode to {text}, then back.")
+        assert perf_counter() - began < 5, text[:20]

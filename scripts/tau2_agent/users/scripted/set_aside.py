@@ -42,6 +42,8 @@ _INSIDE = re.compile(
     r"|(?:the|each|every|any|another) (?:next |first |last |single )?(?:time|moment|instant"
     r"|occasion)"
     rf" (?:that )?{_SUBJECT}"
+    r"|as (?:the|your|our|it|i|we)(?: \w+){0,2} (?:comes?|goes|drops?|returns?|finish(?:es)?|ends?"
+    r"|starts?|boards?|boots?)(?! to\b)"
     r"|(?:for|during|on|before|after) (?:the|your|a|this) (?:flight|trip|landing|night|weekend"
     r"|meeting|movie)\b(?! mode)|where(?:ver)? (?:applicable|appropriate))\b"
 )
@@ -49,7 +51,7 @@ _INSIDE = re.compile(
 
 def opens_with_a_time(clause: str) -> bool:
     """Whether a lower-case clause in front of a request says when: it is no statement."""
-    if _JUST_AS.match(clause):
+    if _JUST_AS.match(clause) or names_another_time(clause):
         return True
     if (found := _NOUN.match(clause)) and (noun := found["noun"].split()):
         return noun[-1] in _TIME_NOUNS or letters(noun[-1]) in tuple("ovxX")
@@ -90,8 +92,11 @@ _TAKES_BACK = re.compile(
     r"|that|back|your)"
     r"|hang on|wait(?! (?:a|for|until|about|\d|ten|thirty))|stop|let me (?:\w+ )*(?:check|look"
     r"|see|confirm|verify|read)|though\W*$)"
+    r"|\b(?:nope|nah|no (?:point|use|sense)|as (?:it|they|things) (?:is|are)|a rest|rather)\b"
     r"|^(?:oh,? |hmm,? |ah,? |um,? )*no\b(?! (?:problem|worries|rush|hurry))"
 )
+_NOT = re.compile(r"\b(?:not|no)\b|n't\b")
+_FEW = 5  # words of a sentence that says no more than "not that one"
 _EVENT = re.compile(
     r"\b(?:whenever|any ?time|till?|lest|upon|going forward|some point|time to time)\b|\b(?:or"
     r"|better|maybe|perhaps)"
@@ -114,6 +119,8 @@ def sets_aside(sentence: str, presses: bool, behind: bool) -> bool:
     if said & OTHER_TIMES or names_another_time(sentence) or _EVENT.search(sentence):
         return True
     if (presses or behind) and any(letters(word) == "X" for word in said - _FRAMES):
+        return True
+    if behind and len(sentence.split()) <= _FEW and _NOT.search(sentence):
         return True
     return (presses and opens_with_a_time(text)) or (
         (presses or behind) and bool(_TAKES_BACK.search(sentence))
