@@ -105,6 +105,22 @@ _EVENT = re.compile(
     r"|my|our)\b|\bat the (?:very )?(?:end|close)\b|\bby the time\b|\bon my (?:\w+)\b"
     r"|\bin (?:about |around )?(?:an?|\d+|two|five|ten|a few) "
     rf"(?:{_UNITS}|bit|while|moment)\b"
+    # where the user is, which no look at the phone shows, and what is left for that time
+    r"|\b(?:when|whenever|once|after|as soon as|until|if) you(?:'re| are|'ll be|'ve| have| get"
+    r"| come| return| arrive| land| got| made it)(?: \w+ly| safely| all| back| over)*"
+    r" (?:home|back|there|out|away|near\w*|somewhere|abroad|landed|arrived|outside|inside|indoors"
+    r"|at (?!the (?:\w+ )?(?:screen|menu|page|settings)))\b"
+    r"|\b(?:until|by|till) then\b|\b(?:postpon|deferr?|adjourn|shelv)(?:e|ed|ing)?\b"
+    r"|\b(?:put|putting|push|hold)(?:ing)? (?:it|this|that|(?:the|your) (?:\w+ ){1,2})off\b"
+)
+_AFTER_WHAT = re.compile(  # "once the speed test has failed twice", and not "once it has restarted"
+    r"\b(?:once|after|when|whenever|as soon as) (?:the|your|my|our|this|that|an?|\w+) "
+    r"(?!(?:phone|device|handset|restart|reboot|reset|changes?|switch|settings?)\b)"
+    r"[^,.;]*?\b(?:has|have|had)(?: not|n't)? (?!to\b)"
+)
+_OFTEN = re.compile(  # more than once, which one press is not
+    r"\b(?:twice|thrice|repeatedly|again and again|(?:two|three|four|five|six|ten|\d+|several|many"
+    r"|multiple|a few|(?:a )?couple of)(?: more| separate)? times|in a row)\b"
 )
 
 
@@ -119,6 +135,8 @@ def sets_aside(sentence: str, presses: bool, behind: bool) -> bool:
     if said & OTHER_TIMES or names_another_time(sentence) or _EVENT.search(sentence):
         return True
     if (presses or behind) and any(letters(word) == "X" for word in said - _FRAMES):
+        return True
+    if presses and (_AFTER_WHAT.search(sentence) or _OFTEN.search(sentence)):
         return True
     if behind and len(sentence.split()) <= _FEW and _NOT.search(sentence):
         return True

@@ -13,7 +13,7 @@ from tau2_agent.users.scripted.keeping import is_pair
 from tau2_agent.users.scripted.lexicon import MODES, TOGGLES, VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Said
 from tau2_agent.users.scripted.request import Request
-from tau2_agent.users.scripted.things import things_in
+from tau2_agent.users.scripted.things import marked, state, things_in
 
 MODE = re.compile("|".join(f"(?:{words})" for words, _ in MODES))
 _PAIRS = frozenset(
@@ -42,6 +42,13 @@ _AGAINST = re.compile(  # a mode that is not wanted
     r"(?:[ _]only)?"
 )
 _PURPOSE = re.compile(r"\b(?:so (?:that|your|the|it|you)|because|as|since|in order|which)\b")
+_FOR_A_TIME = re.compile(  # "turn off T_roaming for a few seconds"
+    r"T_\w+(?: \w+){0,3}? for (?:about |around |at least |roughly |just |only )*(?:an?|\d+|\w+)"
+    r"(?: \w+){0,2}? ?(?:seconds?|secs?|minutes?|mins?|hours?|moments?|bit|while)\b"
+)
+_AIM = re.compile(
+    r"\b(?:should|must|ought|needs?|wants?|supposed|end(?:s|ing)? up|aim|goal|target|result)\b"
+)
 _NEXT_MODE = re.compile(
     r"(?:(?:wait|pause)\b(?: (?!and |then )[^, ]+)*|[\s,(]|and\b|then\b|later\b|finally\b|back\b"
     r"|after (?:an?|\d+|\w+) \w+|after\w*\b[^,]*,)*+"
@@ -66,10 +73,20 @@ def leaves_half(message: Message) -> bool:
 
 
 def may_be_half(said: Said, requests: list[Request]) -> bool:
-    """Whether a sentence that is not certain names both positions of its one switch."""
+    """Whether a sentence that is not certain names both positions of its one switch.
+
+    Or one of them for a time, or the one that a switch which is only toggled should end up in.
+    """
     named = {found.group() for found in grammar.PARTICLE.finditer(said.text)}
-    switches = {thing.topic for thing in things_in(said.text)} & set(TOGGLES)
+    verbs = {found.lastgroup for found in VERB_WORDS.finditer(said.text)}
+    switches = {thing.topic for thing in things_in(said.text)} & {*TOGGLES, "vpn"}
     both = {"on", "off"} <= named and not re.search(r"\bnot o(?:n|ff)\b", said.text)
+    both = both or {"on", "off"} <= verbs or {"connect", "disconnect"} <= verbs
+    toggled = [request for request in requests if request.fact in TOGGLES and request.want is None]
+    if toggled and not said.presses and _AIM.search(said.text):
+        return bool(named) or state(said.text) is not None
+    pairs = any(request.tool in _PAIRS for request in requests)
+    both = both or bool(pairs and _FOR_A_TIME.search(marked(said.text)))
     return said.presses and both and len(switches) < 2 and not is_pair(requests)
 
 

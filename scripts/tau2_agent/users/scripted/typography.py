@@ -47,18 +47,35 @@ _STEPS = re.compile(
 
 
 class Line(NamedTuple):
-    """A line of a message. `item`: of a list; `done`: one that is ticked off."""
+    """A line of a message.
+
+    `item`: of a list; `done`: one that is ticked off; `quoted`: of a block quotation.
+    """
 
     text: str
     item: bool = False
     done: bool = False
+    quoted: bool = False
 
 
 def lines(text: str) -> list[Line]:
     """The lines of a message that say anything, in order."""
     rows = _without_tables(_plain(text).split("\n"))
-    return [line for row in rows if (line := _line(row)).text]
+    told: list[Line] = []
+    for line in filter(lambda line: line.text, map(_line, rows)):
+        cut = told and not line.item and _CUT_SHORT.fullmatch(told[-1].text)
+        if cut:
+            told[-1] = told[-1]._replace(text=f"{told[-1].text.rstrip(' .!:,-')} {line.text}")
+        else:
+            told.append(line)
+    return told
 
+
+_CUT_SHORT = re.compile(  # a line that denies what the next one says: "don't", "please do not"
+    r"(?:(?:please|kindly|just|so|and|but|now|again|you) )*"
+    r"(?:do not|don't|dont|never|not|avoid|must not|mustn't|should not|shouldn't)\W*"
+    r"|.*(?<!if )(?<!or )(?:\b(?:not|never|without)|n't)[\s:,-]*"
+)
 
 _SMILE = re.compile(  # ends a sentence: "happy to help 🙂 Could you ..."
     "(?<=[a-z]) ?(?:[\u2600-\u26ff\U0001f300-\U0001faff]\ufe0f?|[:;]-?\\))+ "
@@ -134,6 +151,7 @@ def _character(character: str) -> str:
 
 def _line(row: str) -> Line:
     item = done = False
+    quoted = bool(re.match(r"\s*>", row))
     crossed = _CROSSED.search(row)
     if crossed:
         row = re.sub(rf"[{_CROSSES}]", "", row)
@@ -155,4 +173,4 @@ def _line(row: str) -> Line:
     row = re.sub(r"[ ]+", " ", row).strip()
     if crossed and VERB_WORDS.match(row.removeprefix("please ")):
         row = f"do not {row}"
-    return Line(row, item, done)
+    return Line(row, item, done, quoted)

@@ -87,7 +87,7 @@ def parse(text: str, topic: str = "") -> Utterance:
     doubted: list[Request] = []
     if any(not request.reads for request in requests) and (strange := unaccounted(message)):
         message.unclear += strange
-        if not _is_set_aside(message, strange):
+        if not (_is_set_aside(message, strange) or any(line.quoted for line in told)):
             doubted = list(itertools.dropwhile(lambda request: request.reads, merge(requests)))
         requests = [request for request in requests if request.reads]
     return Utterance(
