@@ -78,7 +78,7 @@ def parse(text: str, topic: str = "") -> Utterance:
     if certainty.OPTIONS.search(whole):
         _read_options(whole, message)
     _drop_half_pairs(whole, message)
-    if leaves_half(message):
+    if leaves_half(message) or _is_quotation(told):
         message.requests[:] = [request for request in message.requests if request.reads]
         message.unclear.append(whole)
     requests = message.requests
@@ -179,6 +179,15 @@ def _names_only(item: Line) -> bool:
 
 
 # --- The message as a whole ---
+_SPOKEN_OF = re.compile(r"\?|\b(?:messages?|texts?|e-?mails?|said|says|wrote|quot\w+|reads?|got)\b")
+
+
+def _is_quotation(told: list[Line]) -> bool:
+    """Whether a message quotes a line and then speaks of it: "is that the message you got?"."""
+    quotes = any(line.quoted for line in told)
+    return quotes and any(not line.quoted and _SPOKEN_OF.search(line.text) for line in told)
+
+
 def _read_options(whole: str, message: Message) -> None:
     """Of two things offered the user names one, and presses neither."""
     message.questions += [name for name in questions_in(whole) if name in ("refuel", "plan")]
