@@ -25,7 +25,8 @@ from tau2_agent.users.scripted.known_phrases import DENIED, PHRASES
 from tau2_agent.users.scripted.lexicon import QUESTIONS, TOOL_TOPICS, VERB_WORDS
 from tau2_agent.users.scripted.message import Message, Part, Said
 from tau2_agent.users.scripted.plain_words import plainly
-from tau2_agent.users.scripted.set_aside import opens_with_a_time
+from tau2_agent.users.scripted.set_aside import opens_with_a_time, waits_for_what_happened
+from tau2_agent.users.scripted.there_and_back import names_the_goal
 from tau2_agent.users.scripted.things import marked, state, things_in
 from tau2_agent.users.scripted.vocabulary import QUESTION_WORDS, SAFE, VALUES, words
 from tau2_agent.users.scripted.word_classes import letters
@@ -50,11 +51,12 @@ _WITH_TOOL = re.compile(  # "you can do this with toggle_roaming"
     r"(?:\(\))?(?: (?:tool|function|command|action))?(?: (?:for|to do) (?:this|that|it|so))?\W*"
 )
 _OPENER = re.compile(
-    r"(?:go ahead|(?:as|for) (?:a|the|our|your) (?:\w+ ){0,3}"
+    r"(?:go ahead|right(?: then)?|(?:as|for) (?:a|the|our|your) (?:\w+ ){0,3}"
     r"(?:step|check|fix|measure|precaution|action)"
     r"|(?:on|in|from|under|at) (?:the|your) (?:(?:phone|device|handset)(?:'s)?\b ?)?"
     r"(?:side|end|settings?(?: app| menu)?)?)?"
 )
+_TITLE = re.compile(r"(?:the |your )?T_(?!call|look)\w+(?: (?:settings?|mode|check))?\W*")
 _JOINTS = words("and but so then now please first next just also")
 _TELLS = re.compile(r"\b(?:tell|let|know|see|check|report)\b[^,]*$")
 _WORD = re.compile(r"[^\W\d_][\w']*|\d[\w.]*[a-z]\w*")
@@ -81,6 +83,7 @@ def unaccounted(message: Message) -> list[str]:
             _is_a_riddle(said, before, after, fits)
             or (said.presses and not asked and _is_sequel(said.text, before))
             or (after and _takes_back(said, pressed, fits))
+            or names_the_goal(said, message.requests)
             or pressed & denied_in(said.text)
             or ("payment" in pressed and _WRONG.search(said.text))
             or not (fits or _is_known(said, asked))
@@ -125,6 +128,7 @@ def _is_a_riddle(said: Said, before: str, after: bool, fits: bool) -> bool:
         or _labelled(said.text)
         or not all(_is_nothing_new(riddle) for riddle in said.riddles)
         or (said.presses and any(map(_is_another_order, said.parts)))
+        or (said.presses and waits_for_what_happened(said.text))
         or (said.presses and said.parts[-1].presses and _THEN_LAST.search(said.text))
         or (said.presses and before.endswith("?") and re.match(r"(?:if \w+,? )?then\b", said.text))
         or certainty.OTHER_PHONE.search(said.text)
@@ -176,8 +180,9 @@ def _leaves_it(said: Said, asked: bool, after: bool) -> bool:
     for place, (joint, text, presses) in enumerate(parts):
         after = after or presses
         follows = [part.text for part in parts[place + 1 : place + 2]]
-        if after and _TIME.match(text) and follows and is_look(marked(follows[0])):
-            continue  # "and when it is back on, tell me ..."
+        ends = joint == " " and bool(follows) and follows[0].startswith("and ")
+        if after and _TIME.match(text) and not ends and follows and is_look(marked(follows[0])):
+            continue  # "and when it is back on, tell me ...", not "... once it fails and try again"
         polite = not grammar.FILLERS.sub("", text)
         goes_on = case and text.startswith(("and ", "or "))
         case = goes_on or bool(grammar.CONDITION.match(text) and not polite)
@@ -219,7 +224,10 @@ def _is_opener(text: str, follows: list[str], asked: bool) -> bool:
 
 def _is_beside(said: Said, after: bool) -> bool:
     question = said.text.endswith("?")
-    if not after and set_phrases.LABEL.fullmatch(plainly(_label(said.text))):
+    if not after and (
+        set_phrases.LABEL.fullmatch(plainly(_label(said.text)))
+        or _TITLE.fullmatch(marked(said.text))
+    ):
         return True
     if grammar.ELSE.match(said.text) and set(words_left(said.text)) <= SAFE:
         return True  # of the case that is not this one

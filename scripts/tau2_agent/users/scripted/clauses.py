@@ -23,6 +23,7 @@ from tau2_agent.users.scripted.message import (
     Sentence,
     aimed,
     clauses_of,
+    is_unknown_order,
     negated,
     questions_in,
     remember_position,
@@ -40,11 +41,13 @@ from tau2_agent.users.scripted.things import things_in
 from tau2_agent.users.scripted.waiting import waits_for_an_event
 
 _LOOKS = ("nav", "check", "ensure")  # verbs that press nothing
+_THROWS = ("on", "off", "switch", "reboot", "reseat", "reset", "connect", "disconnect")
 
 
 def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
     """Read a sentence into the message; returns its state, which a list under it inherits."""
     before, asked, headings = len(message.requests), len(message.questions), len(message.headings)
+    unclear = len(message.unclear)
     sentence.previous = message.last
     topics = dict.fromkeys(thing.topic for thing in things_in(grammar.NOT_THAT.sub("", text)))
     clauses, parts = clauses_of(text), []
@@ -76,6 +79,9 @@ def read_sentence(text: str, message: Message, sentence: Sentence) -> Sentence:
         Said(text, presses, bool(found), asks, tuple(sentence.riddles), tuple(parts))
     )
     if not any(sentence.added):
+        nothing = not (asks or presses or len(message.unclear) > unclear)
+        if nothing and sentence.mood != "negated" and is_unknown_order(text):
+            message.unclear.append(text)
         return sentence
     asked = message.requests[before:]
     thrown = {request.tool for request in asked if request.want is not None}
@@ -242,6 +248,8 @@ def _read_request(body: str, start: int, sentence: Sentence, message: Message) -
     if grammar.RESTARTS_IT.search(rest) and not message.phone_named:
         found = None  # "open the messaging app and restart it"
     remember_topic(rest, message)
+    if found is None and any(verb.lastgroup in _THROWS for verb in VERB_WORDS.finditer(rest)):
+        questions = [name for name in questions if name != "again"]  # "do this and retry"
     if found is None and not questions:
         if sentence.is_question and (asked := check_requests(rest, message.topic, detail=True)):
             found = asked

@@ -127,7 +127,11 @@ def _is_known(text: str, question: bool, after: bool, case: bool) -> bool:
     if openings.UNDONE_AGAIN.fullmatch(text):
         return True
     if set_phrases.HELP.fullmatch(text) or (
-        not after and (set_phrases.STATUS.fullmatch(text) or set_phrases.CORRECTS.fullmatch(text))
+        not after
+        and any(
+            known.fullmatch(text)
+            for known in (set_phrases.STATUS, set_phrases.AMOUNT, set_phrases.CORRECTS)
+        )
     ):
         return True
     if not after and (found := set_phrases.GREETING.match(text)):

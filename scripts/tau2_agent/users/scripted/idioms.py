@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from tau2_agent.users.scripted.condition_words import CONDITIONS
+from tau2_agent.users.scripted.courtesies import COURTESIES
 from tau2_agent.users.scripted.cycling import PHONE, SWITCH, cycled
 from tau2_agent.users.scripted.reseating import reseated
 
@@ -55,7 +56,7 @@ _IDIOMS = tuple(
         (  # terse orders; without "please" it may be a report
             rf"(?:^|(?<=[.!?] ))(please,? )?({SWITCH})\W{{1,3}}(?:to )?(on"
             rf"|off)\W{{1,2}}(?:now,? )?please"
-            r"(?=[.!]?$|[.!]\s)",
+            r"(?=[.!]?$|[.!]\s|,? (?:and )?then\b)",
             r"please turn \3 \2",
         ),
         (
@@ -275,6 +276,6 @@ _IDIOMS = tuple(
 def in_plain_words(text: str) -> str:
     """The text with its idioms said plainly: "give your phone a restart", "restart your phone"."""
     text = cycled(text)
-    for pattern, plain in (*_IDIOMS, *CONDITIONS):
+    for pattern, plain in (*COURTESIES, *_IDIOMS, *CONDITIONS):
         text = pattern.sub(plain, text)
     return reseated(text)

@@ -124,6 +124,7 @@ VERBS: dict[str, str] = {
     "reset": r"reset(?:ting)?|restor(?:e|ing)",
     "grant": r"grant(?:ing)?|allow(?:ing)?|giv(?:e|ing)",
     "disconnect": r"disconnect(?:ing)?|(?:end|drop|clos)(?:e|p?ing)?(?= (?:the |your )?vpn)"
+    r"|(?:terminat|kill)(?:e|ing)?(?= (?:the |your )?vpn(?! \w*app))"
     r"|log(?:ging)? out of|exit(?:ing)?|quit(?:ting)?",
     "connect": r"connect(?:ing)?|reconnect(?:ing)?",
     "on": r"(?:turn|switch|toggl|flip)(?:e|ing)? (?:back )?on|(?:re-?)?enabl(?:e|ing)"

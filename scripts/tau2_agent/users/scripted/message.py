@@ -12,7 +12,8 @@ from tau2_agent.users.scripted.actions import switches
 from tau2_agent.users.scripted.conditions import Guard, permissions_named
 from tau2_agent.users.scripted.lexicon import QUESTIONS, TOGGLES, VERB_WORDS
 from tau2_agent.users.scripted.request import Request
-from tau2_agent.users.scripted.things import things_in
+from tau2_agent.users.scripted.things import marked, things_in
+from tau2_agent.users.scripted.word_classes import letters
 
 
 class Part(NamedTuple):
@@ -163,3 +164,17 @@ def remember_topic(body: str, message: Message, first: bool = False) -> None:
     topics = [thing.topic for thing in things_in(said) if thing.topic not in ("phone", "plan")]
     if topics:
         message.topic = topics[0 if first else -1]
+
+
+_ORDER = re.compile(
+    r"(?:^|[,;:] |\bplease )(?:please |kindly |just )*(?P<verb>[a-z]+) (?:(?:up|down|off|out|with)"
+    r" )?(?:the |your |that )(?:\w+ )?T_"
+)
+
+
+def is_unknown_order(text: str) -> bool:
+    """Whether a sentence that was not understood asks for something: "please mend your VPN"."""
+    if not grammar.POLITE.search(text) or grammar.NEGATION.search(text):
+        return False
+    found = _ORDER.search(marked(text))
+    return bool(found) and letters(found["verb"]) in "ovE"

@@ -19,7 +19,8 @@ _SEES = (
     r"|noticed|verified|confirmed|reviewed|identified|determined|learned|spotted|detected)"
 )
 _OPENER = (
-    r"(?:just(?=,|$)|(?:just )?to (?:recap|sum up|summarize)|in short|as far as i can (?:tell"
+    r"(?:just(?=,|$)|(?:great|good|wonderful|excellent|fantastic|brilliant) news(?=\W*$|[,:])"
+    r"|(?:just )?to (?:recap|sum up|summarize)|in short|as far as i can (?:tell"
     r"|see)(?: from here)?|step (?:one|two|three|\d)|okay|ok|great|good|perfect|excellent|all"
     r" right|alright|sure thing|sure|certainly"
     r"|understood|got it"
@@ -111,7 +112,7 @@ COURTESY = re.compile(
     r"|brilliant|lovely|perfect|terrific|awesome|best)"
     r" ?(?:job|work|done|progress|news|question|idea|to know|to hear|sign)?\b"
     r"|(?:you|we|it|things)(?:'ll| should| will) be (?:good to go|all set|back online"
-    r"|back in business|up and running)(?=\W*$)"
+    r"|(?:back )?in business|up and running|sorted|golden)(?=\W*$)"
     r"|(?:almost|nearly) there|much appreciated|many thanks|cheers"
     r"|fingers crossed|hang in there|(?:please )?bear with (?:me|us)|take (?:all )?(?:the"
     r"|your) time(?: you need)?"

@@ -64,6 +64,11 @@ def names_another_time(text: str) -> bool:
     return bool(_INSIDE.search(text))
 
 
+def waits_for_what_happened(text: str) -> bool:
+    """Whether a request is for when something else has happened: "once the test has failed"."""
+    return bool(_AFTER_WHAT.search(text))
+
+
 # --- What a question of the user's should not name again ---
 _FRAMES = words("""
     following suggest suggests recommend recommended recommendation advise advised ask asking tell
@@ -114,8 +119,8 @@ _EVENT = re.compile(
     r"|\b(?:put|putting|push|hold)(?:ing)? (?:it|this|that|(?:the|your) (?:\w+ ){1,2})off\b"
 )
 _AFTER_WHAT = re.compile(  # "once the speed test has failed twice", and not "once it has restarted"
-    r"\b(?:once|after|when|whenever|as soon as) (?:the|your|my|our|this|that|an?|\w+) "
-    r"(?!(?:phone|device|handset|restart|reboot|reset|changes?|switch|settings?)\b)"
+    r"\b(?:once|after|when|whenever|as soon as) (?:the|your|my|our|this|that|an?) "
+    r"(?!(?:has|have|had|phone|device|handset|restart|reboot|reset|changes?|switch|settings?)\b)"
     r"[^,.;]*?\b(?:has|have|had)(?: not|n't)? (?!to\b)"
 )
 _OFTEN = re.compile(  # more than once, which one press is not
@@ -136,7 +141,7 @@ def sets_aside(sentence: str, presses: bool, behind: bool) -> bool:
         return True
     if (presses or behind) and any(letters(word) == "X" for word in said - _FRAMES):
         return True
-    if presses and (_AFTER_WHAT.search(sentence) or _OFTEN.search(sentence)):
+    if presses and (waits_for_what_happened(sentence) or _OFTEN.search(sentence)):
         return True
     if behind and len(sentence.split()) <= _FEW and _NOT.search(sentence):
         return True

@@ -41,6 +41,9 @@ LABEL = re.compile(  # over a request, or before it and a colon
     r"(?:(?:the|our|your|a) )?(?:(?:next|first|last|final|second|third|only|recommended|required"
     r"|suggested|new|quick|simple|easy) )*(?:step|action|fix|task|thing|to-do)s?(?: (?:\d+|one|two"
     r"|three|required|needed|for you|to take|to try|to do|left|now|next|please|is|are|here))*|step"
+    r"|(?:it's |now )*time for (?:the|a|an|our|one|another)(?: (?:oldest|old|good|classic|usual"
+    r"|standard|next|last|final|quick|simple|little))* (?:trick|classic|step|fix|move|one)"
+    r"(?: in the book)?"
     r"|simple|easy|to do|request|here we go|up next|an? (?:quick|brief|small|simple|easy) one"
     r"|this is what i'd like you to do|why|how|what (?:you need )?to do(?: now| next)?"
     r"|your turn(?: now)?"
@@ -63,6 +66,10 @@ LABEL = re.compile(  # over a request, or before it and a colon
 STATUS = re.compile(  # "mobile data: off", as in a report of what was found
     r"(?:(?:T_(?!call|look)\w+|line|account|signal|speed)(?: \w+)?: (?!please\b)\w+(?: ?[,/-] ?"
     r"| |$))+"
+)
+AMOUNT = re.compile(  # "the overdue amount is $50"
+    r"(?:the|your)(?: (?:total|overdue|outstanding|unpaid|remaining|full))* (?:amount|balance|total"
+    r"|bill|T_payment)(?: due| owed)? (?:is|comes to|of) \$?\d[\d.,]*(?: ?(?:dollars|usd))?\W*"
 )
 _HARMED = (
     r" (?:touch|delete|erase|affect|change|lose|remove|cost|harm|hurt|wipe|damage)(?:d|ed|n)?\b"

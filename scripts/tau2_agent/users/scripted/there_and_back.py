@@ -75,19 +75,25 @@ def leaves_half(message: Message) -> bool:
 def may_be_half(said: Said, requests: list[Request]) -> bool:
     """Whether a sentence that is not certain names both positions of its one switch.
 
-    Or one of them for a time, or the one that a switch which is only toggled should end up in.
+    Or one of them for a time, or the goal of a toggle.
     """
+    if names_the_goal(said, requests):
+        return True
     named = {found.group() for found in grammar.PARTICLE.finditer(said.text)}
     verbs = {found.lastgroup for found in VERB_WORDS.finditer(said.text)}
     switches = {thing.topic for thing in things_in(said.text)} & {*TOGGLES, "vpn"}
     both = {"on", "off"} <= named and not re.search(r"\bnot o(?:n|ff)\b", said.text)
     both = both or {"on", "off"} <= verbs or {"connect", "disconnect"} <= verbs
-    toggled = [request for request in requests if request.fact in TOGGLES and request.want is None]
-    if toggled and not said.presses and _AIM.search(said.text):
-        return bool(named) or state(said.text) is not None
     pairs = any(request.tool in _PAIRS for request in requests)
     both = both or bool(pairs and _FOR_A_TIME.search(marked(said.text)))
     return said.presses and both and len(switches) < 2 and not is_pair(requests)
+
+
+def names_the_goal(said: Said, requests: list[Request]) -> bool:
+    """Whether a sentence says where a switch should end up that is only to be toggled."""
+    toggled = any(r.tool in TOGGLES.values() and r.want is None for r in requests)
+    aims = toggled and not said.presses and _AIM.search(said.text)
+    return bool(aims) and state(said.text) is not None
 
 
 def _lacks_its_other(request: Request, requests: list[Request]) -> bool:

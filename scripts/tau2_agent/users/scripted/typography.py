@@ -151,6 +151,7 @@ def _character(character: str) -> str:
 
 def _line(row: str) -> Line:
     item = done = False
+    row = re.sub(rf"(?<=[.!?:,] )[{_CROSSES}]\ufe0f? ?(?=[a-z])", "do not ", row)
     quoted = bool(re.match(r"\s*>", row))
     crossed = _CROSSED.search(row)
     if crossed:

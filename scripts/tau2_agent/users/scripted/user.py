@@ -52,6 +52,7 @@ class ScriptedUser:
         self.scenario = Scenario.of(task.user_scenario)
         self.persona = self.scenario.persona
         self.voice = Voice(self.scenario, phrasing, draw)
+        self.one_action = one_action
         self.max_actions = 1 if one_action else self.persona.max_actions
         self.patience = patience
         self.phone = SeenPhone(self.scenario)
@@ -133,6 +134,13 @@ class ScriptedUser:
         return heard.agreed or (feared and calms(text))
 
     def _too_many(self, requests: list[Request]) -> bool:
+        """Whether it is more at once than the user takes.
+
+        A look at the end, after what was pressed, shows how that went: it is no further action.
+        """
+        pressed = any(not request.reads for request in requests)
+        if pressed and requests[-1].reads and not self.one_action:
+            requests = requests[:-1]
         things = {
             request.topic if request.topic != "data" else "mobile_data" for request in requests
         }
