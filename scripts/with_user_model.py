@@ -49,30 +49,34 @@ def share_gpus(wanted: int) -> tuple[list[str], list[str]]:
 async def beside(server: SGLangServer, words: list[str], environment: dict[str, str]) -> int:
     """Run the command while the server serves; return its exit status. Raises ServerError."""
     loop = asyncio.get_running_loop()
+    process: subprocess.Popen[bytes] | None = None
+
+    def forward(number: int) -> None:
+        if process is not None and process.poll() is None:
+            process.send_signal(number)
+
     async with server:
-        process = subprocess.Popen(
-            words,
-            env=environment,
-            start_new_session=True,  # a Ctrl-C would reach it twice
-            preexec_fn=end_with_parent,
-        )
         try:
+            # First: a signal that comes while the command is started reaches it afterwards.
             for number in FORWARDED:
-                loop.add_signal_handler(number, _forward, process, number)
+                loop.add_signal_handler(number, forward, number)
+            process = subprocess.Popen(
+                words,
+                env=environment,
+                start_new_session=True,  # a Ctrl-C would reach it twice
+                preexec_fn=end_with_parent,
+            )
             return await server.guard(asyncio.to_thread(process.wait))
         except ServerError:
             print("the user simulator's server is given up; stopping the command", flush=True)
-            process.terminate()
+            if process is not None:
+                process.terminate()
             raise
         finally:
-            await asyncio.to_thread(_end, process)
+            if process is not None:
+                await asyncio.to_thread(_end, process)
             for number in FORWARDED:
                 loop.remove_signal_handler(number)
-
-
-def _forward(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.poll() is None:
-        process.send_signal(number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -6,6 +6,7 @@ SGLang and nvidia-smi are stand-ins: programs of the same names, found first.
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -165,6 +166,39 @@ def test_signals_reach_the_command(here, number):
     status, text = finish(process)
     assert (status, f"saved at {int(number)}" in text) == (30 + number, True)
     assert gone(starts(here)[0]["pid"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT])
+def test_a_signal_while_the_command_is_started_reaches_it(tmp_path, number):
+    """It comes before Popen returns: the command's first act is to be seen."""
+    command = (
+        "import os, signal, time\n"
+        f"signal.signal({int(number)}, lambda n, _: os._exit(30 + n))\n"
+        "open('ready', 'w').close()\n"
+        "time.sleep(20)"
+    )
+    program = f"""
+import asyncio, contextlib, os, subprocess, sys, time
+sys.path.insert(0, {str(SCRIPTS)!r})
+import with_user_model
+
+class Server(contextlib.AbstractAsyncContextManager):
+    async def __aexit__(self, *_): pass
+    async def guard(self, waiting): return await waiting
+
+real = subprocess.Popen
+def late(*given, **named):
+    process = real(*given, **named)
+    while not os.path.exists("ready"): time.sleep(0.01)
+    os.kill(os.getpid(), {int(number)})
+    return process
+
+subprocess.Popen = late
+status = asyncio.run(with_user_model.beside(Server(), [sys.executable, "-c", {command!r}], {{}}))
+sys.exit(status)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, timeout=60)
+    assert done.returncode == 30 + number
 
 
 def test_a_server_that_dies_is_started_again(here):
